@@ -1,0 +1,225 @@
+/**
+ * @file What a backend is: memory and one total table of kernels. The reference backend defines every result;
+ * other backends are checked against it by `kernel-contract.ts`.
+ *
+ * Axes: `N` rows (tokens), `D` features, `M N K` product sizes, `H` heads, `K` kv heads, `E` head width,
+ * `S` rows of keys and values, `V` vocabulary, `G` groups (adapters), `r` LoRA rank.
+ * All tensors are row-major. A kernel writes only the tensors named as outputs; outputs never alias inputs unless said.
+ * "any" below means f32 or bf16 on fast backends and also f64 on the reference backend; sums are f32 or wider.
+ * Results must not depend on the number of threads.
+ */
+import type { DType, HostArray } from "./dtype.ts";
+import type { GradTarget } from "./scope.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Arithmetic of a product: `f32` multiplies as stored; `bf16` rounds both factors to bf16 first. Sums are f32. */
+export type ComputeType = "f32" | "bf16";
+
+/** `c = alpha · op(a) · op(b) (+ bias per column) (+ c)`. */
+export interface GemmArgs {
+  /** `[M, K]`, or `[K, M]` when `transposeA`; any. */
+  readonly a: Tensor;
+  /** `[K, N]`, or `[N, K]` when `transposeB`; any. */
+  readonly b: Tensor;
+  /** Output `[M, N]`; any. */
+  readonly c: Tensor;
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+  /** @defaultValue 1 */
+  readonly alpha?: number;
+  /** Add to `c` instead of overwriting it. @defaultValue false */
+  readonly accumulate?: boolean;
+  /** `[N]`; any. */
+  readonly bias?: Tensor | null;
+  readonly compute: ComputeType;
+}
+
+/**
+ * One product per group over a contiguous run of rows: group `g` owns rows `segments[g] .. segments[g + 1]`.
+ * A group may be empty.
+ */
+export interface SegmentGemmArgs {
+  /** `[N, K]`; any. */
+  readonly a: Tensor;
+  /** `[G, K, P]`, or `[G, P, K]` when `transposeB`; any. */
+  readonly b: Tensor;
+  /** Output `[N, P]`: `c[rows of g] = alpha[g] · a[rows of g] · op(b[g]) (+ c)`; any. */
+  readonly c: Tensor;
+  readonly transposeB?: boolean;
+  /** One factor per group. */
+  readonly alpha: Float32Array;
+  /** `[G + 1]`, ascending from 0 to N. */
+  readonly segments: Int32Array;
+  readonly accumulate?: boolean;
+  readonly compute: ComputeType;
+}
+
+/** `c[g] = alpha[g] · a[rows of g]ᵀ · b[rows of g] (+ c[g])`: `a [N, P]`, `b [N, Q]`, output `c [G, P, Q]`. */
+export interface SegmentOuterArgs {
+  readonly a: Tensor;
+  readonly b: Tensor;
+  readonly c: Tensor;
+  readonly alpha: Float32Array;
+  readonly segments: Int32Array;
+  readonly accumulate?: boolean;
+  readonly compute: ComputeType;
+}
+
+/**
+ * Which rows attend to which. Sequence `b` has queries at rows `qOffsets[b] .. qOffsets[b + 1]` and keys at rows
+ * `kStarts[b] .. kStarts[b] + kLengths[b]`. Causal and aligned at the end: of `q` queries and `s ≥ q` keys, query `i`
+ * sees keys `0 .. s - q + i`. Packed training has `kStarts = qOffsets` and equal lengths; decoding points into a cache.
+ */
+export interface AttentionLayout {
+  /** `[B + 1]`. */
+  readonly qOffsets: Int32Array;
+  /** `[B]`. */
+  readonly kStarts: Int32Array;
+  /** `[B]`. */
+  readonly kLengths: Int32Array;
+}
+
+/** `o = softmax(scale · q kᵀ + causal mask) v`, never materialising queries × keys. */
+export interface AttentionArgs {
+  /** `[N, H·E]`; any; `q k v o` share one dtype. */
+  readonly q: Tensor;
+  /** `[S, K·E]`. */
+  readonly k: Tensor;
+  /** `[S, K·E]`. */
+  readonly v: Tensor;
+  /** Output `[N, H·E]`. */
+  readonly o: Tensor;
+  /** Output `[N, H]` f32 (f64 with f64): log of the sum of exponentials of the scaled scores. */
+  readonly logSumExp: Tensor;
+  readonly layout: AttentionLayout;
+  readonly numHeads: number;
+  /** Divides `numHeads`; query head `h` reads kv head `floor(h · K / H)`. */
+  readonly numKvHeads: number;
+  readonly scale: number;
+}
+
+/** Gradients of {@link AttentionArgs}; probabilities are recomputed from `logSumExp`. */
+export interface AttentionBackwardArgs extends Omit<AttentionArgs, "o"> {
+  readonly o: Tensor;
+  readonly gradO: Tensor;
+  readonly gradQ: GradTarget;
+  readonly gradK: GradTarget;
+  readonly gradV: GradTarget;
+}
+
+/**
+ * Log-probability of one given token per row under `softmax(hidden · weightᵀ)`, in chunks, never materialising `N × V`.
+ * With `gradLogprobs` it also returns gradients, recomputing the logits of a chunk where it must.
+ * Rows whose target is negative are skipped: logprob 0, gradient 0.
+ */
+export interface LinearCrossEntropyArgs {
+  /** `[N, D]`; any. */
+  readonly hidden: Tensor;
+  /** `[V, D]`; any. */
+  readonly weight: Tensor;
+  /** `[N]`, each below V. */
+  readonly targets: Int32Array;
+  /** Output `[N]` f32 (f64 with f64), nats. */
+  readonly logprobs: Tensor;
+  /** `d loss / d logprobs`, `[N]` f32 (f64); `null` computes no gradients. */
+  readonly gradLogprobs: Tensor | null;
+  readonly gradHidden: GradTarget | null;
+  readonly gradWeight: GradTarget | null;
+  readonly compute: ComputeType;
+}
+
+/** One run of parameters with its own optimizer settings. */
+export interface AdamWSegment {
+  readonly offset: number;
+  readonly length: number;
+  readonly learningRate: number;
+  /** Decoupled: `w -= learningRate · weightDecay · w`. */
+  readonly weightDecay: number;
+  /** Factor on the gradient (clipping, normalisation). */
+  readonly gradScale: number;
+  /** Updates done to this run including this one, at least 1; sets the bias corrections. */
+  readonly step: number;
+}
+
+/** AdamW on flat stores (Loshchilov & Hutter 2019, arXiv 1711.05101); only the runs in `segments` are touched. */
+export interface AdamWArgs {
+  readonly params: Tensor;
+  readonly grads: Tensor;
+  /** First and second moments, updated in place; same size as `params`. */
+  readonly moment1: Tensor;
+  readonly moment2: Tensor;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly segments: readonly AdamWSegment[];
+}
+
+/** The kernel table: total, one entry per operation, destinations passed in. */
+export interface Kernels {
+  gemm(args: GemmArgs): void;
+  segmentGemm(args: SegmentGemmArgs): void;
+  segmentOuter(args: SegmentOuterArgs): void;
+  attention(args: AttentionArgs): void;
+  attentionBackward(args: AttentionBackwardArgs): void;
+  linearCrossEntropy(args: LinearCrossEntropyArgs): void;
+  /** `y = w ⊙ x · rstd`, `rstd = (mean x² + eps)^-½` per row `[N]` f32; statistics in f32; `x`, `y` any. */
+  rmsNorm(args: { x: Tensor; weight: Tensor; eps: number; y: Tensor; rstd: Tensor }): void;
+  /** models-and-kernels.md 2.3; `gradWeight` sums over rows. */
+  rmsNormBackward(args: { x: Tensor; weight: Tensor; rstd: Tensor; gradY: Tensor; gradX: GradTarget | null; gradWeight: GradTarget | null }): void;
+  /** `y = w ⊙ (x - mean) · rstd + bias`; `mean`, `rstd` `[N]` f32. */
+  layerNorm(args: { x: Tensor; weight: Tensor; bias: Tensor; eps: number; y: Tensor; mean: Tensor; rstd: Tensor }): void;
+  layerNormBackward(args: { x: Tensor; weight: Tensor; mean: Tensor; rstd: Tensor; gradY: Tensor; gradX: GradTarget | null; gradWeight: GradTarget | null; gradBias: GradTarget | null }): void;
+  /**
+   * Rotary embedding, half layout: `[x1 c - x2 s, x2 c + x1 s]`. `x`, `y` `[N, heads·E]` of one dtype; `cos`, `sin` `[P, E/2]` f32 (f64);
+   * `inverse` rotates by the negative angle (the gradient). `y` may be `x`.
+   */
+  rope(args: { x: Tensor; positions: Int32Array; cos: Tensor; sin: Tensor; numHeads: number; inverse: boolean; y: Tensor; accumulate?: boolean }): void;
+  /** `y = silu(gate) ⊙ up`; one dtype. */
+  swiglu(args: { gate: Tensor; up: Tensor; y: Tensor }): void;
+  swigluBackward(args: { gate: Tensor; up: Tensor; gradY: Tensor; gradGate: GradTarget | null; gradUp: GradTarget | null }): void;
+  /** GELU, exact (erf) or the tanh approximation; one dtype. */
+  gelu(args: { x: Tensor; y: Tensor; approximate: "none" | "tanh" }): void;
+  geluBackward(args: { x: Tensor; gradY: Tensor; gradX: GradTarget; approximate: "none" | "tanh" }): void;
+  /** `y = a + b`; dtypes independent; `y` may be `a` or `b`. */
+  add(args: { a: Tensor; b: Tensor; y: Tensor }): void;
+  /** `y = alpha · x + beta · y`; `beta = 0` overwrites (and casts). */
+  axpby(args: { x: Tensor; alpha: number; y: Tensor; beta: number }): void;
+  /** `y[i] = x[rows[i]]`; `x [R, D]`, `y [N, D]`, dtypes independent. */
+  gatherRows(args: { x: Tensor; rows: Int32Array; y: Tensor }): void;
+  /** `y[rows[i]] += x[i]` in ascending `i`, so repeated rows sum in one fixed order; `y` f32 (f64). */
+  scatterAddRows(args: { x: Tensor; rows: Int32Array; y: Tensor }): void;
+  /** `y[rows[i]] = x[i]`; `rows` distinct. */
+  setRows(args: { x: Tensor; rows: Int32Array; y: Tensor }): void;
+  /** Sum of all elements, in f64. */
+  sum(args: { x: Tensor }): number;
+  /** Sum of squares of each run `offsets[i] .. offsets[i + 1]` of the flattened tensor, in f64. */
+  sumSquares(args: { x: Tensor; offsets: Int32Array }): Float64Array;
+  adamW(args: AdamWArgs): void;
+}
+
+/** Memory in use. */
+export interface MemoryStats {
+  /** Tensors allocated and not yet released. */
+  readonly liveTensors: number;
+  readonly liveBytes: number;
+  readonly peakBytes: number;
+  /** Held for reuse. */
+  readonly pooledBytes: number;
+}
+
+/** Where tensors live and who computes on them. */
+export interface Backend {
+  /** `"reference"`, `"cpu"`. */
+  readonly name: string;
+  /** `"typescript"`, `"amx"`, `"avx512bf16"`, `"avx512"`, `"avx2"`, `"baseline"`, `"neon"`. */
+  readonly instructionSet: string;
+  readonly numThreads: number;
+  readonly kernels: Kernels;
+  /** Memory for `length` elements, values unspecified; throws when `dtype` is not supported. */
+  allocate(dtype: DType, length: number): HostArray;
+  /** Takes memory back; it must have come from `allocate` of this backend and not been released. */
+  release(data: HostArray): void;
+  memory(): MemoryStats;
+  /** Starts a new peak measurement at the current level. */
+  resetPeak(): void;
+}

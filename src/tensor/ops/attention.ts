@@ -1,0 +1,55 @@
+/** @file Causal grouped-query attention over packed sequences; tiled, scores are never materialised (Dao 2023, arXiv 2307.08691). */
+import { ShapeError } from "../../util/index.ts";
+import type { AttentionLayout } from "../backend.ts";
+import type { Scope } from "../scope.ts";
+import { checkShape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Options of {@link attention}. */
+export interface AttentionOptions {
+  readonly layout: AttentionLayout;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  /** Factor on the scores. @defaultValue headDim^-½ */
+  readonly scale?: number;
+}
+
+/** Each packed sequence attends to itself alone, causally; `offsets [B + 1]` are its row ranges. */
+export function packedLayout(offsets: Int32Array): AttentionLayout {
+  const kLengths = new Int32Array(offsets.length - 1);
+  for (let b = 0; b < kLengths.length; b++) kLengths[b] = offsets[b + 1]! - offsets[b]!;
+  return { qOffsets: offsets, kStarts: offsets.slice(0, -1), kLengths };
+}
+
+/**
+ * `softmax(scale · q kᵀ + causal mask) v` per head, within each sequence of the layout.
+ *
+ * @param q - `[N, H·E]`.
+ * @param k - `[S, K·E]`; query head `h` reads kv head `floor(h · K / H)`.
+ * @param v - `[S, K·E]`.
+ * @returns `[N, H·E]`.
+ */
+export function attention(scope: Scope, q: Tensor<"N HE">, k: Tensor<"S KE">, v: Tensor<"S KE">, options: AttentionOptions): Tensor<"N HE"> {
+  const { layout, numHeads, numKvHeads } = options;
+  if (numHeads % numKvHeads !== 0)
+    throw new ShapeError("attention", "numHeads divisible by numKvHeads", `${numHeads} and ${numKvHeads}`, "check num_key_value_heads in config.json");
+  const headDim = q.shape[1]! / numHeads;
+  checkShape("attention: k", k.shape, [null, numKvHeads * headDim]);
+  checkShape("attention: v", v.shape, [k.shape[0]!, numKvHeads * headDim]);
+  checkShape("attention: q", q.shape, [layout.qOffsets.at(-1)!, numHeads * headDim], "rows must match the layout");
+  const { kernels } = scope.backend;
+  const o = scope.empty(q.shape, q.dtype);
+  const logSumExp = scope.empty([q.shape[0]!, numHeads], q.dtype === "f64" ? "f64" : "f32");
+  const common = { q, k, v, o, logSumExp, layout, numHeads, numKvHeads, scale: options.scale ?? headDim ** -0.5 };
+  kernels.attention(common);
+  scope.record(
+    [q, k, v],
+    [o],
+    (gradients) => {
+      const [gradQ, gradK, gradV] = [q, k, v].map((input) => gradients.into(input) ?? { grad: scope.empty(input.shape, input.dtype), accumulate: false });
+      kernels.attentionBackward({ ...common, gradO: gradients.of(o)!, gradQ: gradQ!, gradK: gradK!, gradV: gradV! });
+    },
+    [logSumExp],
+  );
+  return o;
+}

@@ -1,0 +1,117 @@
+/**
+ * @file Linear layers: `y = x Wᵀ + bias`, with LoRA (Hu et al. 2021, arXiv 2106.09685) for many adapters at once.
+ *
+ * Adapter rows are contiguous: adapter `g` owns rows `segments[g] .. segments[g + 1]` and adds
+ * `scale_g · (x A_gᵀ) B_gᵀ`. Adapters of lower rank than `r` are padded with zeros, which stay zero under training:
+ * a zero row of A meets a zero column of B, so both gradients vanish.
+ */
+import type { ComputeType } from "../backend.ts";
+import type { DType } from "../dtype.ts";
+import type { Scope } from "../scope.ts";
+import { checkShape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Low-rank updates of one linear layer for each adapter of a batch. */
+export interface LoraWeights {
+  /** `[G, r, in]`. */
+  readonly loraA: Tensor<"G r in">;
+  /** `[G, out, r]`. */
+  readonly loraB: Tensor<"G out r">;
+  /** `loraAlpha / loraRank` of each adapter. */
+  readonly scales: Float32Array;
+  /** Row ranges of the adapters, `[G + 1]`. */
+  readonly segments: Int32Array;
+}
+
+/** Options of {@link linear}. */
+export interface LinearOptions {
+  readonly bias?: Tensor<"out"> | null;
+  readonly lora?: LoraWeights | null;
+  readonly compute: ComputeType;
+  /** Storage of the result. @defaultValue the dtype of `x` */
+  readonly dtype?: DType;
+}
+
+/**
+ * `y = x Wᵀ (+ bias) (+ scale (x Aᵀ) Bᵀ)`.
+ *
+ * @param x - `[N, in]`.
+ * @param weight - `[out, in]`, the layout of checkpoints.
+ * @returns `[N, out]`.
+ * @throws {@link ShapeError} when the sizes do not meet.
+ */
+export function linear(scope: Scope, x: Tensor<"N in">, weight: Tensor<"out in">, options: LinearOptions): Tensor<"N out"> {
+  const [outSize, inSize] = weight.shape as [number, number];
+  const { compute, lora, bias } = options;
+  checkShape("linear: x", x.shape, [null, inSize], "its width is the layer's input size");
+  const { kernels } = scope.backend;
+  const y = scope.empty([x.shape[0]!, outSize], options.dtype ?? x.dtype);
+  kernels.gemm({ a: x, b: weight, c: y, transposeB: true, bias: bias ?? null, compute });
+  const lowRank = lora ? addLora(scope, x, y, lora, compute) : null; // [N, r]
+  const inputs = [x, weight, bias, lora?.loraA, lora?.loraB];
+  scope.record(
+    inputs,
+    [y],
+    (gradients) => {
+      const gradY = gradients.of(y)!;
+      const intoX = gradients.into(x);
+      if (intoX !== null) kernels.gemm({ a: gradY, b: weight, c: intoX.grad, accumulate: intoX.accumulate, compute });
+      if (lora && lowRank !== null) backwardLora({ scope, x, gradY, lowRank, lora, gradX: intoX?.grad ?? null, compute }, gradients.into);
+      const intoWeight = gradients.into(weight);
+      if (intoWeight !== null)
+        kernels.gemm({ a: gradY, b: x, c: intoWeight.grad, transposeA: true, accumulate: intoWeight.accumulate, compute });
+      const intoBias = bias ? gradients.into(bias) : null;
+      if (intoBias !== null) sumRows(scope, gradY, intoBias.grad, intoBias.accumulate);
+    },
+    lowRank === null ? [] : [lowRank],
+  );
+  return y;
+}
+
+/** `y += scale (x Aᵀ) Bᵀ`; returns `x Aᵀ` for the backward pass. */
+function addLora(scope: Scope, x: Tensor, y: Tensor, lora: LoraWeights, compute: ComputeType): Tensor {
+  const { kernels } = scope.backend;
+  const { loraA, loraB, scales, segments } = lora;
+  checkShape("linear: loraA", loraA.shape, [scales.length, null, x.shape[1]!], "one loraA per adapter, of the layer's input size");
+  checkShape("linear: loraB", loraB.shape, [scales.length, y.shape[1]!, loraA.shape[1]!], "loraA and loraB share their rank");
+  const lowRank = scope.empty([x.shape[0]!, loraA.shape[1]!], x.dtype);
+  const ones = new Float32Array(scales.length).fill(1);
+  kernels.segmentGemm({ a: x, b: loraA, c: lowRank, transposeB: true, alpha: ones, segments, compute });
+  kernels.segmentGemm({ a: lowRank, b: loraB, c: y, transposeB: true, alpha: scales, segments, accumulate: true, compute });
+  return lowRank;
+}
+
+interface LoraBackwardArgs {
+  readonly scope: Scope;
+  readonly x: Tensor;
+  readonly gradY: Tensor;
+  readonly lowRank: Tensor;
+  readonly lora: LoraWeights;
+  /** Already holds `gradY W`. */
+  readonly gradX: Tensor | null;
+  readonly compute: ComputeType;
+}
+
+/** `v = scale · gradY B`, `dx += v A`, `dA = vᵀ x`, `dB = scale · gradYᵀ u`. */
+function backwardLora(args: LoraBackwardArgs, into: (input: Tensor) => { grad: Tensor; accumulate: boolean } | null): void {
+  const { scope, x, gradY, lowRank, lora, gradX, compute } = args;
+  const { kernels } = scope.backend;
+  const { loraA, loraB, scales, segments } = lora;
+  const ones = new Float32Array(scales.length).fill(1);
+  const gradLowRank = scope.empty(lowRank.shape, lowRank.dtype);
+  kernels.segmentGemm({ a: gradY, b: loraB, c: gradLowRank, alpha: scales, segments, compute });
+  if (gradX !== null) kernels.segmentGemm({ a: gradLowRank, b: loraA, c: gradX, alpha: ones, segments, accumulate: true, compute });
+  const intoA = into(loraA);
+  if (intoA !== null) kernels.segmentOuter({ a: gradLowRank, b: x, c: intoA.grad, alpha: ones, segments, accumulate: intoA.accumulate, compute });
+  const intoB = into(loraB);
+  if (intoB !== null) kernels.segmentOuter({ a: gradY, b: lowRank, c: intoB.grad, alpha: scales, segments, accumulate: intoB.accumulate, compute });
+  scope.discard(gradLowRank);
+}
+
+/** Column sums of `x [N, D]` into `y [D]`, as a product with a row of ones. */
+function sumRows(scope: Scope, x: Tensor, y: Tensor, accumulate: boolean): void {
+  const ones = scope.empty([1, x.shape[0]!], x.dtype === "f64" ? "f64" : "f32");
+  ones.write(new Float32Array(x.shape[0]!).fill(1));
+  scope.backend.kernels.gemm({ a: ones, b: x, c: y.reshape([1, y.size]), accumulate, compute: "f32" });
+  scope.discard(ones);
+}

@@ -1,0 +1,108 @@
+/**
+ * @file A tensor is a shape, a dtype and host memory that its backend owns. Tensors are row-major and contiguous.
+ * They do not compute: ops do (`ops/`), inside a {@link Scope} that owns what they allocate.
+ */
+import { SelkieError, ShapeError } from "../util/index.ts";
+import type { Backend } from "./backend.ts";
+import { type DType, fromBf16, type HostArray, toBf16 } from "./dtype.ts";
+import { describeShape, numElements, type Shape } from "./shape.ts";
+
+/**
+ * A dense array of numbers. The axis label (`Tensor<"N D">`) is documentation; it never affects assignability.
+ *
+ * `requiresGrad` is set on leaves by whoever trains them and on op outputs by the scope.
+ * A leaf may carry a persistent `grad` of its own shape, which backward passes add to.
+ */
+export class Tensor<_Axes extends string = string> implements Disposable {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly backend: Backend;
+  requiresGrad = false;
+  grad: Tensor | null = null;
+  #data: HostArray | null;
+  readonly #owns: boolean;
+
+  constructor(backend: Backend, shape: Shape, dtype: DType, data: HostArray, owns: boolean) {
+    this.backend = backend;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.#data = data;
+    this.#owns = owns;
+  }
+
+  /** Elements in all. */
+  get size(): number {
+    return numElements(this.shape);
+  }
+
+  /** Memory for kernels. Throws after disposal: a use-after-free is a programming mistake. */
+  get data(): HostArray {
+    if (this.#data === null) throw new SelkieError("disposed", `internal: tensor ${describeShape(this.shape)} used after disposal`);
+    return this.#data;
+  }
+
+  get isDisposed(): boolean {
+    return this.#data === null;
+  }
+
+  /** Copies the values out, widened to numbers (f64 stays f64, all else becomes f32). */
+  async read(): Promise<Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>> {
+    return this.readSync();
+  }
+
+  /** Blocking twin of {@link read}; only host backends can. */
+  readSync(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
+    const data = this.data;
+    if (data instanceof Uint16Array) return Float32Array.from(data, fromBf16);
+    return data.slice();
+  }
+
+  /** Overwrites the values, rounding to the dtype. */
+  write(values: ArrayLike<number>): void {
+    const data = this.data;
+    if (values.length !== data.length)
+      throw new ShapeError("write", `${data.length} values for ${describeShape(this.shape)}`, `${values.length}`);
+    if (data instanceof Uint16Array) for (let i = 0; i < data.length; i++) data[i] = toBf16(values[i]!);
+    else data.set(values);
+  }
+
+  /** The same memory under another shape; the view owns nothing and must not outlive this tensor. */
+  reshape(shape: Shape): Tensor {
+    if (numElements(shape) !== this.size) throw new ShapeError("reshape", `${this.size} elements`, describeShape(shape));
+    return this.view(0, shape);
+  }
+
+  /** `shape` elements from `offset` on, sharing memory (for example rows of a matrix, or one tensor of a flat store). */
+  view(offset: number, shape: Shape): Tensor {
+    const length = numElements(shape);
+    const data = this.data;
+    if (offset < 0 || offset + length > data.length)
+      throw new ShapeError("view", `at most ${data.length} elements`, `${offset} + ${length}`);
+    return new Tensor(this.backend, shape, this.dtype, data.subarray(offset, offset + length) as HostArray, false);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#data === null) return;
+    if (this.#owns) this.backend.release(this.#data);
+    this.#data = null;
+  }
+}
+
+/** Allocates an owned tensor; its values are unspecified. The caller disposes of it, or a {@link Scope} does. */
+export function createTensor(backend: Backend, shape: Shape, dtype: DType): Tensor {
+  return new Tensor(backend, shape, dtype, backend.allocate(dtype, numElements(shape)), true);
+}
+
+/** Allocates an owned tensor holding `values` rounded to `dtype`. */
+export function tensorOf(backend: Backend, values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
+  const tensor = createTensor(backend, shape, dtype);
+  tensor.write(values);
+  return tensor;
+}
+
+/** Allocates an owned tensor of zeros. */
+export function zeros(backend: Backend, shape: Shape, dtype: DType = "f32"): Tensor {
+  const tensor = createTensor(backend, shape, dtype);
+  tensor.data.fill(0); // all-zero bits are 0 in every dtype
+  return tensor;
+}

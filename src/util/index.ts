@@ -1,0 +1,4 @@
+/** @file Door of `util`. */
+export { SelkieError, ShapeError } from "./errors.ts";
+export { layers } from "./layers.ts";
+export { createRng, type Rng } from "./rng.ts";

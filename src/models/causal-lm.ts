@@ -1,0 +1,72 @@
+/** @file What training, generation and scoring need of a causal language model, whatever its blocks are. */
+import type { AdapterBatch, LinearLayer, ParameterStore } from "../nn/index.ts";
+import type { AttentionLayout, Backend, ComputeType, DType, Scope, Tensor } from "../tensor/index.ts";
+
+/** Number formats, chosen once and passed down. Losses, norms' statistics, the residual stream and sums are f32 in all of them. */
+export interface Precision {
+  /** Storage of weights; training needs f32 (f64 for gradient checks). */
+  readonly params: DType;
+  /** Storage of activations between ops. */
+  readonly activations: DType;
+  /** Arithmetic of products. */
+  readonly compute: ComputeType;
+}
+
+/** f32 throughout. */
+export const f32Precision: Precision = { params: "f32", activations: "f32", compute: "f32" };
+/** f32 master weights, bf16 activations and products: for training. */
+export const bf16TrainPrecision: Precision = { params: "f32", activations: "bf16", compute: "bf16" };
+/** bf16 weights as well: for frozen bases and decoding. */
+export const bf16Precision: Precision = { params: "bf16", activations: "bf16", compute: "bf16" };
+
+/** Tokens of one forward pass: sequences packed one after another, no padding. */
+export interface TokenBatch {
+  /** `[N]`. */
+  readonly tokenIds: Int32Array;
+  /** `[N]`; restarts at 0 with each document. */
+  readonly positionIds: Int32Array;
+  readonly layout: AttentionLayout;
+}
+
+/** Keys and values of past tokens; rows are handed out by whoever decodes. */
+export interface KvCache extends Disposable {
+  readonly numRows: number;
+  /** Per layer, `[numRows, K·E]` each. */
+  readonly layers: readonly { readonly keys: Tensor; readonly values: Tensor }[];
+}
+
+/** Options of {@link CausalLm.hidden}. */
+export interface ForwardOptions {
+  readonly adapters?: AdapterBatch | null;
+  /** Writes this pass's keys and values to `rows [N]` of the cache and attends to the cache, where the layout points. */
+  readonly cache?: { readonly kvCache: KvCache; readonly rows: Int32Array } | null;
+}
+
+/** A decoder-only language model. */
+export interface CausalLm extends Disposable {
+  readonly backend: Backend;
+  readonly precision: Precision;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly maxSeqLen: number;
+  readonly parameters: ParameterStore;
+  /** Linear layers of the blocks, in order; what LoRA attaches to. */
+  readonly linearLayers: readonly LinearLayer[];
+  /** `[V, D]`; the embedding itself when the two are tied. */
+  readonly outputWeight: Tensor<"V D">;
+  /** Final hidden states after the last norm, `[N, D]`; feed them to `crossEntropy`, `tokenLogprobs` or {@link logits}. */
+  hidden(scope: Scope, batch: TokenBatch, options?: ForwardOptions): Tensor<"N D">;
+  createCache(numRows: number): KvCache;
+}
+
+/** Text to ids and back. */
+export interface Tokenizer {
+  readonly vocabSize: number;
+  /** Ends a document; training appends it, decoding stops at it. */
+  readonly eosTokenId: number;
+  readonly bosTokenId: number | null;
+  /** Ids of `text` without special tokens. */
+  encode(text: string): number[];
+  /** Text of `tokenIds`, special tokens left out. */
+  decode(tokenIds: ArrayLike<number>): string;
+}

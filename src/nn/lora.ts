@@ -1,0 +1,172 @@
+/**
+ * @file LoRA adapters (Hu et al. 2021, arXiv 2106.09685): `W' = W + loraAlpha / loraRank · B A`.
+ *
+ * A {@link LoraBank} holds the trainable weights of many adapters over one frozen base, stacked per layer so that
+ * one grouped product serves them all; a {@link LoraAdapter} is one of them on the host, as saved to disk.
+ */
+import { type Backend, type LoraWeights, numElements, type Tensor } from "../tensor/index.ts";
+import { type Rng, SelkieError } from "../util/index.ts";
+import { type ParameterSpec, ParameterStore } from "./parameters.ts";
+
+/** A linear layer that an adapter can attach to. */
+export interface LinearLayer {
+  /** Module path in the checkpoint, for example `model.layers.0.self_attn.q_proj`. */
+  readonly name: string;
+  readonly inSize: number;
+  readonly outSize: number;
+}
+
+/** Size and reach of one adapter. */
+export interface LoraConfig {
+  /** At least 1. */
+  readonly loraRank: number;
+  readonly loraAlpha: number;
+  /** Last components of the module paths to adapt (`"q_proj"`); `"all"` takes every linear layer of the blocks. */
+  readonly targets: "all" | readonly string[];
+}
+
+/** One adapter on the host. */
+export interface LoraAdapter {
+  readonly loraRank: number;
+  readonly loraAlpha: number;
+  /** By module path: `loraA [r, in]`, `loraB [out, r]`, row-major. */
+  readonly modules: ReadonlyMap<string, { readonly loraA: Float32Array; readonly loraB: Float32Array }>;
+}
+
+/** What a forward pass asks for: the low-rank weights of a layer, or `null` when no adapter touches it. */
+export interface AdapterBatch {
+  weightsFor(layerName: string): LoraWeights | null;
+}
+
+/** A run of the flat store that belongs to one adapter. */
+export interface StoreRun {
+  readonly offset: number;
+  readonly length: number;
+}
+
+const isTarget = (layer: LinearLayer, config: LoraConfig): boolean =>
+  config.targets === "all" || config.targets.includes(layer.name.slice(layer.name.lastIndexOf(".") + 1));
+
+/** Trainable weights of `configs.length` adapters; lower ranks are padded with zeros that training leaves at zero. */
+export class LoraBank implements Disposable {
+  readonly configs: readonly LoraConfig[];
+  /** Layers that at least one adapter touches. */
+  readonly layers: readonly LinearLayer[];
+  /** Widest rank, `r` of the stacked tensors. */
+  readonly maxRank: number;
+  readonly parameters: ParameterStore;
+  readonly #scales: Float32Array;
+
+  constructor(backend: Backend, layers: readonly LinearLayer[], configs: readonly LoraConfig[]) {
+    this.configs = configs;
+    this.layers = layers.filter((layer) => configs.some((config) => isTarget(layer, config)));
+    if (this.layers.length === 0)
+      throw new SelkieError("bad-option", `LoRA targets: expected at least one of the model's linear layers, got ${JSON.stringify(configs.map((c) => c.targets))}`);
+    this.maxRank = Math.max(...configs.map((config) => config.loraRank));
+    this.#scales = Float32Array.from(configs, (config) => config.loraAlpha / config.loraRank);
+    const specs: ParameterSpec[] = this.layers.flatMap((layer) => [
+      { name: `${layer.name}.lora_A`, shape: [configs.length, this.maxRank, layer.inSize] },
+      { name: `${layer.name}.lora_B`, shape: [configs.length, layer.outSize, this.maxRank] },
+    ]);
+    this.parameters = new ParameterStore(backend, specs, "f32");
+    this.parameters.flat.data.fill(0);
+  }
+
+  /** Fresh weights of adapter `index`: A uniform in ±in^-½ (PEFT's kaiming_uniform(√5)), B zero, so the adapter starts as the identity. */
+  initialize(index: number, rng: Rng): void {
+    const config = this.configs[index]!;
+    for (const layer of this.layers) {
+      const stream = rng.fork("lora", layer.name);
+      const bound = layer.inSize ** -0.5;
+      const live = isTarget(layer, config) ? config.loraRank * layer.inSize : 0;
+      const values = new Float32Array(this.maxRank * layer.inSize);
+      for (let i = 0; i < live; i++) values[i] = (2 * stream.uniform() - 1) * bound;
+      this.#viewA(index, layer).write(values);
+      this.#viewB(index, layer).data.fill(0);
+    }
+  }
+
+  /** Adapters for a batch in which adapter `g` owns rows `segments[g] .. segments[g + 1]`. */
+  batch(segments: Int32Array): AdapterBatch {
+    return {
+      weightsFor: (layerName) =>
+        this.parameters.has(`${layerName}.lora_A`)
+          ? { loraA: this.parameters.get(`${layerName}.lora_A`), loraB: this.parameters.get(`${layerName}.lora_B`), scales: this.#scales, segments }
+          : null,
+    };
+  }
+
+  /** Runs of the flat store that hold adapter `index`. */
+  runsOf(index: number): readonly StoreRun[] {
+    return this.parameters.specs.map(({ name, shape }) => {
+      const length = numElements(shape.slice(1));
+      return { offset: this.parameters.offsetOf(name) + index * length, length };
+    });
+  }
+
+  /** A copy of adapter `index`, without the padding. */
+  extract(index: number): LoraAdapter {
+    const { loraRank, loraAlpha } = this.configs[index]!;
+    const modules = new Map<string, { loraA: Float32Array; loraB: Float32Array }>();
+    for (const layer of this.layers) {
+      if (!isTarget(layer, this.configs[index]!)) continue;
+      const loraA = Float32Array.from(this.#viewA(index, layer).readSync().subarray(0, loraRank * layer.inSize));
+      const padded = this.#viewB(index, layer).readSync();
+      const loraB = new Float32Array(layer.outSize * loraRank);
+      for (let row = 0; row < layer.outSize; row++)
+        for (let j = 0; j < loraRank; j++) loraB[row * loraRank + j] = padded[row * this.maxRank + j]!;
+      modules.set(layer.name, { loraA, loraB });
+    }
+    return { loraRank, loraAlpha, modules };
+  }
+
+  /** Puts `adapter` in place `index`; its rank, alpha and modules must fit that place's config. */
+  insert(index: number, adapter: LoraAdapter): void {
+    const { loraRank, loraAlpha } = this.configs[index]!;
+    if (adapter.loraRank !== loraRank || adapter.loraAlpha !== loraAlpha)
+      throw new SelkieError("adapter-mismatch", `adapter: expected rank ${loraRank} and alpha ${loraAlpha}, got ${adapter.loraRank} and ${adapter.loraAlpha}`);
+    const known = new Set(this.layers.map((layer) => layer.name));
+    for (const name of adapter.modules.keys())
+      if (!known.has(name)) throw new SelkieError("adapter-mismatch", `adapter: module "${name}" is not a linear layer of this model; use the base model the adapter was trained on`);
+    for (const layer of this.layers) {
+      const module = adapter.modules.get(layer.name);
+      const a = new Float32Array(this.maxRank * layer.inSize);
+      const b = new Float32Array(layer.outSize * this.maxRank);
+      if (module !== undefined) {
+        if (module.loraA.length !== loraRank * layer.inSize || module.loraB.length !== loraRank * layer.outSize)
+          throw new SelkieError("adapter-mismatch", `adapter: "${layer.name}" has other sizes than the model; use the base model the adapter was trained on`);
+        a.set(module.loraA);
+        for (let row = 0; row < layer.outSize; row++)
+          for (let j = 0; j < loraRank; j++) b[row * this.maxRank + j] = module.loraB[row * loraRank + j]!;
+      }
+      this.#viewA(index, layer).write(a);
+      this.#viewB(index, layer).write(b);
+    }
+  }
+
+  #viewA(index: number, layer: LinearLayer): Tensor {
+    const size = this.maxRank * layer.inSize;
+    return this.parameters.get(`${layer.name}.lora_A`).view(index * size, [this.maxRank, layer.inSize]);
+  }
+
+  #viewB(index: number, layer: LinearLayer): Tensor {
+    const size = layer.outSize * this.maxRank;
+    return this.parameters.get(`${layer.name}.lora_B`).view(index * size, [layer.outSize, this.maxRank]);
+  }
+
+  [Symbol.dispose](): void {
+    this.parameters[Symbol.dispose]();
+  }
+}
+
+/** A bank holding exactly these adapters, ready for inference; they may differ in rank and targets. */
+export function bankOf(backend: Backend, layers: readonly LinearLayer[], adapters: readonly LoraAdapter[]): LoraBank {
+  const configs = adapters.map(({ loraRank, loraAlpha, modules }) => ({
+    loraRank,
+    loraAlpha,
+    targets: [...new Set([...modules.keys()].map((name) => name.slice(name.lastIndexOf(".") + 1)))],
+  }));
+  const bank = new LoraBank(backend, layers, configs);
+  adapters.forEach((adapter, index) => bank.insert(index, adapter));
+  return bank;
+}

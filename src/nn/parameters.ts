@@ -1,0 +1,86 @@
+/**
+ * @file Named parameters in one flat store, so that an optimizer step, a gradient norm or a checkpoint is one pass over
+ * memory. Tensors are views in the order of their specs; names are those of the checkpoint.
+ */
+import { type Backend, createTensor, type DType, numElements, type Shape, type Tensor, zeros } from "../tensor/index.ts";
+import { SelkieError } from "../util/index.ts";
+
+/** Name and shape of one parameter. */
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** A flat store and its named views. Values are unspecified until someone writes them. */
+export class ParameterStore implements Disposable {
+  readonly specs: readonly ParameterSpec[];
+  /** All parameters, `[total]`. */
+  readonly flat: Tensor;
+  readonly #views = new Map<string, Tensor>();
+  readonly #offsets = new Map<string, number>();
+  #flatGrad: Tensor | null = null;
+
+  constructor(backend: Backend, specs: readonly ParameterSpec[], dtype: DType) {
+    this.specs = specs;
+    this.flat = createTensor(backend, [specs.reduce((total, spec) => total + numElements(spec.shape), 0)], dtype);
+    let offset = 0;
+    for (const { name, shape } of specs) {
+      if (this.#views.has(name)) throw new SelkieError("duplicate-name", `internal: parameter "${name}" appears twice`);
+      this.#views.set(name, this.flat.view(offset, shape));
+      this.#offsets.set(name, offset);
+      offset += numElements(shape);
+    }
+  }
+
+  get(name: string): Tensor {
+    const tensor = this.#views.get(name);
+    if (tensor === undefined) throw new SelkieError("unknown-name", `internal: no parameter "${name}"`);
+    return tensor;
+  }
+
+  has(name: string): boolean {
+    return this.#views.has(name);
+  }
+
+  /** Position of the first element of `name` in {@link flat}. */
+  offsetOf(name: string): number {
+    this.get(name);
+    return this.#offsets.get(name)!;
+  }
+
+  /** Allocates gradients and marks every parameter trainable. Calling it again changes nothing. */
+  enableGrad(): void {
+    if (this.#flatGrad !== null) return;
+    const dtype = this.flat.dtype === "f64" ? "f64" : "f32";
+    this.#flatGrad = zeros(this.flat.backend, this.flat.shape, dtype);
+    for (const [name, tensor] of this.#views) {
+      tensor.requiresGrad = true;
+      tensor.grad = this.#flatGrad.view(this.#offsets.get(name)!, tensor.shape);
+    }
+  }
+
+  /** Frees the gradients and freezes every parameter. */
+  disableGrad(): void {
+    this.#flatGrad?.[Symbol.dispose]();
+    this.#flatGrad = null;
+    for (const tensor of this.#views.values()) {
+      tensor.requiresGrad = false;
+      tensor.grad = null;
+    }
+  }
+
+  /** Gradients of {@link flat}; throws unless {@link enableGrad} was called. */
+  get flatGrad(): Tensor {
+    if (this.#flatGrad === null) throw new SelkieError("no-gradient", "internal: flatGrad: call enableGrad first");
+    return this.#flatGrad;
+  }
+
+  zeroGrad(): void {
+    this.flatGrad.data.fill(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.disableGrad();
+    this.flat[Symbol.dispose]();
+  }
+}

@@ -91,10 +91,19 @@ export class Scope implements Disposable {
 
   /**
    * Registers the backward rule of an op. Nothing is recorded, and outputs stay gradient-free, unless the scope
-   * records and an input requires a gradient. `saved` are extra tensors the rule reads (statistics, low-rank products).
+   * records and an input requires a gradient. `saved` are extra tensors the rule alone reads (statistics, low-rank
+   * products); when nothing is recorded they are disposed of at once.
    */
-  record(inputs: readonly (Tensor | null | undefined)[], outputs: readonly Tensor[], backward: Backward, saved: readonly Tensor[] = []): void {
-    if (!this.isRecording || !inputs.some((input) => input?.requiresGrad)) return;
+  record(
+    inputs: readonly (Tensor | null | undefined)[],
+    outputs: readonly Tensor[],
+    backward: Backward,
+    saved: readonly Tensor[] = [],
+  ): void {
+    if (!this.willRecord(inputs)) {
+      for (const tensor of saved) this.#release(tensor);
+      return;
+    }
     for (const output of outputs) output.requiresGrad = true;
     this.#tape.push({ outputs, saved, backward });
   }
@@ -105,25 +114,54 @@ export class Scope implements Disposable {
   }
 
   /**
-   * Adds `d loss / d leaf` to the `grad` of every leaf that has one. Runs once; the tape is consumed.
+   * Adds `d loss / d leaf` to the `grad` of every leaf that has one. Runs once: the tape is consumed, and every op
+   * output but the loss itself is disposed of on the way.
    *
    * @param loss - Scalar output of a recorded op.
    * @param gradLoss - Weight of this loss, for accumulation over micro-batches. @defaultValue 1
    */
   backward(loss: Tensor, gradLoss = 1): void {
     if (!loss.requiresGrad || loss.size !== 1)
-      throw new SelkieError("no-gradient", "backward: expected a recorded scalar loss; make the scope with { grad: true } and a leaf that requires a gradient");
+      throw new SelkieError(
+        "no-gradient",
+        "backward: expected a recorded scalar loss; make the scope with { grad: true } and a leaf that requires a gradient",
+      );
+    if (!this.#tape.some((entry) => entry.outputs.includes(loss)))
+      throw new SelkieError(
+        "no-gradient",
+        "backward: expected a loss on this scope's tape, got one recorded elsewhere or already walked; run the forward pass again",
+      );
     this.#grads.set(loss, this.from([gradLoss], loss.shape, loss.dtype));
-    const gradients: Gradients = {
-      of: (output) => this.#grads.get(output) ?? null,
-      into: (input) => this.#target(input),
-    };
     for (let index = this.#tape.length - 1; index >= 0; index--) {
       const entry = this.#tape[index]!;
-      if (entry.outputs.some((output) => this.#grads.has(output))) entry.backward(gradients);
-      for (const tensor of [...entry.outputs, ...entry.saved]) this.#drop(tensor);
+      if (entry.outputs.some((output) => this.#grads.has(output))) this.#runEntry(entry);
+      for (const output of entry.outputs) this.#drop(output, loss);
+      for (const tensor of entry.saved) this.#release(tensor);
     }
     this.#tape = [];
+  }
+
+  /** Runs one rule. An input that is asked for twice gets a second buffer, so that no kernel sees two outputs alias. */
+  #runEntry(entry: TapeEntry): void {
+    const asked = new Set<Tensor>();
+    const extra: { readonly from: Tensor; readonly into: Tensor }[] = [];
+    entry.backward({
+      of: (output) => this.#grads.get(output) ?? null,
+      into: (input) => {
+        const target = this.#target(input);
+        if (target === null || !asked.has(input)) {
+          asked.add(input);
+          return target;
+        }
+        const second = this.empty(input.shape, target.grad.dtype);
+        extra.push({ from: second, into: target.grad });
+        return { grad: second, accumulate: false };
+      },
+    });
+    for (const { from, into } of extra) {
+      this.backend.kernels.axpby({ x: from, alpha: 1, y: into, beta: 1 });
+      this.#release(from);
+    }
   }
 
   /** Gradient left on a non-leaf without a tape entry of its own, for example an input under test. */
@@ -141,13 +179,13 @@ export class Scope implements Disposable {
     return { grad, accumulate: false };
   }
 
-  #drop(tensor: Tensor): void {
-    const grad = this.#grads.get(tensor);
+  #drop(output: Tensor, loss: Tensor): void {
+    const grad = this.#grads.get(output);
     if (grad !== undefined) {
-      this.#grads.delete(tensor);
+      this.#grads.delete(output);
       this.#release(grad);
     }
-    this.#release(tensor);
+    if (output !== loss) this.#release(output); // the caller reads the loss afterwards
   }
 
   #release(tensor: Tensor): void {

@@ -2,3 +2,4 @@
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
 export { createRng, type Rng } from "./rng.ts";
+export { bootstrapMean, type Interval, mean, median } from "./statistics.ts";

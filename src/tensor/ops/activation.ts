@@ -10,7 +10,13 @@ export function swiglu(scope: Scope, gate: Tensor<"N F">, up: Tensor<"N F">): Te
   const y = scope.empty(gate.shape, gate.dtype);
   kernels.swiglu({ gate, up, y });
   scope.record([gate, up], [y], (gradients) =>
-    kernels.swigluBackward({ gate, up, gradY: gradients.of(y)!, gradGate: gradients.into(gate), gradUp: gradients.into(up) }),
+    kernels.swigluBackward({
+      gate,
+      up,
+      gradY: gradients.of(y)!,
+      gradGate: gradients.into(gate),
+      gradUp: gradients.into(up),
+    }),
   );
   return y;
 }
@@ -20,6 +26,8 @@ export function gelu(scope: Scope, x: Tensor, approximate: "none" | "tanh" = "no
   const { kernels } = scope.backend;
   const y = scope.empty(x.shape, x.dtype);
   kernels.gelu({ x, y, approximate });
-  scope.record([x], [y], (gradients) => kernels.geluBackward({ x, gradY: gradients.of(y)!, gradX: gradients.into(x)!, approximate }));
+  scope.record([x], [y], (gradients) =>
+    kernels.geluBackward({ x, gradY: gradients.of(y)!, gradX: gradients.into(x)!, approximate }),
+  );
   return y;
 }

@@ -1,8 +1,8 @@
 /** @file Causal grouped-query attention over packed sequences; tiled, scores are never materialised (Dao 2023, arXiv 2307.08691). */
 import { ShapeError } from "../../util/index.ts";
 import type { AttentionLayout } from "../backend.ts";
-import type { Scope } from "../scope.ts";
-import { checkShape } from "../shape.ts";
+import type { GradTarget, Scope } from "../scope.ts";
+import { checkOffsets, checkShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** Options of {@link attention}. */
@@ -21,6 +21,23 @@ export function packedLayout(offsets: Int32Array): AttentionLayout {
   return { qOffsets: offsets, kStarts: offsets.slice(0, -1), kLengths };
 }
 
+/** Kernels trust the layout; a wrong one would read foreign memory. */
+function checkLayout({ qOffsets, kStarts, kLengths }: AttentionLayout, numQueries: number, numKeys: number): void {
+  checkOffsets("attention: layout.qOffsets", qOffsets, kLengths.length, numQueries);
+  if (kStarts.length !== kLengths.length)
+    throw new ShapeError("attention: layout", `${kLengths.length} kStarts`, `${kStarts.length}`, "one per sequence");
+  for (let b = 0; b < kLengths.length; b++) {
+    const length = kLengths[b]!;
+    const queries = qOffsets[b + 1]! - qOffsets[b]!;
+    if (length < queries || kStarts[b]! < 0 || kStarts[b]! + length > numKeys)
+      throw new ShapeError(
+        "attention: layout",
+        `at least ${queries} keys within ${numKeys} rows in sequence ${b}`,
+        `${length} from row ${kStarts[b]}`,
+      );
+  }
+}
+
 /**
  * `softmax(scale · q kᵀ + causal mask) v` per head, within each sequence of the layout.
  *
@@ -29,14 +46,26 @@ export function packedLayout(offsets: Int32Array): AttentionLayout {
  * @param v - `[S, K·E]`.
  * @returns `[N, H·E]`.
  */
-export function attention(scope: Scope, q: Tensor<"N HE">, k: Tensor<"S KE">, v: Tensor<"S KE">, options: AttentionOptions): Tensor<"N HE"> {
+export function attention(
+  scope: Scope,
+  q: Tensor<"N HE">,
+  k: Tensor<"S KE">,
+  v: Tensor<"S KE">,
+  options: AttentionOptions,
+): Tensor<"N HE"> {
   const { layout, numHeads, numKvHeads } = options;
   if (numHeads % numKvHeads !== 0)
-    throw new ShapeError("attention", "numHeads divisible by numKvHeads", `${numHeads} and ${numKvHeads}`, "check num_key_value_heads in config.json");
+    throw new ShapeError(
+      "attention",
+      "numHeads divisible by numKvHeads",
+      `${numHeads} and ${numKvHeads}`,
+      "check num_key_value_heads in config.json",
+    );
   const headDim = q.shape[1]! / numHeads;
   checkShape("attention: k", k.shape, [null, numKvHeads * headDim]);
   checkShape("attention: v", v.shape, [k.shape[0]!, numKvHeads * headDim]);
   checkShape("attention: q", q.shape, [layout.qOffsets.at(-1)!, numHeads * headDim], "rows must match the layout");
+  checkLayout(layout, q.shape[0]!, k.shape[0]!);
   const { kernels } = scope.backend;
   const o = scope.empty(q.shape, q.dtype);
   const logSumExp = scope.empty([q.shape[0]!, numHeads], q.dtype === "f64" ? "f64" : "f32");
@@ -46,8 +75,22 @@ export function attention(scope: Scope, q: Tensor<"N HE">, k: Tensor<"S KE">, v:
     [q, k, v],
     [o],
     (gradients) => {
-      const [gradQ, gradK, gradV] = [q, k, v].map((input) => gradients.into(input) ?? { grad: scope.empty(input.shape, input.dtype), accumulate: false });
-      kernels.attentionBackward({ ...common, gradO: gradients.of(o)!, gradQ: gradQ!, gradK: gradK!, gradV: gradV! });
+      const unwanted: Tensor[] = []; // the kernel writes all three gradients
+      const target = (input: Tensor): GradTarget => {
+        const wanted = gradients.into(input);
+        if (wanted !== null) return wanted;
+        const grad = scope.empty(input.shape, input.dtype);
+        unwanted.push(grad);
+        return { grad, accumulate: false };
+      };
+      kernels.attentionBackward({
+        ...common,
+        gradO: gradients.of(o)!,
+        gradQ: target(q),
+        gradK: target(k),
+        gradV: target(v),
+      });
+      for (const grad of unwanted) scope.discard(grad);
     },
     [logSumExp],
   );

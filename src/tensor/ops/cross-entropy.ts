@@ -2,9 +2,10 @@
  * @file The output layer fused with its loss: log-probabilities of given tokens under `softmax(hidden · weightᵀ)`,
  * chunk by chunk, so that `N × V` logits never exist at once. Losses are weighted sums of these log-probabilities.
  */
+import { ShapeError } from "../../util/index.ts";
 import type { ComputeType } from "../backend.ts";
 import type { Scope } from "../scope.ts";
-import { checkShape } from "../shape.ts";
+import { checkIndices, checkShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** Options shared by the losses of this file. */
@@ -38,12 +39,26 @@ export function crossEntropy(
   options: OutputLayerOptions,
 ): CrossEntropy {
   checkShape("crossEntropy: hidden", hidden.shape, [targets.length, weight.shape[1]!], "one target per row");
+  checkIndices("crossEntropy: targets", targets, weight.shape[0]!, Number.NEGATIVE_INFINITY);
+  if (lossWeights.length !== targets.length)
+    throw new ShapeError(
+      "crossEntropy: lossWeights",
+      `${targets.length} weights`,
+      `${lossWeights.length}`,
+      "one per row",
+    );
   const { backend } = scope;
   const dtype = hidden.dtype === "f64" ? "f64" : "f32";
   const logprobs = scope.empty([targets.length], dtype);
   const active = targets.map((target, row) => (lossWeights[row] === 0 ? -1 : target));
   const recorded = scope.willRecord([hidden, weight]);
-  const gradLogprobs = recorded ? scope.from(lossWeights.map((w) => -w), [targets.length], dtype) : null;
+  const gradLogprobs = recorded
+    ? scope.from(
+        lossWeights.map((w) => -w),
+        [targets.length],
+        dtype,
+      )
+    : null;
   // computed ahead of the backward pass and scaled by the upstream gradient there
   const gradHidden = recorded && hidden.requiresGrad ? scope.empty(hidden.shape, hidden.dtype) : null;
   const gradWeight = recorded && weight.requiresGrad ? scope.empty(weight.shape, dtype) : null;
@@ -66,9 +81,13 @@ export function crossEntropy(
     [loss],
     (gradients) => {
       const upstream = Number(gradients.of(loss)!.readSync()[0]);
-      for (const [input, grad] of [[hidden, gradHidden], [weight, gradWeight]] as const) {
+      for (const [input, grad] of [
+        [hidden, gradHidden],
+        [weight, gradWeight],
+      ] as const) {
         const target = grad && gradients.into(input);
-        if (target) backend.kernels.axpby({ x: grad, alpha: upstream, y: target.grad, beta: target.accumulate ? 1 : 0 });
+        if (target)
+          backend.kernels.axpby({ x: grad, alpha: upstream, y: target.grad, beta: target.accumulate ? 1 : 0 });
       }
     },
     [gradHidden, gradWeight, gradLogprobs].filter((tensor) => tensor !== null),
@@ -88,10 +107,20 @@ export function tokenLogprobs(
   options: OutputLayerOptions,
 ): Tensor<"N"> {
   checkShape("tokenLogprobs: hidden", hidden.shape, [targets.length, weight.shape[1]!], "one target per row");
+  checkIndices("tokenLogprobs: targets", targets, weight.shape[0]!, Number.NEGATIVE_INFINITY);
   const { kernels } = scope.backend;
   const { compute } = options;
   const logprobs = scope.empty([targets.length], hidden.dtype === "f64" ? "f64" : "f32");
-  kernels.linearCrossEntropy({ hidden, weight, targets, logprobs, gradLogprobs: null, gradHidden: null, gradWeight: null, compute });
+  kernels.linearCrossEntropy({
+    hidden,
+    weight,
+    targets,
+    logprobs,
+    gradLogprobs: null,
+    gradHidden: null,
+    gradWeight: null,
+    compute,
+  });
   scope.record([hidden, weight], [logprobs], (gradients) => {
     const again = scope.empty(logprobs.shape, logprobs.dtype);
     kernels.linearCrossEntropy({

@@ -6,7 +6,8 @@ import type { Tensor } from "../tensor.ts";
 
 /** Puts `alpha · gradient` into `target`. */
 function passOn(scope: Scope, gradient: Tensor, target: GradTarget | null, alpha = 1): void {
-  if (target !== null) scope.backend.kernels.axpby({ x: gradient, alpha, y: target.grad, beta: target.accumulate ? 1 : 0 });
+  if (target !== null)
+    scope.backend.kernels.axpby({ x: gradient, alpha, y: target.grad, beta: target.accumulate ? 1 : 0 });
 }
 
 /** `a + b`, the residual connection; the result has the dtype of `a`. */
@@ -53,7 +54,8 @@ export function weightedSum(scope: Scope, x: Tensor, weights: Tensor | null): Te
   scope.record([x], [y], (gradients) => {
     const upstream = Number(gradients.of(y)!.readSync()[0]);
     const target = gradients.into(x)!;
-    const factors = weights ?? scope.from(new Float32Array(x.size).fill(1), x.shape, dtype);
+    const factors = weights ?? scope.empty(x.shape, dtype);
+    if (weights === null) factors.data.fill(1);
     passOn(scope, factors, target, upstream);
     if (weights === null) scope.discard(factors);
   });

@@ -8,7 +8,7 @@
 import type { ComputeType } from "../backend.ts";
 import type { DType } from "../dtype.ts";
 import type { Scope } from "../scope.ts";
-import { checkShape } from "../shape.ts";
+import { checkOffsets, checkShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** Low-rank updates of one linear layer for each adapter of a batch. */
@@ -40,10 +40,16 @@ export interface LinearOptions {
  * @returns `[N, out]`.
  * @throws {@link ShapeError} when the sizes do not meet.
  */
-export function linear(scope: Scope, x: Tensor<"N in">, weight: Tensor<"out in">, options: LinearOptions): Tensor<"N out"> {
+export function linear(
+  scope: Scope,
+  x: Tensor<"N in">,
+  weight: Tensor<"out in">,
+  options: LinearOptions,
+): Tensor<"N out"> {
   const [outSize, inSize] = weight.shape as [number, number];
   const { compute, lora, bias } = options;
   checkShape("linear: x", x.shape, [null, inSize], "its width is the layer's input size");
+  if (bias) checkShape("linear: bias", bias.shape, [outSize], "one bias per output feature");
   const { kernels } = scope.backend;
   const y = scope.empty([x.shape[0]!, outSize], options.dtype ?? x.dtype);
   kernels.gemm({ a: x, b: weight, c: y, transposeB: true, bias: bias ?? null, compute });
@@ -56,10 +62,18 @@ export function linear(scope: Scope, x: Tensor<"N in">, weight: Tensor<"out in">
       const gradY = gradients.of(y)!;
       const intoX = gradients.into(x);
       if (intoX !== null) kernels.gemm({ a: gradY, b: weight, c: intoX.grad, accumulate: intoX.accumulate, compute });
-      if (lora && lowRank !== null) backwardLora({ scope, x, gradY, lowRank, lora, gradX: intoX?.grad ?? null, compute }, gradients.into);
+      if (lora && lowRank !== null)
+        backwardLora({ scope, x, gradY, lowRank, lora, gradX: intoX?.grad ?? null, compute }, gradients.into);
       const intoWeight = gradients.into(weight);
       if (intoWeight !== null)
-        kernels.gemm({ a: gradY, b: x, c: intoWeight.grad, transposeA: true, accumulate: intoWeight.accumulate, compute });
+        kernels.gemm({
+          a: gradY,
+          b: x,
+          c: intoWeight.grad,
+          transposeA: true,
+          accumulate: intoWeight.accumulate,
+          compute,
+        });
       const intoBias = bias ? gradients.into(bias) : null;
       if (intoBias !== null) sumRows(scope, gradY, intoBias.grad, intoBias.accumulate);
     },
@@ -72,12 +86,32 @@ export function linear(scope: Scope, x: Tensor<"N in">, weight: Tensor<"out in">
 function addLora(scope: Scope, x: Tensor, y: Tensor, lora: LoraWeights, compute: ComputeType): Tensor {
   const { kernels } = scope.backend;
   const { loraA, loraB, scales, segments } = lora;
-  checkShape("linear: loraA", loraA.shape, [scales.length, null, x.shape[1]!], "one loraA per adapter, of the layer's input size");
-  checkShape("linear: loraB", loraB.shape, [scales.length, y.shape[1]!, loraA.shape[1]!], "loraA and loraB share their rank");
+  checkShape(
+    "linear: loraA",
+    loraA.shape,
+    [scales.length, null, x.shape[1]!],
+    "one loraA per adapter, of the layer's input size",
+  );
+  checkShape(
+    "linear: loraB",
+    loraB.shape,
+    [scales.length, y.shape[1]!, loraA.shape[1]!],
+    "loraA and loraB share their rank",
+  );
+  checkOffsets("linear: segments", segments, scales.length, x.shape[0]!);
   const lowRank = scope.empty([x.shape[0]!, loraA.shape[1]!], x.dtype);
   const ones = new Float32Array(scales.length).fill(1);
   kernels.segmentGemm({ a: x, b: loraA, c: lowRank, transposeB: true, alpha: ones, segments, compute });
-  kernels.segmentGemm({ a: lowRank, b: loraB, c: y, transposeB: true, alpha: scales, segments, accumulate: true, compute });
+  kernels.segmentGemm({
+    a: lowRank,
+    b: loraB,
+    c: y,
+    transposeB: true,
+    alpha: scales,
+    segments,
+    accumulate: true,
+    compute,
+  });
   return lowRank;
 }
 
@@ -93,25 +127,47 @@ interface LoraBackwardArgs {
 }
 
 /** `v = scale · gradY B`, `dx += v A`, `dA = vᵀ x`, `dB = scale · gradYᵀ u`. */
-function backwardLora(args: LoraBackwardArgs, into: (input: Tensor) => { grad: Tensor; accumulate: boolean } | null): void {
+function backwardLora(
+  args: LoraBackwardArgs,
+  into: (input: Tensor) => { grad: Tensor; accumulate: boolean } | null,
+): void {
   const { scope, x, gradY, lowRank, lora, gradX, compute } = args;
   const { kernels } = scope.backend;
   const { loraA, loraB, scales, segments } = lora;
   const ones = new Float32Array(scales.length).fill(1);
   const gradLowRank = scope.empty(lowRank.shape, lowRank.dtype);
   kernels.segmentGemm({ a: gradY, b: loraB, c: gradLowRank, alpha: scales, segments, compute });
-  if (gradX !== null) kernels.segmentGemm({ a: gradLowRank, b: loraA, c: gradX, alpha: ones, segments, accumulate: true, compute });
+  if (gradX !== null)
+    kernels.segmentGemm({ a: gradLowRank, b: loraA, c: gradX, alpha: ones, segments, accumulate: true, compute });
   const intoA = into(loraA);
-  if (intoA !== null) kernels.segmentOuter({ a: gradLowRank, b: x, c: intoA.grad, alpha: ones, segments, accumulate: intoA.accumulate, compute });
+  if (intoA !== null)
+    kernels.segmentOuter({
+      a: gradLowRank,
+      b: x,
+      c: intoA.grad,
+      alpha: ones,
+      segments,
+      accumulate: intoA.accumulate,
+      compute,
+    });
   const intoB = into(loraB);
-  if (intoB !== null) kernels.segmentOuter({ a: gradY, b: lowRank, c: intoB.grad, alpha: scales, segments, accumulate: intoB.accumulate, compute });
+  if (intoB !== null)
+    kernels.segmentOuter({
+      a: gradY,
+      b: lowRank,
+      c: intoB.grad,
+      alpha: scales,
+      segments,
+      accumulate: intoB.accumulate,
+      compute,
+    });
   scope.discard(gradLowRank);
 }
 
 /** Column sums of `x [N, D]` into `y [D]`, as a product with a row of ones. */
 function sumRows(scope: Scope, x: Tensor, y: Tensor, accumulate: boolean): void {
   const ones = scope.empty([1, x.shape[0]!], x.dtype === "f64" ? "f64" : "f32");
-  ones.write(new Float32Array(x.shape[0]!).fill(1));
+  ones.data.fill(1);
   scope.backend.kernels.gemm({ a: ones, b: x, c: y.reshape([1, y.size]), accumulate, compute: "f32" });
   scope.discard(ones);
 }

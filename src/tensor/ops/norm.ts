@@ -7,7 +7,13 @@ import type { Tensor } from "../tensor.ts";
 const statisticsDtype = (x: Tensor): DType => (x.dtype === "f64" ? "f64" : "f32");
 
 /** `y = w ⊙ x / sqrt(mean(x²) + eps)` per row; `x [N, D]`, `weight [D]`; the result has `dtype`, by default that of `x`. */
-export function rmsNorm(scope: Scope, x: Tensor<"N D">, weight: Tensor<"D">, eps: number, dtype: DType = x.dtype): Tensor<"N D"> {
+export function rmsNorm(
+  scope: Scope,
+  x: Tensor<"N D">,
+  weight: Tensor<"D">,
+  eps: number,
+  dtype: DType = x.dtype,
+): Tensor<"N D"> {
   checkShape("rmsNorm: weight", weight.shape, [x.shape[1]!], "one weight per feature");
   const { kernels } = scope.backend;
   const y = scope.empty(x.shape, dtype);
@@ -17,14 +23,28 @@ export function rmsNorm(scope: Scope, x: Tensor<"N D">, weight: Tensor<"D">, eps
     [x, weight],
     [y],
     (gradients) =>
-      kernels.rmsNormBackward({ x, weight, rstd, gradY: gradients.of(y)!, gradX: gradients.into(x), gradWeight: gradients.into(weight) }),
+      kernels.rmsNormBackward({
+        x,
+        weight,
+        rstd,
+        gradY: gradients.of(y)!,
+        gradX: gradients.into(x),
+        gradWeight: gradients.into(weight),
+      }),
     [rstd],
   );
   return y;
 }
 
 /** `y = w ⊙ (x - mean) / sqrt(var + eps) + bias` per row, biased variance; `x [N, D]`, `weight`, `bias` `[D]`. */
-export function layerNorm(scope: Scope, x: Tensor<"N D">, weight: Tensor<"D">, bias: Tensor<"D">, eps: number, dtype: DType = x.dtype): Tensor<"N D"> {
+export function layerNorm(
+  scope: Scope,
+  x: Tensor<"N D">,
+  weight: Tensor<"D">,
+  bias: Tensor<"D">,
+  eps: number,
+  dtype: DType = x.dtype,
+): Tensor<"N D"> {
   checkShape("layerNorm: weight", weight.shape, [x.shape[1]!], "one weight per feature");
   checkShape("layerNorm: bias", bias.shape, [x.shape[1]!], "one bias per feature");
   const { kernels } = scope.backend;

@@ -1,0 +1,2 @@
+#define SELKIE_ISA amx
+#include "../kernels/all.h"

@@ -1,0 +1,2 @@
+#define SELKIE_ISA avx2
+#include "../kernels/all.h"

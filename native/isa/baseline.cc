@@ -1,0 +1,2 @@
+#define SELKIE_ISA baseline
+#include "../kernels/all.h"

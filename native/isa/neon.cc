@@ -1,0 +1,2 @@
+#define SELKIE_ISA neon
+#include "../kernels/all.h"

@@ -1,0 +1,19 @@
+// Every kernel family, compiled once per instruction set by isa/*.cc, and the table that such a unit exports.
+#pragma once
+
+#include "simd.h"
+#include "parallel.h"
+// Products.
+#include "gemm.h"
+#include "segment.h"
+#include "cross-entropy.h"
+// Everything else (add the family's names to kernel-list.h too).
+
+namespace selkie::SELKIE_ISA {
+
+extern const KernelTable table;
+#define SELKIE_ENTRY(name) &name,
+const KernelTable table = {{SELKIE_KERNELS(SELKIE_ENTRY)}};
+#undef SELKIE_ENTRY
+
+}  // namespace selkie::SELKIE_ISA

@@ -1,0 +1,17 @@
+// Names of all kernels, in the order of their ids. Each is a function `void name(const View*, const double*, ThreadPool&)`
+// in the namespace of its instruction set; JavaScript looks ids up by these names.
+#pragma once
+
+// Products (gemm*.h, segment.h, cross-entropy.h).
+#define SELKIE_PRODUCT_KERNELS(X) \
+  X(gemm)                         \
+  X(segmentGemm)                  \
+  X(segmentOuter)                 \
+  X(linearCrossEntropy)
+
+// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h.
+#define SELKIE_OTHER_KERNELS(X)
+
+#define SELKIE_KERNELS(X)   \
+  SELKIE_PRODUCT_KERNELS(X) \
+  SELKIE_OTHER_KERNELS(X)

@@ -1,0 +1,191 @@
+/**
+ * @file The main job: passages go in, an adapted model comes out (SEAL, Zweiger et al. 2025, arXiv 2506.10943, one inner
+ * round without the outer loop). Propose self-edits, train each candidate in the adapter bank, examine, keep the best;
+ * then train one adapter from the base on the union of the chosen edits with self-generated replay, and examine that.
+ * Deviations: the candidates of all passages train side by side; the last adapter is trained on text, not merged from
+ * weights; what the model knew before is measured every time and decides whether the change is kept.
+ */
+import type { LoadedCheckpoint } from "../models/index.ts";
+import { bankOf, type LoraAdapter } from "../nn/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
+import type { Rng } from "../util/index.ts";
+import { allQuestions, buildExams, type PassageExam } from "./build-exam.ts";
+import type { Canaries } from "./canaries.ts";
+import {
+  bestCandidate,
+  type CandidateResult,
+  type ProposedEdit,
+  trainCandidates,
+  tryCandidates,
+} from "./candidates.ts";
+import { chunkPassages } from "./chunk.ts";
+import { examine, type Sitting } from "./exam.ts";
+import type { PromptTemplates } from "./prompts.ts";
+import { proposeSelfEdits, sampleReplay, type Writer } from "./propose.ts";
+import { type AdaptReport, buildReport } from "./report.ts";
+import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
+import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./settings.ts";
+
+/** Inputs of {@link adapt}. */
+export interface AdaptArgs {
+  readonly checkpoint: LoadedCheckpoint;
+  readonly templates: PromptTemplates;
+  readonly canaries: Canaries;
+  readonly passages: readonly SourcePassage[];
+  readonly settings: AdaptSettings;
+  readonly rng: Rng;
+  readonly store: StageStore;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: AdaptEvent) => void;
+}
+
+/** The report and the adapters it is about. */
+export interface AdaptOutcome {
+  readonly report: AdaptReport;
+  readonly adapter: LoraAdapter;
+  /** Trained on the passages alone, for comparison. */
+  readonly rawAdapter: LoraAdapter;
+}
+
+/** One run: its inputs, its passages cut to size, its exams. */
+interface Run extends AdaptArgs {
+  readonly pieces: readonly SourcePassage[];
+  readonly exams: readonly PassageExam[];
+  /** Questions that may be asked, and so may not be trained on. */
+  readonly forbidden: readonly string[];
+  readonly writer: Writer;
+  readonly tell: (name: string, done: number, total: number) => void;
+}
+
+interface Proposals {
+  readonly edits: readonly (readonly ProposedEdit[])[];
+  readonly numDropped: number;
+}
+
+/**
+ * Learns `passages` into one adapter. Finished stages are read from `store`, so calling it again with the same
+ * arguments after an interruption goes on where it stopped and ends with the same adapter.
+ */
+export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
+  const run = await prepare(args);
+  const before = await stage(run.store, "before", () => sit(run, null));
+  const proposals = await stage(run.store, "proposals", () => propose(run));
+  const trials = await tryAll(run, proposals);
+  const chosen = trials.map((results, index) => proposals.edits[index]![bestCandidate(results)]!);
+  const { adapter, rawAdapter, learned, replay } = await trainFinal(run, chosen);
+  run.tell("after", 0, 1);
+  const raw = await sit(run, rawAdapter);
+  const adapted = await sit(run, adapter);
+  run.tell("after", 1, 1);
+  const { pieces, exams, canaries, settings } = run;
+  const report = buildReport({
+    pieces,
+    exams,
+    canaries,
+    minKept: settings.minKept,
+    edits: proposals.edits,
+    trials,
+    chosen,
+    sittings: { base: before, raw, adapted },
+    counts: { numDocuments: learned.length, numReplay: replay.length, numDropped: proposals.numDropped },
+  });
+  return { report, adapter, rawAdapter };
+}
+
+async function prepare(args: AdaptArgs): Promise<Run> {
+  const { checkpoint, templates, signal, settings, rng, store } = args;
+  const writer = { checkpoint, templates, signal };
+  const tell = (name: string, done: number, total: number) => args.onEvent?.({ stage: name, done, total });
+  const pieces = chunkPassages(args.passages, checkpoint.tokenizer, settings.maxPassageTokens);
+  tell("exam", 0, pieces.length);
+  const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
+  return { ...args, pieces, exams, forbidden: allQuestions(exams, args.canaries.items), writer, tell };
+}
+
+/** The report questions and the canaries, answered by one adapter or by the base model. */
+async function sit(run: Run, adapter: LoraAdapter | null): Promise<Sitting> {
+  const { lm } = run.checkpoint;
+  using bank = adapter === null ? null : bankOf(lm.backend, lm.linearLayers, [adapter]);
+  const adapterIndex = adapter === null ? null : 0;
+  const items = run.exams.flatMap(({ report }) => report);
+  const [questions, canaries] = await examine({ ...run.writer, bank }, [
+    { adapterIndex, items },
+    { adapterIndex, items: run.canaries.items },
+  ]);
+  return [questions!, canaries!];
+}
+
+/** Samples the edits of every passage and turns them into documents that ask nothing of the exam. */
+async function propose(run: Run): Promise<Proposals> {
+  const { writer, pieces, settings, forbidden } = run;
+  run.tell("propose", 0, pieces.length);
+  const sampled = await proposeSelfEdits(writer, pieces, settings.numEdits, run.rng.fork("propose"));
+  let numDropped = 0;
+  const edits = pieces.map((passage, index) =>
+    sampled[index]!.map((edit) => {
+      const documents = selfEditDocuments(edit, passage, writer.templates);
+      const allowed = withoutExamQuestions(documents, forbidden);
+      numDropped += documents.length - allowed.length;
+      return { ...edit, documents: allowed };
+    }),
+  );
+  return { edits, numDropped };
+}
+
+/** Results of every edit of every passage; passages are tried in groups that fill one bank. */
+async function tryAll(run: Run, proposals: Proposals): Promise<CandidateResult[][]> {
+  const { pieces, settings, store, rng, writer } = run;
+  const trials: CandidateResult[][] = [];
+  const perBank = Math.max(1, Math.floor(settings.bankSize / settings.numEdits));
+  for (let from = 0; from < pieces.length; from += perBank) {
+    const group = pieces.slice(from, from + perBank);
+    const onTrain = (done: number, total: number) =>
+      run.tell("try", from + (group.length * done) / total, pieces.length);
+    const candidates = group.flatMap((passage, offset) =>
+      proposals.edits[from + offset]!.map((edit, index) => ({
+        id: `${passage.id}/${index}`,
+        documents: edit.documents,
+        items: run.exams[from + offset]!.selection,
+      })),
+    );
+    const workshop = { ...writer, innerLoop: settings.innerLoop, rng, onTrain };
+    const results = await stage(store, `trials-${from}`, () => tryCandidates(workshop, candidates));
+    for (let first = 0; first < results.length; first += settings.numEdits)
+      trials.push(results.slice(first, first + settings.numEdits));
+  }
+  return trials;
+}
+
+interface Trained {
+  readonly adapter: LoraAdapter;
+  readonly rawAdapter: LoraAdapter;
+  readonly learned: readonly string[];
+  readonly replay: readonly string[];
+}
+
+/** One adapter on the chosen edits with replay, and one on the bare passages with as large a share of replay. */
+async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Trained> {
+  const { settings, store, rng, writer, forbidden } = run;
+  const learned = [...new Set(chosen.flatMap(({ documents }) => documents))];
+  const raw = withoutExamQuestions(
+    run.pieces.map(({ title, context }) => (title === "" ? context : `${title}\n${context}`)),
+    forbidden,
+  );
+  const perDocument = settings.replayShare / (1 - settings.replayShare);
+  const numReplay = Math.round(learned.length * perDocument);
+  run.tell("replay", 0, numReplay);
+  const replay = await stage(store, "replay", async () =>
+    withoutExamQuestions(await sampleReplay(writer, numReplay, rng.fork("replay")), forbidden),
+  );
+  // long unions take more documents per step, so that the number of steps stays near that of one passage's training
+  const documentsPerStep = Math.min(8, Math.max(settings.innerLoop.documentsPerStep, Math.round(learned.length / 200)));
+  const onTrain = (done: number, total: number) => run.tell("train", done, total);
+  const [adapter, rawAdapter] = await trainCandidates(
+    { ...writer, innerLoop: { ...settings.innerLoop, documentsPerStep }, rng, onTrain },
+    [
+      { id: "final", documents: [...learned, ...replay], items: [] },
+      { id: "final-raw", documents: [...raw, ...replay.slice(0, Math.ceil(raw.length * perDocument))], items: [] },
+    ],
+  );
+  return { adapter: adapter!, rawAdapter: rawAdapter!, learned, replay };
+}

@@ -1,0 +1,56 @@
+/**
+ * @file The exam of a run: the questions that came with the passages, else questions the model writes itself.
+ * Selection questions choose among edits, report questions are what the figures are about; a question that has no use
+ * of its own serves both, and the report says that its figure is then optimistic.
+ */
+import type { QuestionUse, SourcePassage } from "../tasks/index.ts";
+import type { Rng } from "../util/index.ts";
+import type { ExamItem } from "./exam.ts";
+import { type Writer, writeExam } from "./propose.ts";
+
+/** Questions of one passage, by use. */
+export interface PassageExam {
+  readonly source: "given" | "self-written" | "none";
+  readonly selection: readonly ExamItem[];
+  readonly report: readonly ExamItem[];
+}
+
+const maxWrittenQuestions = 6;
+
+function divide(
+  passage: SourcePassage,
+  source: PassageExam["source"],
+  questions: readonly { question: string; answer: string; use: QuestionUse }[],
+): PassageExam {
+  const pick = (use: QuestionUse) =>
+    questions
+      .filter((question) => question.use === use || question.use === "both")
+      .map(({ question, answer }) => ({ question, answer, title: passage.title }));
+  const [selection, report] = [pick("selection"), pick("report")];
+  return {
+    source,
+    selection: selection.length > 0 ? selection : report,
+    report: report.length > 0 ? report : selection,
+  };
+}
+
+/** One exam per passage, in order. */
+export async function buildExams(writer: Writer, passages: readonly SourcePassage[], rng: Rng): Promise<PassageExam[]> {
+  const silent = passages.filter(({ questions }) => questions.length === 0);
+  const written = await writeExam(writer, silent, maxWrittenQuestions, rng);
+  return passages.map((passage) => {
+    if (passage.questions.length > 0) return divide(passage, "given", passage.questions);
+    const pairs = written[silent.indexOf(passage)]!;
+    return divide(
+      passage,
+      pairs.length > 0 ? "self-written" : "none",
+      pairs.map((pair) => ({ ...pair, use: "both" as const })),
+    );
+  });
+}
+
+/** Every question that may be asked, so that none is trained on. */
+export function allQuestions(exams: readonly PassageExam[], canaries: readonly ExamItem[]): string[] {
+  const items = [...exams.flatMap(({ selection, report }) => [...selection, ...report]), ...canaries];
+  return [...new Set(items.map(({ question }) => question))];
+}

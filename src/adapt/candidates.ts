@@ -1,0 +1,104 @@
+/**
+ * @file Candidate edits compete: each trains an adapter of its own, all of them side by side in the adapter bank,
+ * each sits the selection exam of its passage, and the best is kept.
+ */
+import { encodeDocument, type LoadedCheckpoint } from "../models/index.ts";
+import { bankOf, type LoraAdapter } from "../nn/index.ts";
+import { type AdapterJob, type TrainDocument, trainAdapters } from "../train/index.ts";
+import type { Rng } from "../util/index.ts";
+import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "./exam.ts";
+import type { PromptTemplates } from "./prompts.ts";
+import type { SelfEdit } from "./self-edit.ts";
+import type { InnerLoop } from "./settings.ts";
+
+/** What one adapter is trained on. */
+export interface Candidate {
+  /** Names its random streams; equal ids give equal adapters. */
+  readonly id: string;
+  readonly documents: readonly string[];
+  /** What it is asked afterwards. */
+  readonly items: readonly ExamItem[];
+}
+
+/** How a candidate did. */
+export interface CandidateResult {
+  readonly id: string;
+  readonly answers: readonly ExamAnswer[];
+  /** `null` without questions. */
+  readonly accuracy: number | null;
+  readonly goldLogprob: number | null;
+  readonly numDocuments: number;
+  readonly numTokens: number;
+}
+
+/** Shared inputs of the functions below. */
+export interface Workshop {
+  readonly checkpoint: LoadedCheckpoint;
+  readonly templates: PromptTemplates;
+  readonly innerLoop: InnerLoop;
+  readonly rng: Rng;
+  readonly signal?: AbortSignal | undefined;
+  readonly onTrain?: (done: number, total: number) => void;
+}
+
+/** Documents as the trainer takes them. */
+export function toTrainDocuments(checkpoint: LoadedCheckpoint, texts: readonly string[]): TrainDocument[] {
+  return texts.map((text) => ({ tokenIds: encodeDocument(checkpoint.tokenizer, text) }));
+}
+
+const jobOf = (workshop: Workshop, candidate: Candidate): AdapterJob => ({
+  id: candidate.id,
+  documents: toTrainDocuments(workshop.checkpoint, candidate.documents),
+  lora: workshop.innerLoop.lora,
+  learningRate: workshop.innerLoop.learningRate,
+  epochs: workshop.innerLoop.epochs,
+  documentsPerStep: workshop.innerLoop.documentsPerStep,
+});
+
+/** One adapter per candidate, trained together; the result of each does not depend on the others. */
+export async function trainCandidates(workshop: Workshop, candidates: readonly Candidate[]): Promise<LoraAdapter[]> {
+  const { onTrain } = workshop;
+  const { adapters } = await trainAdapters({
+    lm: workshop.checkpoint.lm,
+    jobs: candidates.map((candidate) => jobOf(workshop, candidate)),
+    rng: workshop.rng.fork("train"),
+    ...(workshop.signal && { signal: workshop.signal }),
+    ...(onTrain && { onProgress: ({ step, numSteps }: { step: number; numSteps: number }) => onTrain(step, numSteps) }),
+  });
+  return adapters;
+}
+
+/** Trains and examines the candidates of one bank. */
+export async function tryCandidates(workshop: Workshop, candidates: readonly Candidate[]): Promise<CandidateResult[]> {
+  const { checkpoint, templates, signal } = workshop;
+  const adapters = await trainCandidates(workshop, candidates);
+  using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, adapters);
+  const sheets = await examine(
+    { checkpoint, templates, bank, signal },
+    candidates.map(({ items }, adapterIndex) => ({ items, adapterIndex })),
+  );
+  return candidates.map(({ id, documents }, index) => ({
+    id,
+    answers: sheets[index]!,
+    accuracy: accuracy(sheets[index]!),
+    goldLogprob: meanGoldLogprob(sheets[index]!),
+    numDocuments: documents.length,
+    numTokens: documents.reduce((total, text) => total + checkpoint.tokenizer.encode(text).length, 0),
+  }));
+}
+
+/** Index of the best result: most right answers, then the highest gold log-probability, then the first. */
+export function bestCandidate(results: readonly CandidateResult[]): number {
+  const worth = ({ accuracy: share, goldLogprob }: CandidateResult) =>
+    [share ?? 0, goldLogprob ?? Number.NEGATIVE_INFINITY] as const;
+  return results.reduce((best, result, index) => {
+    const [share, logprob] = worth(result);
+    const [bestShare, bestLogprob] = worth(results[best]!);
+    return share > bestShare || (share === bestShare && logprob > bestLogprob) ? index : best;
+  }, 0);
+}
+
+/** An edit with the documents made from it. */
+export interface ProposedEdit extends SelfEdit {
+  readonly documents: readonly string[];
+}

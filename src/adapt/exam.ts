@@ -1,0 +1,117 @@
+/**
+ * @file Exams: closed-book questions answered greedily, graded locally, and scored by the log-probability of the gold answer.
+ * Many adapters sit one exam together: one decode and one scoring pass serve them all.
+ */
+import { generate, scoreTokens } from "../generate/index.ts";
+import { encodePrompt, type LoadedCheckpoint } from "../models/index.ts";
+import type { LoraBank } from "../nn/index.ts";
+import { gradeAnswer } from "../tasks/index.ts";
+import { type PromptTemplates, questionPrompt } from "./prompts.ts";
+
+/** A question as an exam asks it. */
+export interface ExamItem {
+  readonly question: string;
+  readonly answer: string;
+  readonly title: string;
+}
+
+/** One graded answer. */
+export interface ExamAnswer {
+  readonly prediction: string;
+  readonly isRight: boolean;
+  /** Token overlap with the gold answer, in [0, 1]. */
+  readonly f1: number;
+  /** Mean log-probability of the gold answer's tokens, nats. */
+  readonly goldLogprob: number;
+}
+
+/** Who sits the exam: an adapter of the bank, or the base model, and what it is asked. */
+export interface ExamTaker {
+  readonly adapterIndex: number | null;
+  readonly items: readonly ExamItem[];
+}
+
+/** Answers to the report questions and to the canaries. */
+export type Sitting = readonly [questions: readonly ExamAnswer[], canaries: readonly ExamAnswer[]];
+
+/** What an exam needs to run. */
+export interface ExamRoom {
+  readonly checkpoint: LoadedCheckpoint;
+  readonly templates: PromptTemplates;
+  readonly bank: LoraBank | null;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const maxAnswerTokens = 32;
+
+/** Answers of each taker, in the order of its items. */
+export async function examine(room: ExamRoom, takers: readonly ExamTaker[]): Promise<ExamAnswer[][]> {
+  const sheets = takers.flatMap((taker) => taker.items.map((item) => ({ item, adapterIndex: taker.adapterIndex })));
+  const predictions = await answer(room, sheets);
+  const goldLogprobs = await scoreGold(room, sheets);
+  let next = 0;
+  return takers.map((taker) =>
+    taker.items.map((item) => {
+      const index = next++;
+      const prediction = predictions[index]!;
+      const { isRight, f1 } = gradeAnswer(prediction, item.answer);
+      return { prediction, isRight, f1, goldLogprob: goldLogprobs[index]! };
+    }),
+  );
+}
+
+interface Sheet {
+  readonly item: ExamItem;
+  readonly adapterIndex: number | null;
+}
+
+const promptOf = (room: ExamRoom, { item }: Sheet): number[] =>
+  encodePrompt(room.checkpoint.tokenizer, questionPrompt(room.templates, item.question, item.title));
+
+const adapterOf = ({ adapterIndex }: Sheet): { adapterIndex?: number } =>
+  adapterIndex === null ? {} : { adapterIndex };
+
+async function answer(room: ExamRoom, sheets: readonly Sheet[]): Promise<string[]> {
+  const { lm, tokenizer } = room.checkpoint;
+  const newline = tokenizer.encode("\n");
+  const stopTokens = [tokenizer.eosTokenId, ...(newline.length === 1 ? newline : [])];
+  const results = await generate(
+    lm,
+    sheets.map((sheet) => ({
+      promptIds: promptOf(room, sheet),
+      maxNewTokens: maxAnswerTokens,
+      stopTokens,
+      ...adapterOf(sheet),
+    })),
+    { ...(room.bank && { bank: room.bank }), ...(room.signal && { signal: room.signal }) },
+  );
+  return results.map(({ tokenIds }) => tokenizer.decode(tokenIds).split("\n")[0]!.trim());
+}
+
+async function scoreGold(room: ExamRoom, sheets: readonly Sheet[]): Promise<number[]> {
+  const { lm, tokenizer } = room.checkpoint;
+  const prompts = sheets.map((sheet) => promptOf(room, sheet));
+  const golds = sheets.map(({ item }) => tokenizer.encode(` ${item.answer}`));
+  const sequences = sheets.map((sheet, index) => ({
+    tokenIds: [...prompts[index]!, ...golds[index]!],
+    ...adapterOf(sheet),
+  }));
+  const scored = await scoreTokens(lm, sequences, { ...(room.bank && { bank: room.bank }) });
+  return scored.map((logprobs, index) => {
+    const gold = golds[index]!;
+    const tail = logprobs.slice(logprobs.length - gold.length);
+    return tail.reduce((total, logprob) => total + logprob, 0) / Math.max(1, gold.length);
+  });
+}
+
+/** Share of right answers, in [0, 1]; `null` for an empty exam. */
+export function accuracy(answers: readonly ExamAnswer[]): number | null {
+  return answers.length === 0 ? null : answers.filter(({ isRight }) => isRight).length / answers.length;
+}
+
+/** Mean log-probability of the gold answers, nats per token; `null` for an empty exam. */
+export function meanGoldLogprob(answers: readonly ExamAnswer[]): number | null {
+  return answers.length === 0
+    ? null
+    : answers.reduce((total, { goldLogprob }) => total + goldLogprob, 0) / answers.length;
+}

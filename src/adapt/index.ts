@@ -1,0 +1,54 @@
+/** @file Door of `adapt`: self-edits from proposal to a kept or rejected change. */
+export {
+  type AdaptArgs,
+  type AdaptOutcome,
+  type AdaptReport,
+  type ArmReport,
+  adapt,
+  type PassageReport,
+} from "./adapt.ts";
+export { type Canaries, loadCanaries, measureRetention, type Retention } from "./canaries.ts";
+export {
+  bestCandidate,
+  type Candidate,
+  type CandidateResult,
+  trainCandidates,
+  tryCandidates,
+  type Workshop,
+} from "./candidates.ts";
+export { chunkPassages } from "./chunk.ts";
+export {
+  accuracy,
+  type ExamAnswer,
+  type ExamItem,
+  type ExamRoom,
+  type ExamTaker,
+  examine,
+  meanGoldLogprob,
+} from "./exam.ts";
+export {
+  defaultTemplates,
+  fillTemplate,
+  loadPrompts,
+  type PromptTemplates,
+  questionPrompt,
+  type SelfEditKind,
+  selfEditKinds,
+} from "./prompts.ts";
+export { proposeSelfEdits, type Source, sampleReplay, type Writer, writeExam } from "./propose.ts";
+export {
+  parseOpenSelfEdit,
+  parseQuestions,
+  type SelfEdit,
+  selfEditDocuments,
+  type WrittenQuestion,
+  withoutExamQuestions,
+} from "./self-edit.ts";
+export {
+  type AdaptEvent,
+  type AdaptSettings,
+  defaultSettings,
+  type InnerLoop,
+  type StageStore,
+  stage,
+} from "./settings.ts";

@@ -1,0 +1,66 @@
+/** @file Settings of the inner loop, and the stores and events that every adaptation shares. */
+import type { LoraConfig } from "../nn/index.ts";
+
+/** How an adapter is trained on documents. */
+export interface InnerLoop {
+  readonly lora: LoraConfig;
+  /** Falls linearly to 0. */
+  readonly learningRate: number;
+  readonly epochs: number;
+  /** SEAL takes one; one full batch per epoch hides what good edits are worth. */
+  readonly documentsPerStep: number;
+}
+
+/** Settings of {@link adapt}. */
+export interface AdaptSettings {
+  /** Self-edits sampled for each passage, at least 1. */
+  readonly numEdits: number;
+  readonly innerLoop: InnerLoop;
+  /** Replay documents in the final training, as a share of all documents, in [0, 1). */
+  readonly replayShare: number;
+  /** The change is kept only if at least this share of the canaries is. */
+  readonly minKept: number;
+  /** Passages longer than this are cut, in tokens. */
+  readonly maxPassageTokens: number;
+  /** Adapters trained side by side. */
+  readonly bankSize: number;
+}
+
+/** The settings of the main job; measured in `docs/results`. */
+export const defaultSettings: AdaptSettings = {
+  numEdits: 5,
+  innerLoop: {
+    lora: { loraRank: 16, loraAlpha: 32, targets: "all" },
+    learningRate: 5e-4,
+    epochs: 10,
+    documentsPerStep: 1,
+  },
+  replayShare: 0.3,
+  minKept: 0.9,
+  maxPassageTokens: 320,
+  bankSize: 24,
+};
+
+/** Where finished stages are kept, so that a run killed anywhere goes on; values are JSON. */
+export interface StageStore {
+  read(name: string): Promise<unknown>;
+  /** Atomic: a reader finds the old value or the new one. */
+  write(name: string, value: unknown): Promise<void>;
+}
+
+/** Progress of long work. */
+export interface AdaptEvent {
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+  readonly note?: string;
+}
+
+/** The value of a stage: from the store when it was finished before, else computed and stored. */
+export async function stage<T>(store: StageStore, name: string, compute: () => Promise<T>): Promise<T> {
+  const known = await store.read(name);
+  if (known !== null && known !== undefined) return known as T;
+  const value = await compute();
+  await store.write(name, value);
+  return value;
+}

@@ -1,0 +1,71 @@
+/**
+ * @file Where a verb writes. Results go to stdout (with `--json` exactly one JSON object), all else to stderr.
+ * Progress is one line that overwrites itself on a terminal and a sparse sequence of lines elsewhere. No colours.
+ */
+import type { Writable } from "node:stream";
+
+/** What a verb may say. */
+export interface Output {
+  readonly isJson: boolean;
+  /** The result, once: `value` with `--json`, else `text`. */
+  result(value: object, text: string): void;
+  /** How far the work has come; lines in between are dropped. */
+  progress(text: string): void;
+  /** A line that must be seen. */
+  note(text: string): void;
+  /** Ends an open progress line. */
+  close(): void;
+}
+
+/** Options of {@link createOutput}; the defaults are the process's own. */
+export interface OutputOptions {
+  readonly isJson: boolean;
+  readonly stdout?: Writable;
+  readonly stderr?: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  /** Milliseconds of any clock. */
+  readonly now?: () => number;
+}
+
+const terminalIntervalMs = 100;
+const plainIntervalMs = 10_000;
+
+/** An {@link Output} on the process's streams, or on those given. */
+export function createOutput(options: OutputOptions): Output {
+  const { isJson, stdout = process.stdout, stderr = process.stderr, now = () => performance.now() } = options;
+  const isTerminal = stderr.isTTY === true;
+  const intervalMs = isTerminal ? terminalIntervalMs : plainIntervalMs;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  let hasOpenLine = false;
+  const close = () => {
+    if (hasOpenLine) stderr.write("\r\u001b[K");
+    hasOpenLine = false;
+  };
+  return {
+    isJson,
+    result(value, text) {
+      close();
+      stdout.write(isJson ? `${JSON.stringify(value)}\n` : text.endsWith("\n") ? text : `${text}\n`);
+    },
+    progress(text) {
+      if (now() - lastMs < intervalMs) return;
+      lastMs = now();
+      if (!isTerminal) stderr.write(`${text}\n`);
+      else stderr.write(`\r${text.slice(0, (stderr.columns ?? 80) - 1)}\u001b[K`);
+      hasOpenLine = isTerminal;
+    },
+    note(text) {
+      close();
+      stderr.write(`${text}\n`);
+    },
+    close,
+  };
+}
+
+/** Ends the process quietly when the reader of a pipe has gone, as `selkie … | head` does. */
+export function exitOnClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      process.exit(process.exitCode ?? 0);
+    });
+}

@@ -1,0 +1,77 @@
+/**
+ * @file The frame every verb runs in: common options, output, Ctrl-C, and errors as exit codes
+ * (0 done, 2 the input or the command line is wrong, 1 the work failed, 130 interrupted).
+ */
+import { type Command, InvalidArgumentError } from "commander";
+import { SelkieError } from "../util/index.ts";
+import { InterruptedError, interruptedExitCode, listenForInterrupt } from "./interrupt.ts";
+import { createOutput, type Output } from "./output.ts";
+
+/** Options of every verb. */
+export interface CommonOptions {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+  readonly threads?: number;
+}
+
+/** What a verb's work is given. */
+export interface VerbContext {
+  readonly output: Output;
+  /** Aborts on Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** Adds the options of {@link CommonOptions}. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option("--json", "print exactly one JSON object on stdout; progress goes to stderr")
+    .option("--threads <n>", "processor cores to use (default: all)", parseCount)
+    .option("--verbose", "print the stack of unexpected errors");
+}
+
+/** Runs `work` and turns its end into output and an exit code. */
+export async function runVerb(options: CommonOptions, work: (context: VerbContext) => Promise<void>): Promise<void> {
+  const output = createOutput({ isJson: options.json ?? false });
+  using interrupt = listenForInterrupt(() => output.note("selkie: stopping; press Ctrl-C again to end at once"));
+  try {
+    await work({ output, signal: interrupt.signal });
+    output.close();
+  } catch (error) {
+    process.exitCode = reportError(error, output, options.verbose ?? false);
+  }
+}
+
+/** Says what went wrong and returns the exit code. */
+export function reportError(error: unknown, output: Output, isVerbose: boolean): number {
+  const { exitCode, code, message } = describeError(error);
+  const stack = isVerbose && error instanceof Error ? `\n${describeStack(error)}` : "";
+  output.note(`selkie: ${message}${stack}`);
+  if (output.isJson) output.result({ error: { code, message } }, "");
+  return exitCode;
+}
+
+function describeError(error: unknown): { exitCode: number; code: string; message: string } {
+  if (error instanceof InterruptedError) return { exitCode: interruptedExitCode, code: "interrupted", message: "interrupted" };
+  if (error instanceof SelkieError) return { exitCode: error.isInputError ? 2 : 1, code: error.code, message: error.message };
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return { exitCode: 1, code: "unexpected", message: `unexpected ${message} (run again with --verbose for the stack)` };
+}
+
+function describeStack(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${describeStack(error.cause)}` : "";
+  return `${error.stack ?? error.message}${cause}`;
+}
+
+/** Option parser: a whole number of at least 1. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1 || text.trim() === "") throw new InvalidArgumentError(`Expected a whole number of at least 1, got "${text}".`);
+  return value;
+}
+
+/** Option parser: a number above 0. */
+export function parsePositive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0 || text.trim() === "") throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
+  return value;
+}

@@ -1,0 +1,12 @@
+/** @file Door of `generate`: batched decoding, samplers, scoring. */
+export { generate } from "./generate.ts";
+export type { GenerateOptions, GenerateProgress, GenerateRequest, Generation } from "./request.ts";
+export {
+  checkSampler,
+  greedySampler,
+  isFullSoftmax,
+  type SampledToken,
+  type SamplerConfig,
+  TokenSampler,
+} from "./samplers.ts";
+export { type ScoreOptions, type ScoreRequest, scoreTokens } from "./score.ts";

@@ -1,0 +1,226 @@
+/**
+ * @file Foreign names to ours: `config.json` of Hugging Face, both the keys of transformers 4 and of 5, is read and
+ * written here and nowhere else. Values that would change the result and that we do not support are refused.
+ */
+import { z } from "zod";
+import { SelkieError } from "../util/index.ts";
+import { parseForeign, readJson } from "./files.ts";
+import { type RopeScaling, yarnAttentionFactor } from "./rope-scaling.ts";
+
+/** Sizes and constants of a Llama model. */
+export interface LlamaConfig {
+  readonly modelType: "llama";
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  /** Divides `numHeads`. */
+  readonly numKvHeads: number;
+  /** Even. */
+  readonly headDim: number;
+  /** Positions the rotary table covers. */
+  readonly maxSeqLen: number;
+  readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling;
+  readonly rmsNormEps: number;
+  readonly tieWordEmbeddings: boolean;
+  /** Biases on the four attention projections. */
+  readonly attentionBias: boolean;
+  /** Biases on the three MLP projections. */
+  readonly mlpBias: boolean;
+  readonly bosTokenId: number | null;
+  /** Any of these ends a text; the first is the one training appends. */
+  readonly eosTokenIds: readonly number[];
+}
+
+/** Configuration of any supported architecture, told apart by `modelType`. */
+export type ModelConfig = LlamaConfig;
+
+const supportedModelTypes = ["llama"] as const;
+
+const count = z.int().min(1);
+const tokenId = z.int().min(0);
+
+const ropeSchema = z.looseObject({
+  rope_type: z.string().optional(),
+  type: z.string().optional(),
+  rope_theta: z.number().positive().optional(),
+  factor: z.number().min(1).optional(),
+  low_freq_factor: z.number().positive().optional(),
+  high_freq_factor: z.number().positive().optional(),
+  original_max_position_embeddings: count.nullish(),
+  beta_fast: z.number().positive().nullish(),
+  beta_slow: z.number().positive().nullish(),
+  truncate: z.boolean().optional(),
+  attention_factor: z.number().positive().nullish(),
+  mscale: z.number().nullish(),
+  mscale_all_dim: z.number().nullish(),
+});
+
+const llamaSchema = z.looseObject({
+  vocab_size: count,
+  hidden_size: count,
+  intermediate_size: count,
+  num_hidden_layers: count,
+  num_attention_heads: count,
+  num_key_value_heads: count.nullish(),
+  head_dim: count.nullish(),
+  max_position_embeddings: count.default(2048),
+  rms_norm_eps: z.number().positive().default(1e-6),
+  rope_theta: z.number().positive().nullish(),
+  rope_scaling: ropeSchema.nullish(),
+  rope_parameters: ropeSchema.nullish(),
+  tie_word_embeddings: z.boolean().default(false),
+  attention_bias: z.boolean().default(false),
+  mlp_bias: z.boolean().default(false),
+  hidden_act: z.literal("silu").default("silu"),
+  bos_token_id: tokenId.nullish(),
+  eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
+});
+
+/** Reads and checks `config.json`. */
+export async function loadConfig(path: string): Promise<ModelConfig> {
+  return parseConfig(await readJson(path), path);
+}
+
+/** Our configuration from the parsed contents of `config.json`; `path` names the file in errors. */
+export function parseConfig(json: unknown, path: string): ModelConfig {
+  const { model_type: modelType } = parseForeign(z.looseObject({ model_type: z.string() }), json, path);
+  if (!supportedModelTypes.some((supported) => supported === modelType))
+    throw new SelkieError(
+      "unsupported-model",
+      `${path}: expected model_type ${supportedModelTypes.map((name) => `"${name}"`).join(" or ")}, got "${modelType}"`,
+    );
+  return parseLlama(json, path);
+}
+
+function parseLlama(json: unknown, path: string): LlamaConfig {
+  const file = parseForeign(llamaSchema, json, path);
+  const numHeads = file.num_attention_heads;
+  const numKvHeads = file.num_key_value_heads ?? numHeads;
+  const headDim = file.head_dim ?? file.hidden_size / numHeads;
+  const refuse = (expected: string, got: string): never => {
+    throw new SelkieError("bad-file", `${path}: expected ${expected}, got ${got}`);
+  };
+  if (numHeads % numKvHeads !== 0)
+    refuse("num_attention_heads divisible by num_key_value_heads", `${numHeads} and ${numKvHeads}`);
+  if (headDim % 2 !== 0) refuse("an even head_dim (hidden_size / num_attention_heads)", `${headDim}`);
+  const rope = file.rope_parameters ?? file.rope_scaling ?? {};
+  const eos = file.eos_token_id ?? [];
+  return {
+    modelType: "llama",
+    vocabSize: file.vocab_size,
+    hiddenSize: file.hidden_size,
+    intermediateSize: file.intermediate_size,
+    numLayers: file.num_hidden_layers,
+    numHeads,
+    numKvHeads,
+    headDim,
+    maxSeqLen: file.max_position_embeddings,
+    ropeTheta: rope.rope_theta ?? file.rope_theta ?? 10000,
+    ropeScaling: parseRope(rope, file.max_position_embeddings, path),
+    rmsNormEps: file.rms_norm_eps,
+    tieWordEmbeddings: file.tie_word_embeddings,
+    attentionBias: file.attention_bias,
+    mlpBias: file.mlp_bias,
+    bosTokenId: file.bos_token_id ?? null,
+    eosTokenIds: typeof eos === "number" ? [eos] : eos,
+  };
+}
+
+function parseRope(rope: z.output<typeof ropeSchema>, maxSeqLen: number, path: string): RopeScaling {
+  const kind = rope.rope_type ?? rope.type ?? "default";
+  const need = (key: "factor" | "low_freq_factor" | "high_freq_factor" | "original_max_position_embeddings"): number => {
+    const value = rope[key];
+    if (typeof value === "number") return value;
+    throw new SelkieError("bad-file", `${path}: rope type "${kind}": expected a number "${key}", got ${String(value)}`);
+  };
+  switch (kind) {
+    case "default":
+      return { kind };
+    case "linear":
+      return { kind, factor: need("factor") };
+    case "llama3":
+      return {
+        kind,
+        factor: need("factor"),
+        lowFreqFactor: need("low_freq_factor"),
+        highFreqFactor: need("high_freq_factor"),
+        originalMaxSeqLen: need("original_max_position_embeddings"),
+      };
+    case "yarn": {
+      const factor = need("factor");
+      return {
+        kind,
+        factor,
+        originalMaxSeqLen: rope.original_max_position_embeddings ?? maxSeqLen,
+        betaFast: rope.beta_fast ?? 32,
+        betaSlow: rope.beta_slow ?? 1,
+        truncate: rope.truncate ?? true,
+        attentionFactor:
+          rope.attention_factor ?? yarnAttentionFactor(factor, rope.mscale ?? undefined, rope.mscale_all_dim ?? undefined),
+      };
+    }
+    default:
+      throw new SelkieError("unsupported-model", `${path}: expected rope type "default", "linear", "llama3" or "yarn", got "${kind}"`);
+  }
+}
+
+/** `config.json` that transformers 4.45 and later load; the inverse of {@link parseConfig}. */
+export function configToJson(config: ModelConfig, dtype: "float32" | "bfloat16"): Record<string, unknown> {
+  const { eosTokenIds } = config;
+  const scaling = ropeToJson(config.ropeScaling);
+  return {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    vocab_size: config.vocabSize,
+    hidden_size: config.hiddenSize,
+    intermediate_size: config.intermediateSize,
+    num_hidden_layers: config.numLayers,
+    num_attention_heads: config.numHeads,
+    num_key_value_heads: config.numKvHeads,
+    head_dim: config.headDim,
+    max_position_embeddings: config.maxSeqLen,
+    rms_norm_eps: config.rmsNormEps,
+    rope_theta: config.ropeTheta,
+    rope_scaling: scaling, // the keys of transformers 4, which 5 still reads
+    tie_word_embeddings: config.tieWordEmbeddings,
+    attention_bias: config.attentionBias,
+    mlp_bias: config.mlpBias,
+    hidden_act: "silu",
+    initializer_range: 0.02,
+    bos_token_id: config.bosTokenId,
+    eos_token_id: eosTokenIds.length === 1 ? eosTokenIds[0] : eosTokenIds.length === 0 ? null : eosTokenIds,
+    torch_dtype: dtype,
+  };
+}
+
+function ropeToJson(scaling: RopeScaling): Record<string, unknown> | null {
+  switch (scaling.kind) {
+    case "default":
+      return null;
+    case "linear":
+      return { rope_type: "linear", factor: scaling.factor };
+    case "llama3":
+      return {
+        rope_type: "llama3",
+        factor: scaling.factor,
+        low_freq_factor: scaling.lowFreqFactor,
+        high_freq_factor: scaling.highFreqFactor,
+        original_max_position_embeddings: scaling.originalMaxSeqLen,
+      };
+    case "yarn":
+      return {
+        rope_type: "yarn",
+        factor: scaling.factor,
+        original_max_position_embeddings: scaling.originalMaxSeqLen,
+        beta_fast: scaling.betaFast,
+        beta_slow: scaling.betaSlow,
+        truncate: scaling.truncate,
+        attention_factor: scaling.attentionFactor,
+      };
+    default:
+      return scaling satisfies never;
+  }
+}

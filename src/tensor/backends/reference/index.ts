@@ -1,0 +1,64 @@
+/**
+ * @file The reference backend: plain TypeScript, one file per kernel family, written to be read. It defines the result of
+ * every kernel, computes in f64, and is the only backend with f64 storage. Other backends are checked against it.
+ */
+import type { Backend, Kernels } from "../../backend.ts";
+import type { HostArray } from "../../dtype.ts";
+import { Pool } from "../../pool.ts";
+import { gelu, geluBackward, swiglu, swigluBackward } from "./activation.ts";
+import { adamW } from "./adamw.ts";
+import { attention, attentionBackward } from "./attention.ts";
+import { linearCrossEntropy } from "./cross-entropy.ts";
+import { add, axpby, sum, sumSquares } from "./elementwise.ts";
+import { gemm, segmentGemm, segmentOuter } from "./gemm.ts";
+import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./norm.ts";
+import { rope } from "./rope.ts";
+import { gatherRows, scatterAddRows, setRows } from "./rows.ts";
+
+const kernels: Kernels = {
+  gemm,
+  segmentGemm,
+  segmentOuter,
+  attention,
+  attentionBackward,
+  linearCrossEntropy,
+  rmsNorm,
+  rmsNormBackward,
+  layerNorm,
+  layerNormBackward,
+  rope,
+  swiglu,
+  swigluBackward,
+  gelu,
+  geluBackward,
+  add,
+  axpby,
+  gatherRows,
+  scatterAddRows,
+  setRows,
+  sum,
+  sumSquares,
+  adamW,
+};
+
+const bf16NaN = 0x7fc0;
+
+/** Fills fresh memory with NaN, so that a value read before anybody wrote it shows up in every result it touches. */
+function poison(data: HostArray): HostArray {
+  return data.fill(data instanceof Uint16Array ? bf16NaN : Number.NaN);
+}
+
+/** A backend of its own, with its own pool. */
+export function createReferenceBackend(): Backend {
+  const pool = new Pool((numBytes) => new ArrayBuffer(numBytes));
+  return {
+    name: "reference",
+    instructionSet: "typescript",
+    numThreads: 1,
+    kernels,
+    allocate: (dtype, length) => poison(pool.allocate(dtype, length)),
+    release: (data) => pool.release(data),
+    memory: () => pool.stats(),
+    resetPeak: () => pool.resetPeak(),
+  };
+}

@@ -1,0 +1,127 @@
+/** @file One adapter to train: what is asked for, and how far it is. */
+import type { CausalLm } from "../models/index.ts";
+import { checkSchedule, type LoraAdapter, type LoraConfig, multiplierAt, type Schedule } from "../nn/index.ts";
+import { type Rng, SelkieError } from "../util/index.ts";
+import { type PreparedDocument, prepareDocuments, requireSupervised, type TrainDocument } from "./data.ts";
+
+/** One adapter to train. */
+export interface AdapterJob {
+  /** Names the job's random stream; jobs of one call have different ids. */
+  readonly id: string;
+  readonly documents: readonly TrainDocument[];
+  readonly lora: LoraConfig;
+  /** Peak learning rate. */
+  readonly learningRate: number;
+  /** Passes over the documents; 0 leaves the adapter an identity. */
+  readonly epochs: number;
+  /** Documents of one update, as SEAL one by one. @defaultValue 1 */
+  readonly documentsPerStep?: number;
+  /** @defaultValue linear decay to 0 */
+  readonly schedule?: Schedule;
+  /** Decoupled weight decay of loraA and loraB. @defaultValue 0 */
+  readonly weightDecay?: number;
+  /** Limit on the norm of this adapter's gradient; 0 means none. @defaultValue 1, as in the Hugging Face Trainer that SEAL used */
+  readonly clipNorm?: number;
+}
+
+/** A trained adapter and how it got there. */
+export interface AdapterResult {
+  readonly id: string;
+  readonly adapter: LoraAdapter;
+  /** `"diverged"`: the loss stopped being a number and training ended there; do not use the adapter. */
+  readonly status: "finished" | "diverged";
+  /** Nats per supervised token of each update, before the update. */
+  readonly lossCurve: readonly number[];
+  /** Updates done. */
+  readonly numSteps: number;
+  /** Rows computed. */
+  readonly numTokens: number;
+  /** Its share of the bank's time, by rows. */
+  readonly seconds: number;
+  /** What was done to its documents (splits, empty ones). */
+  readonly notes: readonly string[];
+}
+
+/** Settings of one optimizer update of one adapter. */
+export interface StepSettings {
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly gradScale: number;
+  /** Updates including this one. */
+  readonly step: number;
+}
+
+function checkJob(job: AdapterJob): void {
+  const { id, epochs, learningRate, documentsPerStep = 1, lora, schedule } = job;
+  const fits = Number.isInteger(epochs) && epochs >= 0 && learningRate >= 0 && Number.isInteger(documentsPerStep) && documentsPerStep >= 1;
+  if (!fits)
+    throw new SelkieError(
+      "bad-option",
+      `adapter "${id}": expected whole epochs, a learning rate of at least 0 and whole documentsPerStep of at least 1, got ${epochs}, ${learningRate} and ${documentsPerStep}`,
+    );
+  if (!(Number.isInteger(lora.loraRank) && lora.loraRank >= 1))
+    throw new SelkieError("bad-option", `adapter "${id}": expected a whole loraRank of at least 1, got ${lora.loraRank}`);
+  if (schedule !== undefined) checkSchedule(schedule);
+}
+
+/** A job under way: its place in the data, its loss so far. */
+export class AdapterRun {
+  readonly job: AdapterJob;
+  /** The job's own stream; depends on seed and id alone. */
+  readonly rng: Rng;
+  readonly sequences: readonly PreparedDocument[];
+  readonly totalSteps: number;
+  readonly lossCurve: number[] = [];
+  numTokens = 0;
+  seconds = 0;
+  isDiverged = false;
+  readonly #notes: readonly string[];
+  readonly #stepsPerEpoch: number;
+  readonly #documentsPerStep: number;
+  #order: readonly PreparedDocument[] = [];
+  #orderEpoch = -1;
+
+  constructor(job: AdapterJob, lm: CausalLm, rng: Rng) {
+    checkJob(job);
+    const { sequences, notes } = prepareDocuments(job.documents, lm);
+    requireSupervised(sequences, `adapter "${job.id}"`);
+    this.job = job;
+    this.rng = rng;
+    this.sequences = sequences;
+    this.#notes = notes;
+    this.#documentsPerStep = job.documentsPerStep ?? 1;
+    this.#stepsPerEpoch = Math.ceil(sequences.length / this.#documentsPerStep);
+    this.totalSteps = job.epochs * this.#stepsPerEpoch;
+  }
+
+  get numSteps(): number {
+    return this.lossCurve.length;
+  }
+
+  get isFinished(): boolean {
+    return this.isDiverged || this.numSteps >= this.totalSteps;
+  }
+
+  /** Sequences of the next update, in the epoch's random order; the last update of an epoch may have fewer. */
+  nextSequences(): readonly PreparedDocument[] {
+    const epoch = Math.floor(this.numSteps / this.#stepsPerEpoch);
+    if (epoch !== this.#orderEpoch) {
+      this.#order = this.rng.fork("epoch", epoch).shuffle(this.sequences);
+      this.#orderEpoch = epoch;
+    }
+    const first = (this.numSteps % this.#stepsPerEpoch) * this.#documentsPerStep;
+    return this.#order.slice(first, first + this.#documentsPerStep);
+  }
+
+  /** Settings of the update that is now due. */
+  stepSettings(gradScale: number): StepSettings {
+    const { learningRate, weightDecay = 0, schedule = { kind: "linear" } } = this.job;
+    const multiplier = multiplierAt(schedule, this.numSteps, this.totalSteps);
+    return { learningRate: learningRate * multiplier, weightDecay, gradScale, step: this.numSteps + 1 };
+  }
+
+  toResult(adapter: LoraAdapter): AdapterResult {
+    const { job, lossCurve, numSteps, numTokens, seconds, isDiverged } = this;
+    return { id: job.id, adapter, status: isDiverged ? "diverged" : "finished", lossCurve, numSteps, numTokens, seconds, notes: this.#notes };
+  }
+}

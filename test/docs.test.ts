@@ -1,0 +1,81 @@
+/** @file The examples of the documentation compile, run, and give the values they show. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { readPublicSurface, runTsc } from "./support/api-surface.ts";
+import { checkValue } from "./support/check-value.ts";
+import { examplesOfMarkdown, examplesOfSource, findExamples, toProgram } from "./support/doc-examples.ts";
+import { repositoryRoot } from "./support/source.ts";
+
+const folder = join(repositoryRoot, "build", "doc-examples");
+const examples = findExamples();
+const programName = (index: number): string => `example-${index + 1}.ts`;
+const legend = examples.map(({ path, line }, index) => `${programName(index)} is ${path}:${line}`).join("\n");
+
+/** One project with one program per example and one that runs them all. */
+function writeProject(): void {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const surface = readPublicSurface("docs-test");
+  examples.forEach((example, index) => {
+    writeFileSync(join(folder, programName(index)), toProgram(example, surface));
+  });
+  const names = examples.map((_, index) => programName(index));
+  writeFileSync(
+    join(folder, "all.ts"),
+    `for (const name of ${JSON.stringify(names)}) try { await import(\`./\${name}\`); } catch (error) { process.exitCode = 1; console.error(name, error); }\n`,
+  );
+  const compilerOptions = {
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    isolatedDeclarations: false,
+    declaration: false,
+  };
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: "../../tsconfig.json", compilerOptions, include: ["*.ts"] }),
+  );
+}
+
+describe("the examples of the documentation", () => {
+  writeProject();
+
+  test("compile", () => {
+    const { status, output } = runTsc(["-p", join(folder, "tsconfig.json")]);
+    assert.equal(status, 0, `${output}\n${legend}`);
+  });
+
+  test("run and give the values they show", () => {
+    const args = ["--disable-warning=ExperimentalWarning", join(folder, "all.ts")];
+    const run = spawnSync(process.execPath, args, { cwd: repositoryRoot, encoding: "utf8" });
+    assert.equal(run.status, 0, `${run.stderr}\n${legend}`);
+  });
+});
+
+describe("the checks themselves", () => {
+  test("find fenced blocks and @example parts with their lines", () => {
+    const page = "# Page\n\n```ts\nconst a = 1; // => 1\n```\n";
+    assert.deepEqual(examplesOfMarkdown("p.md", page), [{ path: "p.md", line: 4, code: "const a = 1; // => 1\n" }]);
+    const source = "/**\n * Adds.\n *\n * @example\n * add(1, 2); // => 3\n *\n * @remarks Source: none.\n */\n";
+    const [found] = examplesOfSource("s.ts", source);
+    assert.equal(found?.line, 5);
+    assert.equal(found?.code.trim(), "add(1, 2); // => 3");
+  });
+
+  test("turn the arrow into a check", () => {
+    const program = toProgram({ path: "p.md", line: 4, code: "const a = f(1); // => 1\nf(2); // => [2]\n" }, new Map());
+    assert.match(
+      program,
+      /const a = f\(1\); checkValue\(a, "1", "p.md:4"\);\ncheckValue\(f\(2\), "\[2\]", "p.md:5"\);/,
+    );
+  });
+
+  test("compare as printed or as JSON, and say where a value differs", () => {
+    checkValue(Float32Array.of(1, 2), "[1, 2]", "p.md:1");
+    checkValue({ a: "b" }, '{ "a": "b" }', "p.md:1");
+    checkValue(new Map([[1, 2]]), "Map(1) { 1 => 2 }", "p.md:1");
+    assert.throws(() => checkValue(3, "4", "p.md:1"), /p\.md:1: expected 4, got 3/);
+  });
+});

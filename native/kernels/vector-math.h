@@ -16,6 +16,10 @@ inline void withType(const View& view, const Body& body) {
   body(static_cast<float*>(view.data));
 }
 
+// The data of another view that has the storage type of `sample`.
+template <typename T>
+inline T* dataLike(T*, const View& view) { return static_cast<T*>(view.data); }
+
 inline const int32_t* intsOf(const View& view) { return static_cast<const int32_t*>(view.data); }
 inline float* floatsOf(const View& view) { return static_cast<float*>(view.data); }
 inline double* doublesOf(const View& view) { return static_cast<double*>(view.data); }

@@ -5,10 +5,10 @@
  * Deviations: the candidates of all passages train side by side; the last adapter is trained on text, not merged from
  * weights; what the model knew before is measured every time and decides whether the change is kept.
  */
-import type { LoadedCheckpoint } from "../models/index.ts";
+import type { Checkpoint } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
-import type { Rng } from "../util/index.ts";
+import { createRng, type Rng } from "../util/index.ts";
 import { allQuestions, buildExams, type PassageExam } from "./build-exam.ts";
 import type { Canaries } from "./canaries.ts";
 import {
@@ -28,12 +28,12 @@ import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./s
 
 /** Inputs of {@link adapt}. */
 export interface AdaptArgs {
-  readonly checkpoint: LoadedCheckpoint;
+  readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
   readonly passages: readonly SourcePassage[];
   readonly settings: AdaptSettings;
-  readonly rng: Rng;
+  readonly seed: number | string;
   readonly store: StageStore;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: AdaptEvent) => void;
@@ -49,6 +49,7 @@ export interface AdaptOutcome {
 
 /** One run: its inputs, its passages cut to size, its exams. */
 interface Run extends AdaptArgs {
+  readonly rng: Rng;
   readonly pieces: readonly SourcePassage[];
   readonly exams: readonly PassageExam[];
   /** Questions that may be asked, and so may not be trained on. */
@@ -93,13 +94,14 @@ export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
 }
 
 async function prepare(args: AdaptArgs): Promise<Run> {
-  const { checkpoint, templates, signal, settings, rng, store } = args;
+  const { checkpoint, templates, signal, settings, store } = args;
+  const rng = createRng(args.seed);
   const writer = { checkpoint, templates, signal };
   const tell = (name: string, done: number, total: number) => args.onEvent?.({ stage: name, done, total });
   const pieces = chunkPassages(args.passages, checkpoint.tokenizer, settings.maxPassageTokens);
   tell("exam", 0, pieces.length);
   const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
-  return { ...args, pieces, exams, forbidden: allQuestions(exams, args.canaries.items), writer, tell };
+  return { ...args, rng, pieces, exams, forbidden: allQuestions(exams, args.canaries.items), writer, tell };
 }
 
 /** The report questions and the canaries, answered by one adapter or by the base model. */
@@ -134,7 +136,7 @@ async function propose(run: Run): Promise<Proposals> {
 
 /** Results of every edit of every passage; passages are tried in groups that fill one bank. */
 async function tryAll(run: Run, proposals: Proposals): Promise<CandidateResult[][]> {
-  const { pieces, settings, store, rng, writer } = run;
+  const { pieces, settings, store, writer } = run;
   const trials: CandidateResult[][] = [];
   const perBank = Math.max(1, Math.floor(settings.bankSize / settings.numEdits));
   for (let from = 0; from < pieces.length; from += perBank) {
@@ -148,7 +150,7 @@ async function tryAll(run: Run, proposals: Proposals): Promise<CandidateResult[]
         items: run.exams[from + offset]!.selection,
       })),
     );
-    const workshop = { ...writer, innerLoop: settings.innerLoop, rng, onTrain };
+    const workshop = { ...writer, innerLoop: settings.innerLoop, seed: `${run.seed}`, onTrain };
     const results = await stage(store, `trials-${from}`, () => tryCandidates(workshop, candidates));
     for (let first = 0; first < results.length; first += settings.numEdits)
       trials.push(results.slice(first, first + settings.numEdits));
@@ -181,7 +183,7 @@ async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Tr
   const documentsPerStep = Math.min(8, Math.max(settings.innerLoop.documentsPerStep, Math.round(learned.length / 200)));
   const onTrain = (done: number, total: number) => run.tell("train", done, total);
   const [adapter, rawAdapter] = await trainCandidates(
-    { ...writer, innerLoop: { ...settings.innerLoop, documentsPerStep }, rng, onTrain },
+    { ...writer, innerLoop: { ...settings.innerLoop, documentsPerStep }, seed: `${run.seed}`, onTrain },
     [
       { id: "final", documents: [...learned, ...replay], items: [] },
       { id: "final-raw", documents: [...raw, ...replay.slice(0, Math.ceil(raw.length * perDocument))], items: [] },

@@ -2,10 +2,9 @@
  * @file Candidate edits compete: each trains an adapter of its own, all of them side by side in the adapter bank,
  * each sits the selection exam of its passage, and the best is kept.
  */
-import { encodeDocument, type LoadedCheckpoint } from "../models/index.ts";
+import { type Checkpoint, encodeDocument } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";
-import { type AdapterJob, type TrainDocument, trainAdapters } from "../train/index.ts";
-import type { Rng } from "../util/index.ts";
+import { type AdapterJob, type BankProgress, type TrainDocument, trainAdapters } from "../train/index.ts";
 import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "./exam.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import type { SelfEdit } from "./self-edit.ts";
@@ -33,16 +32,17 @@ export interface CandidateResult {
 
 /** Shared inputs of the functions below. */
 export interface Workshop {
-  readonly checkpoint: LoadedCheckpoint;
+  readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
   readonly innerLoop: InnerLoop;
-  readonly rng: Rng;
+  /** With a candidate's id it names the candidate's random streams. */
+  readonly seed: string;
   readonly signal?: AbortSignal | undefined;
   readonly onTrain?: (done: number, total: number) => void;
 }
 
 /** Documents as the trainer takes them. */
-export function toTrainDocuments(checkpoint: LoadedCheckpoint, texts: readonly string[]): TrainDocument[] {
+export function toTrainDocuments(checkpoint: Checkpoint, texts: readonly string[]): TrainDocument[] {
   return texts.map((text) => ({ tokenIds: encodeDocument(checkpoint.tokenizer, text) }));
 }
 
@@ -57,15 +57,19 @@ const jobOf = (workshop: Workshop, candidate: Candidate): AdapterJob => ({
 
 /** One adapter per candidate, trained together; the result of each does not depend on the others. */
 export async function trainCandidates(workshop: Workshop, candidates: readonly Candidate[]): Promise<LoraAdapter[]> {
-  const { onTrain } = workshop;
-  const { adapters } = await trainAdapters({
+  const { innerLoop, onTrain, signal, seed } = workshop;
+  const numSteps = Math.max(
+    ...candidates.map(({ documents }) => innerLoop.epochs * Math.ceil(documents.length / innerLoop.documentsPerStep)),
+  );
+  const results = await trainAdapters({
     lm: workshop.checkpoint.lm,
     jobs: candidates.map((candidate) => jobOf(workshop, candidate)),
-    rng: workshop.rng.fork("train"),
-    ...(workshop.signal && { signal: workshop.signal }),
-    ...(onTrain && { onProgress: ({ step, numSteps }: { step: number; numSteps: number }) => onTrain(step, numSteps) }),
+    seed,
+    ...(signal && { signal }),
+    ...(onTrain && { onProgress: ({ step }: BankProgress) => onTrain(step, numSteps) }),
   });
-  return adapters;
+  signal?.throwIfAborted();
+  return results.map(({ adapter }) => adapter);
 }
 
 /** Trains and examines the candidates of one bank. */

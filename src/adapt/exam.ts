@@ -3,7 +3,7 @@
  * Many adapters sit one exam together: one decode and one scoring pass serve them all.
  */
 import { generate, scoreTokens } from "../generate/index.ts";
-import { encodePrompt, type LoadedCheckpoint } from "../models/index.ts";
+import { type Checkpoint, encodePrompt } from "../models/index.ts";
 import type { LoraBank } from "../nn/index.ts";
 import { gradeAnswer } from "../tasks/index.ts";
 import { type PromptTemplates, questionPrompt } from "./prompts.ts";
@@ -36,7 +36,7 @@ export type Sitting = readonly [questions: readonly ExamAnswer[], canaries: read
 
 /** What an exam needs to run. */
 export interface ExamRoom {
-  readonly checkpoint: LoadedCheckpoint;
+  readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
   readonly bank: LoraBank | null;
   readonly signal?: AbortSignal | undefined;
@@ -54,8 +54,8 @@ export async function examine(room: ExamRoom, takers: readonly ExamTaker[]): Pro
     taker.items.map((item) => {
       const index = next++;
       const prediction = predictions[index]!;
-      const { isRight, f1 } = gradeAnswer(prediction, item.answer);
-      return { prediction, isRight, f1, goldLogprob: goldLogprobs[index]! };
+      const { exact, f1 } = gradeAnswer(prediction, item.answer);
+      return { prediction, isRight: exact, f1, goldLogprob: goldLogprobs[index]! };
     }),
   );
 }

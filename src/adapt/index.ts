@@ -1,12 +1,5 @@
 /** @file Door of `adapt`: self-edits from proposal to a kept or rejected change. */
-export {
-  type AdaptArgs,
-  type AdaptOutcome,
-  type AdaptReport,
-  type ArmReport,
-  adapt,
-  type PassageReport,
-} from "./adapt.ts";
+export { type AdaptArgs, type AdaptOutcome, adapt } from "./adapt.ts";
 export { type Canaries, loadCanaries, measureRetention, type Retention } from "./canaries.ts";
 export {
   bestCandidate,
@@ -26,6 +19,16 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
+export {
+  almanacTemplates,
+  type NanoRecipe,
+  nanoRecipe,
+  type PretrainArgs,
+  type PretrainReport,
+  pretrainNano,
+} from "./nano.ts";
+export { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
 export {
   defaultTemplates,
   fillTemplate,
@@ -36,6 +39,7 @@ export {
   selfEditKinds,
 } from "./prompts.ts";
 export { proposeSelfEdits, type Source, sampleReplay, type Writer, writeExam } from "./propose.ts";
+export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,
@@ -52,3 +56,4 @@ export {
   type StageStore,
   stage,
 } from "./settings.ts";
+export { createStageStore, writeWhole } from "./stage-store.ts";

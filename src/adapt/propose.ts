@@ -3,14 +3,14 @@
  * All are samples of the model itself; each has its own random stream, so one more edit never changes the others.
  */
 import { type GenerateRequest, generate } from "../generate/index.ts";
-import { encodePrompt, type LoadedCheckpoint } from "../models/index.ts";
+import { type Checkpoint, encodePrompt } from "../models/index.ts";
 import type { Rng } from "../util/index.ts";
 import { fillTemplate, type PromptTemplates, type SelfEditKind } from "./prompts.ts";
 import { parseOpenSelfEdit, parseQuestions, type SelfEdit, type WrittenQuestion } from "./self-edit.ts";
 
 /** Who writes. */
 export interface Writer {
-  readonly checkpoint: LoadedCheckpoint;
+  readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
   readonly signal?: AbortSignal | undefined;
 }

@@ -8,6 +8,7 @@ import { registerAdapt } from "./commands/adapt.ts";
 import { registerAsk } from "./commands/ask.ts";
 import { registerBench } from "./commands/bench.ts";
 import { registerDemo } from "./commands/demo.ts";
+import { registerExperiment } from "./commands/experiment.ts";
 import { registerPretrain } from "./commands/pretrain.ts";
 import { registerScore } from "./commands/score.ts";
 import { createOutput, exitOnClosedPipe } from "./output.ts";
@@ -27,7 +28,9 @@ Every verb takes --json and --help. Exit codes: 0 done, 2 wrong input or command
 /** The command line with all its verbs. */
 export function createProgram(): Command {
   const program = new Command("selkie")
-    .description("Language models that rewrite themselves: a model reads, writes its own training data, trains on it, and keeps what helped.")
+    .description(
+      "Language models that rewrite themselves: a model reads, writes its own training data, trains on it, and keeps what helped.",
+    )
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
     .helpCommand("help [verb]", "show help for a verb")
@@ -35,7 +38,16 @@ export function createProgram(): Command {
     .exitOverride() // subcommands made below inherit this
     .configureOutput({ outputError: () => {} }) // parse errors are reported by main, once
     .addHelpText("after", examples);
-  for (const register of [registerDemo, registerAdapt, registerAsk, registerScore, registerPretrain, registerBench]) register(program);
+  for (const register of [
+    registerDemo,
+    registerAdapt,
+    registerAsk,
+    registerScore,
+    registerPretrain,
+    registerExperiment,
+    registerBench,
+  ])
+    register(program);
   return program;
 }
 
@@ -55,7 +67,9 @@ async function main(): Promise<void> {
 function reportUsage(error: CommanderError, output: ReturnType<typeof createOutput>, args: readonly string[]): number {
   if (error.code === "commander.help") return 2; // no verb: commander has printed the help
   const message = error.message.replace(/^error: /, "");
-  output.note(`selkie: ${message}\nRun selkie ${args[0]?.startsWith("-") === false && error.code !== "commander.unknownCommand" ? `${args[0]} ` : ""}--help for usage.`);
+  output.note(
+    `selkie: ${message}\nRun selkie ${args[0]?.startsWith("-") === false && error.code !== "commander.unknownCommand" ? `${args[0]} ` : ""}--help for usage.`,
+  );
   if (output.isJson) output.result({ error: { code: "bad-option", message } }, "");
   return 2;
 }

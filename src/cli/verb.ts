@@ -51,8 +51,10 @@ export function reportError(error: unknown, output: Output, isVerbose: boolean):
 }
 
 function describeError(error: unknown): { exitCode: number; code: string; message: string } {
-  if (error instanceof InterruptedError) return { exitCode: interruptedExitCode, code: "interrupted", message: "interrupted" };
-  if (error instanceof SelkieError) return { exitCode: error.isInputError ? 2 : 1, code: error.code, message: error.message };
+  if (error instanceof InterruptedError)
+    return { exitCode: interruptedExitCode, code: "interrupted", message: "interrupted" };
+  if (error instanceof SelkieError)
+    return { exitCode: error.isInputError ? 2 : 1, code: error.code, message: error.message };
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return { exitCode: 1, code: "unexpected", message: `unexpected ${message} (run again with --verbose for the stack)` };
 }
@@ -65,13 +67,15 @@ function describeStack(error: Error): string {
 /** Option parser: a whole number of at least 1. */
 export function parseCount(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1 || text.trim() === "") throw new InvalidArgumentError(`Expected a whole number of at least 1, got "${text}".`);
+  if (!Number.isSafeInteger(value) || value < 1 || text.trim() === "")
+    throw new InvalidArgumentError(`Expected a whole number of at least 1, got "${text}".`);
   return value;
 }
 
 /** Option parser: a number above 0. */
 export function parsePositive(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0 || text.trim() === "") throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
+  if (!Number.isFinite(value) || value <= 0 || text.trim() === "")
+    throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
   return value;
 }

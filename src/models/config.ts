@@ -131,7 +131,9 @@ function parseLlama(json: unknown, path: string): LlamaConfig {
 
 function parseRope(rope: z.output<typeof ropeSchema>, maxSeqLen: number, path: string): RopeScaling {
   const kind = rope.rope_type ?? rope.type ?? "default";
-  const need = (key: "factor" | "low_freq_factor" | "high_freq_factor" | "original_max_position_embeddings"): number => {
+  const need = (
+    key: "factor" | "low_freq_factor" | "high_freq_factor" | "original_max_position_embeddings",
+  ): number => {
     const value = rope[key];
     if (typeof value === "number") return value;
     throw new SelkieError("bad-file", `${path}: rope type "${kind}": expected a number "${key}", got ${String(value)}`);
@@ -159,11 +161,15 @@ function parseRope(rope: z.output<typeof ropeSchema>, maxSeqLen: number, path: s
         betaSlow: rope.beta_slow ?? 1,
         truncate: rope.truncate ?? true,
         attentionFactor:
-          rope.attention_factor ?? yarnAttentionFactor(factor, rope.mscale ?? undefined, rope.mscale_all_dim ?? undefined),
+          rope.attention_factor ??
+          yarnAttentionFactor(factor, rope.mscale ?? undefined, rope.mscale_all_dim ?? undefined),
       };
     }
     default:
-      throw new SelkieError("unsupported-model", `${path}: expected rope type "default", "linear", "llama3" or "yarn", got "${kind}"`);
+      throw new SelkieError(
+        "unsupported-model",
+        `${path}: expected rope type "default", "linear", "llama3" or "yarn", got "${kind}"`,
+      );
   }
 }
 

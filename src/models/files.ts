@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { access, type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
-import { z } from "zod";
+import type { z } from "zod";
 import { SelkieError } from "../util/index.ts";
 
 /** True when `path` can be read. */

@@ -227,23 +227,37 @@ function free(scope: Scope, ...tensors: readonly Tensor[]): void {
 
 function checkBatch({ tokenIds, positionIds, layout }: TokenBatch, { vocabSize, maxSeqLen }: LlamaConfig): void {
   const numTokens = tokenIds.length;
-  if (positionIds.length !== numTokens) throw new ShapeError("positionIds", `[${numTokens}]`, `[${positionIds.length}]`, "one position per token");
+  if (positionIds.length !== numTokens)
+    throw new ShapeError("positionIds", `[${numTokens}]`, `[${positionIds.length}]`, "one position per token");
   if (layout.qOffsets.at(-1) !== numTokens)
-    throw new ShapeError("layout.qOffsets", `to end at ${numTokens}`, `${layout.qOffsets.at(-1)}`, "every token belongs to a sequence");
+    throw new ShapeError(
+      "layout.qOffsets",
+      `to end at ${numTokens}`,
+      `${layout.qOffsets.at(-1)}`,
+      "every token belongs to a sequence",
+    );
   for (let i = 0; i < numTokens; i++) {
     if (tokenIds[i]! < 0 || tokenIds[i]! >= vocabSize)
-      throw new SelkieError("bad-input", `tokenIds[${i}]: expected an id below ${vocabSize}, got ${tokenIds[i]}; use the tokenizer of this checkpoint`);
+      throw new SelkieError(
+        "bad-input",
+        `tokenIds[${i}]: expected an id below ${vocabSize}, got ${tokenIds[i]}; use the tokenizer of this checkpoint`,
+      );
     if (positionIds[i]! < 0 || positionIds[i]! >= maxSeqLen)
-      throw new SelkieError("bad-input", `positionIds[${i}]: expected a position below ${maxSeqLen}, got ${positionIds[i]}; shorten or split the text`);
+      throw new SelkieError(
+        "bad-input",
+        `positionIds[${i}]: expected a position below ${maxSeqLen}, got ${positionIds[i]}; shorten or split the text`,
+      );
   }
 }
 
 function checkCache(scope: Scope, batch: TokenBatch, { kvCache, rows }: NonNullable<ForwardOptions["cache"]>): void {
-  if (scope.isRecording) throw new SelkieError("bad-option", "internal: a cache stops gradients; use a scope that does not record");
+  if (scope.isRecording)
+    throw new SelkieError("bad-option", "internal: a cache stops gradients; use a scope that does not record");
   if (rows.length !== batch.tokenIds.length)
     throw new ShapeError("cache.rows", `[${batch.tokenIds.length}]`, `[${rows.length}]`, "one cache row per token");
   for (const row of rows)
-    if (row < 0 || row >= kvCache.numRows) throw new ShapeError("cache.rows", `rows below ${kvCache.numRows}`, `${row}`, "create a larger cache");
+    if (row < 0 || row >= kvCache.numRows)
+      throw new ShapeError("cache.rows", `rows below ${kvCache.numRows}`, `${row}`, "create a larger cache");
 }
 
 /** A Llama model with its configuration. */
@@ -258,7 +272,12 @@ export interface CreateLlamaOptions {
 }
 
 /** Allocates a Llama model. */
-export function createLlama(backend: Backend, config: LlamaConfig, precision: Precision, options: CreateLlamaOptions = {}): LlamaLm {
+export function createLlama(
+  backend: Backend,
+  config: LlamaConfig,
+  precision: Precision,
+  options: CreateLlamaOptions = {},
+): LlamaLm {
   const lm = new Llama(backend, config, precision);
   if (options.rng !== undefined) initialize(lm.parameters, options.rng);
   return lm;

@@ -18,7 +18,19 @@ const fileDTypes = { F32: 4, F16: 2, BF16: 2, F64: 8 } as const;
 type FileDType = keyof typeof fileDTypes;
 
 /** Bytes of one element of the types that the format knows and we do not read; sizes are still checked. */
-const otherDTypes: { readonly [name: string]: number } = { BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, I16: 2, U16: 2, I32: 4, U32: 4, I64: 8, U64: 8 };
+const otherDTypes: { readonly [name: string]: number } = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  I16: 2,
+  U16: 2,
+  I32: 4,
+  U32: 4,
+  I64: 8,
+  U64: 8,
+};
 
 /** One tensor of a file. */
 export interface TensorEntry {
@@ -44,7 +56,12 @@ export class SafetensorsReader implements AsyncDisposable {
   readonly metadata: { readonly [key: string]: string };
   readonly #file: FileHandle;
 
-  private constructor(path: string, file: FileHandle, entries: ReadonlyMap<string, TensorEntry>, metadata: { readonly [key: string]: string }) {
+  private constructor(
+    path: string,
+    file: FileHandle,
+    entries: ReadonlyMap<string, TensorEntry>,
+    metadata: { readonly [key: string]: string },
+  ) {
     this.path = path;
     this.#file = file;
     this.entries = entries;
@@ -54,7 +71,11 @@ export class SafetensorsReader implements AsyncDisposable {
   /** Opens `path` and checks its header: every offset lies in the file, fits its shape and overlaps nothing. */
   static async open(path: string): Promise<SafetensorsReader> {
     const file = await open(path, "r").catch((cause: unknown) => {
-      throw new SelkieError("missing-file", `${path}: expected a readable safetensors file, got ${describeCause(cause)}`, { cause });
+      throw new SelkieError(
+        "missing-file",
+        `${path}: expected a readable safetensors file, got ${describeCause(cause)}`,
+        { cause },
+      );
     });
     try {
       const { entries, metadata } = await readHeader(path, file);
@@ -69,16 +90,27 @@ export class SafetensorsReader implements AsyncDisposable {
   entry(name: string): TensorEntry {
     const entry = this.entries.get(name);
     if (entry !== undefined) return entry;
-    throw new SelkieError("missing-tensor", `${this.path}: expected a tensor "${name}", got none of that name among ${this.entries.size}`);
+    throw new SelkieError(
+      "missing-tensor",
+      `${this.path}: expected a tensor "${name}", got none of that name among ${this.entries.size}`,
+    );
   }
 
   /** Reads tensor `name` into `destination` (f32, f64, or bf16 bits), rounding where it must. Its shape has to be `shape`. */
   async readInto(name: string, shape: Shape, destination: HostArray): Promise<void> {
     const entry = this.entry(name);
     if (describeShape(entry.shape) !== describeShape(shape))
-      throw new ShapeError(`${this.path}: tensor "${name}"`, describeShape(shape), describeShape(entry.shape), "the file does not fit its config");
+      throw new ShapeError(
+        `${this.path}: tensor "${name}"`,
+        describeShape(shape),
+        describeShape(entry.shape),
+        "the file does not fit its config",
+      );
     if (!Object.hasOwn(fileDTypes, entry.dtype))
-      throw new SelkieError("bad-file", `${this.path}: tensor "${name}": expected dtype ${Object.keys(fileDTypes).join(", ")}, got ${entry.dtype}`);
+      throw new SelkieError(
+        "bad-file",
+        `${this.path}: tensor "${name}": expected dtype ${Object.keys(fileDTypes).join(", ")}, got ${entry.dtype}`,
+      );
     const dtype = entry.dtype as FileDType;
     const buffer = Buffer.alloc(Math.min(pieceBytes, entry.numBytes));
     for (let done = 0; done < entry.numBytes; ) {
@@ -105,7 +137,11 @@ export class SafetensorsReader implements AsyncDisposable {
 async function readFully(path: string, file: FileHandle, buffer: Buffer, position: number): Promise<void> {
   for (let done = 0; done < buffer.length; ) {
     const { bytesRead } = await file.read(buffer, done, buffer.length - done, position + done);
-    if (bytesRead === 0) throw new SelkieError("bad-file", `${path}: expected ${buffer.length} bytes at ${position}, got ${done}; the file is truncated`);
+    if (bytesRead === 0)
+      throw new SelkieError(
+        "bad-file",
+        `${path}: expected ${buffer.length} bytes at ${position}, got ${done}; the file is truncated`,
+      );
     done += bytesRead;
   }
 }
@@ -119,7 +155,8 @@ async function readHeader(path: string, file: FileHandle): Promise<Pick<Safetens
   const prefix = Buffer.alloc(8);
   await readFully(path, file, prefix, 0);
   const headerBytes = Number(prefix.readBigUInt64LE());
-  if (headerBytes > maxHeaderBytes) bad(`a header of at most ${maxHeaderBytes} bytes`, `a length of ${headerBytes} (not a safetensors file?)`);
+  if (headerBytes > maxHeaderBytes)
+    bad(`a header of at most ${maxHeaderBytes} bytes`, `a length of ${headerBytes} (not a safetensors file?)`);
   if (8 + headerBytes > fileBytes) bad(`a header of ${headerBytes} bytes`, `a file of ${fileBytes} bytes (truncated?)`);
   const text = Buffer.alloc(headerBytes);
   await readFully(path, file, text, 8);
@@ -143,10 +180,16 @@ function parseEntry(path: string, name: string, value: unknown, dataBegin: numbe
   const [begin, end] = offsets;
   const width = new Map(Object.entries({ ...fileDTypes, ...otherDTypes })).get(dtype);
   if (width === undefined)
-    throw new SelkieError("bad-file", `${path}: tensor "${name}": expected a dtype of the safetensors format, got "${dtype}"`);
+    throw new SelkieError(
+      "bad-file",
+      `${path}: tensor "${name}": expected a dtype of the safetensors format, got "${dtype}"`,
+    );
   const expected = numElements(shape) * width;
   if (end - begin !== expected)
-    throw new SelkieError("bad-file", `${path}: tensor "${name}": expected ${expected} bytes for ${dtype} ${describeShape(shape)}, got offsets ${begin} to ${end}`);
+    throw new SelkieError(
+      "bad-file",
+      `${path}: tensor "${name}": expected ${expected} bytes for ${dtype} ${describeShape(shape)}, got offsets ${begin} to ${end}`,
+    );
   return { name, dtype, shape, begin: dataBegin + begin, numBytes: expected };
 }
 
@@ -162,15 +205,22 @@ function checkLayout(path: string, entries: readonly TensorEntry[], dataBegin: n
     next += entry.numBytes;
   }
   if (next !== fileBytes)
-    throw new SelkieError("bad-file", `${path}: expected ${next} bytes by the header, got ${fileBytes}; the file is ${fileBytes < next ? "truncated" : "longer than its tensors"}`);
+    throw new SelkieError(
+      "bad-file",
+      `${path}: expected ${next} bytes by the header, got ${fileBytes}; the file is ${fileBytes < next ? "truncated" : "longer than its tensors"}`,
+    );
 }
 
 /** Widens or rounds `count` values at the start of `bytes` into `destination` from `offset` on. */
 function convert(dtype: FileDType, bytes: Buffer, count: number, destination: HostArray, offset: number): void {
   const toStored = destination instanceof Uint16Array ? toBf16 : (value: number): number => value;
   if (dtype === "F32" || dtype === "F64") {
-    const source = dtype === "F32" ? new Float32Array(bytes.buffer, bytes.byteOffset, count) : new Float64Array(bytes.buffer, bytes.byteOffset, count);
-    if (destination instanceof Uint16Array) for (let i = 0; i < count; i++) destination[offset + i] = toBf16(source[i]!);
+    const source =
+      dtype === "F32"
+        ? new Float32Array(bytes.buffer, bytes.byteOffset, count)
+        : new Float64Array(bytes.buffer, bytes.byteOffset, count);
+    if (destination instanceof Uint16Array)
+      for (let i = 0; i < count; i++) destination[offset + i] = toBf16(source[i]!);
     else destination.set(source, offset);
     return;
   }
@@ -204,11 +254,16 @@ export type SavedDType = "f32" | "bf16";
  *
  * @returns sha256 of the file, in hex.
  */
-export async function writeSafetensors(path: string, tensors: readonly TensorToWrite[], dtype: SavedDType): Promise<string> {
+export async function writeSafetensors(
+  path: string,
+  tensors: readonly TensorToWrite[],
+  dtype: SavedDType,
+): Promise<string> {
   const header: { [name: string]: unknown } = { __metadata__: { format: "pt" } }; // transformers refuses files without it
   let offset = 0;
   for (const { name, shape, values } of tensors) {
-    if (values.length !== numElements(shape)) throw new ShapeError(`${path}: tensor "${name}"`, `${numElements(shape)} values`, `${values.length}`);
+    if (values.length !== numElements(shape))
+      throw new ShapeError(`${path}: tensor "${name}"`, `${numElements(shape)} values`, `${values.length}`);
     if (Object.hasOwn(header, name)) throw new SelkieError("duplicate-name", `${path}: tensor "${name}" appears twice`);
     const end = offset + values.length * bytesPerElement[dtype];
     header[name] = { dtype: dtype === "f32" ? "F32" : "BF16", shape, data_offsets: [offset, end] };

@@ -165,18 +165,57 @@ export interface Kernels {
   /** `y = w ⊙ x · rstd`, `rstd = (mean x² + eps)^-½` per row `[N]` f32; statistics in f32; `x`, `y` any. */
   rmsNorm(args: { x: Tensor; weight: Tensor; eps: number; y: Tensor; rstd: Tensor }): void;
   /** models-and-kernels.md 2.3; `gradWeight` sums over rows. */
-  rmsNormBackward(args: { x: Tensor; weight: Tensor; rstd: Tensor; gradY: Tensor; gradX: GradTarget | null; gradWeight: GradTarget | null }): void;
+  rmsNormBackward(args: {
+    x: Tensor;
+    weight: Tensor;
+    rstd: Tensor;
+    gradY: Tensor;
+    gradX: GradTarget | null;
+    gradWeight: GradTarget | null;
+  }): void;
   /** `y = w ⊙ (x - mean) · rstd + bias`; `mean`, `rstd` `[N]` f32. */
-  layerNorm(args: { x: Tensor; weight: Tensor; bias: Tensor; eps: number; y: Tensor; mean: Tensor; rstd: Tensor }): void;
-  layerNormBackward(args: { x: Tensor; weight: Tensor; mean: Tensor; rstd: Tensor; gradY: Tensor; gradX: GradTarget | null; gradWeight: GradTarget | null; gradBias: GradTarget | null }): void;
+  layerNorm(args: {
+    x: Tensor;
+    weight: Tensor;
+    bias: Tensor;
+    eps: number;
+    y: Tensor;
+    mean: Tensor;
+    rstd: Tensor;
+  }): void;
+  layerNormBackward(args: {
+    x: Tensor;
+    weight: Tensor;
+    mean: Tensor;
+    rstd: Tensor;
+    gradY: Tensor;
+    gradX: GradTarget | null;
+    gradWeight: GradTarget | null;
+    gradBias: GradTarget | null;
+  }): void;
   /**
    * Rotary embedding, half layout: `[x1 c - x2 s, x2 c + x1 s]`. `x`, `y` `[N, heads·E]` of one dtype; `cos`, `sin` `[P, E/2]` f32 (f64);
    * `inverse` rotates by the negative angle (the gradient). `y` may be `x`.
    */
-  rope(args: { x: Tensor; positions: Int32Array; cos: Tensor; sin: Tensor; numHeads: number; inverse: boolean; y: Tensor; accumulate?: boolean }): void;
+  rope(args: {
+    x: Tensor;
+    positions: Int32Array;
+    cos: Tensor;
+    sin: Tensor;
+    numHeads: number;
+    inverse: boolean;
+    y: Tensor;
+    accumulate?: boolean;
+  }): void;
   /** `y = silu(gate) ⊙ up`; one dtype. */
   swiglu(args: { gate: Tensor; up: Tensor; y: Tensor }): void;
-  swigluBackward(args: { gate: Tensor; up: Tensor; gradY: Tensor; gradGate: GradTarget | null; gradUp: GradTarget | null }): void;
+  swigluBackward(args: {
+    gate: Tensor;
+    up: Tensor;
+    gradY: Tensor;
+    gradGate: GradTarget | null;
+    gradUp: GradTarget | null;
+  }): void;
   /** GELU, exact (erf) or the tanh approximation; one dtype. */
   gelu(args: { x: Tensor; y: Tensor; approximate: "none" | "tanh" }): void;
   geluBackward(args: { x: Tensor; gradY: Tensor; gradX: GradTarget; approximate: "none" | "tanh" }): void;

@@ -8,9 +8,9 @@ export type {
   Kernels,
   MemoryStats,
 } from "./backend.ts";
-export { createReferenceBackend } from "./backends/reference/index.ts";
 export { createCpuBackend, nativeInstructionSets } from "./backends/cpu/index.ts";
 export { type BackendOptions, openBackend } from "./backends/open.ts";
+export { createReferenceBackend } from "./backends/reference/index.ts";
 export { bytesPerElement, type DType, fromBf16, type HostArray, toBf16 } from "./dtype.ts";
 export * from "./ops/index.ts";
 export { type Backward, type Gradients, type GradTarget, Scope, type ScopeOptions } from "./scope.ts";

@@ -44,7 +44,11 @@ export class Pool {
 
   release(data: HostArray): void {
     const memory = data.buffer;
-    if (!this.#live.delete(memory)) throw new SelkieError("not-allocated", "internal: release of memory that this backend did not allocate or already took back");
+    if (!this.#live.delete(memory))
+      throw new SelkieError(
+        "not-allocated",
+        "internal: release of memory that this backend did not allocate or already took back",
+      );
     this.#liveBytes -= memory.byteLength;
     if (this.#pooledBytes + memory.byteLength > this.#maxPooledBytes) return;
     this.#pooledBytes += memory.byteLength;
@@ -54,7 +58,12 @@ export class Pool {
   }
 
   stats(): MemoryStats {
-    return { liveTensors: this.#live.size, liveBytes: this.#liveBytes, peakBytes: this.#peakBytes, pooledBytes: this.#pooledBytes };
+    return {
+      liveTensors: this.#live.size,
+      liveBytes: this.#liveBytes,
+      peakBytes: this.#peakBytes,
+      pooledBytes: this.#pooledBytes,
+    };
   }
 
   resetPeak(): void {

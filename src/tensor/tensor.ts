@@ -37,7 +37,8 @@ export class Tensor<_Axes extends string = string> implements Disposable {
 
   /** Memory for kernels. Throws after disposal: a use-after-free is a programming mistake. */
   get data(): HostArray {
-    if (this.#data === null) throw new SelkieError("disposed", `internal: tensor ${describeShape(this.shape)} used after disposal`);
+    if (this.#data === null)
+      throw new SelkieError("disposed", `internal: tensor ${describeShape(this.shape)} used after disposal`);
     return this.#data;
   }
 
@@ -68,7 +69,8 @@ export class Tensor<_Axes extends string = string> implements Disposable {
 
   /** The same memory under another shape; the view owns nothing and must not outlive this tensor. */
   reshape(shape: Shape): Tensor {
-    if (numElements(shape) !== this.size) throw new ShapeError("reshape", `${this.size} elements`, describeShape(shape));
+    if (numElements(shape) !== this.size)
+      throw new ShapeError("reshape", `${this.size} elements`, describeShape(shape));
     return this.view(0, shape);
   }
 

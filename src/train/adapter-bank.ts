@@ -63,7 +63,8 @@ const isSameSettings = (a: StepSettings | null, b: StepSettings | null): boolean
     a.gradScale === b.gradScale &&
     a.step === b.step);
 
-const loraKey = ({ loraRank, loraAlpha, targets }: LoraConfig): string => JSON.stringify([loraRank, loraAlpha, targets]);
+const loraKey = ({ loraRank, loraAlpha, targets }: LoraConfig): string =>
+  JSON.stringify([loraRank, loraAlpha, targets]);
 
 /** Row ranges per place for sequences in ascending order of place, `[G + 1]`. */
 function segmentsOf(items: readonly PlacedSequence[], offsets: Int32Array, numPlaces: number): Int32Array {
@@ -106,10 +107,11 @@ class BankTrainer implements Disposable {
     return this.#places;
   }
 
-  /** Gives a place to a run: fresh weights, fresh moments. */
+  /** Gives a place to a run: its first weights, fresh moments. */
   start(place: number, run: AdapterRun): void {
     this.#places[place] = run;
-    this.#bank.initialize(place, run.rng.fork("initialize"));
+    if (run.job.initial === undefined) this.#bank.initialize(place, run.rng.fork("initialize"));
+    else this.#bank.insert(place, run.job.initial);
     for (const { offset, length } of this.#runsOf(place, place + 1)) this.#adamW.resetRun(offset, length);
   }
 
@@ -136,7 +138,11 @@ class BankTrainer implements Disposable {
     const numTokens = items.reduce((total, item) => total + item.sequence.numUsefulRows, 0);
     this.#credit(items, losses, (performance.now() - began) / 1000 / numTokens);
     const active = losses.filter((_, place) => isActive[place]);
-    return { lossNats: active.reduce((total, loss) => total + loss, 0) / active.length, numTokens, numActive: active.length };
+    return {
+      lossNats: active.reduce((total, loss) => total + loss, 0) / active.length,
+      numTokens,
+      numActive: active.length,
+    };
   }
 
   #nextItems(): PlacedSequence[] {
@@ -171,7 +177,10 @@ class BankTrainer implements Disposable {
   #gradScales(): number[] {
     const clipNorms = this.#places.map((run) => (run === null ? 0 : (run.job.clipNorm ?? 1)));
     if (clipNorms.every((clipNorm) => clipNorm === 0)) return clipNorms.map(() => 1);
-    const squares = this.#lm.backend.kernels.sumSquares({ x: this.#bank.parameters.flatGrad, offsets: this.#normOffsets });
+    const squares = this.#lm.backend.kernels.sumSquares({
+      x: this.#bank.parameters.flatGrad,
+      offsets: this.#normOffsets,
+    });
     const numPlaces = this.#places.length;
     return clipNorms.map((clipNorm, place) => {
       let square = 0;
@@ -212,9 +221,13 @@ class BankTrainer implements Disposable {
 
   #zeroGrad(isActive: readonly boolean[]): void {
     const { data } = this.#bank.parameters.flatGrad;
-    forEachStretch(isActive, (a, b) => a === b, (first, end, active) => {
-      if (active) for (const { offset, length } of this.#runsOf(first, end)) data.fill(0, offset, offset + length);
-    });
+    forEachStretch(
+      isActive,
+      (a, b) => a === b,
+      (first, end, active) => {
+        if (active) for (const { offset, length } of this.#runsOf(first, end)) data.fill(0, offset, offset + length);
+      },
+    );
   }
 
   /** Optimizer runs, with neighbours of equal settings joined so that their number stays small. */
@@ -233,7 +246,11 @@ class BankTrainer implements Disposable {
 }
 
 /** Calls `visit` for each longest stretch of equal neighbours. */
-function forEachStretch<T>(items: readonly T[], isSame: (a: T, b: T) => boolean, visit: (first: number, end: number, item: T) => void): void {
+function forEachStretch<T>(
+  items: readonly T[],
+  isSame: (a: T, b: T) => boolean,
+  visit: (first: number, end: number, item: T) => void,
+): void {
   let first = 0;
   for (let end = 1; end <= items.length; end++) {
     if (end < items.length && isSame(items[first]!, items[end]!)) continue;
@@ -255,7 +272,11 @@ function capacityFor(lm: CausalLm, runs: readonly AdapterRun[], options: TrainAd
 function inBankOrder(runs: readonly AdapterRun[]): AdapterRun[] {
   return runs.toSorted((a, b) => {
     const [keyA, keyB] = [loraKey(a.job.lora), loraKey(b.job.lora)];
-    return a.job.lora.loraRank - b.job.lora.loraRank || (keyA < keyB ? -1 : keyA > keyB ? 1 : 0) || b.totalSteps - a.totalSteps;
+    return (
+      a.job.lora.loraRank - b.job.lora.loraRank ||
+      (keyA < keyB ? -1 : keyA > keyB ? 1 : 0) ||
+      b.totalSteps - a.totalSteps
+    );
   });
 }
 
@@ -263,14 +284,18 @@ function createRuns({ lm, jobs, seed }: TrainAdaptersOptions): AdapterRun[] {
   const rng = createRng(seed);
   const ids = new Set<string>();
   return jobs.map((job) => {
-    if (ids.has(job.id)) throw new SelkieError("duplicate-name", `trainAdapters: expected different job ids, got "${job.id}" twice`);
+    if (ids.has(job.id))
+      throw new SelkieError("duplicate-name", `trainAdapters: expected different job ids, got "${job.id}" twice`);
     ids.add(job.id);
     return new AdapterRun(job, lm, rng.fork("adapter", job.id));
   });
 }
 
 /** Reports after each bank step. */
-function progressReporter(runs: readonly AdapterRun[], options: TrainAdaptersOptions): (step: ReturnType<BankTrainer["step"]>) => void {
+function progressReporter(
+  runs: readonly AdapterRun[],
+  options: TrainAdaptersOptions,
+): (step: ReturnType<BankTrainer["step"]>) => void {
   const { lm, onProgress } = options;
   const began = performance.now();
   const stepsInAll = runs.reduce((total, run) => total + run.totalSteps, 0);
@@ -313,7 +338,8 @@ export async function trainAdapters(options: TrainAdaptersOptions): Promise<Adap
   while (waiting.length > 0) {
     using trainer = new BankTrainer(lm, waiting.splice(0, capacityFor(lm, waiting, options)), options);
     while (settle(trainer, waiting, results)) {
-      if (signal?.aborted) throw new SelkieError("stopped", "trainAdapters: stopped by the caller's signal; run it again to start over");
+      if (signal?.aborted)
+        throw new SelkieError("stopped", "trainAdapters: stopped by the caller's signal; run it again to start over");
       report(trainer.step());
       await nextTurn(); // lets Ctrl-C and other work in
     }

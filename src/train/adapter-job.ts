@@ -10,6 +10,8 @@ export interface AdapterJob {
   readonly id: string;
   readonly documents: readonly TrainDocument[];
   readonly lora: LoraConfig;
+  /** Goes on from these weights, which must fit `lora`. @defaultValue fresh ones, an identity */
+  readonly initial?: LoraAdapter;
   /** Peak learning rate. */
   readonly learningRate: number;
   /** Passes over the documents; 0 leaves the adapter an identity. */
@@ -53,14 +55,22 @@ export interface StepSettings {
 
 function checkJob(job: AdapterJob): void {
   const { id, epochs, learningRate, documentsPerStep = 1, lora, schedule } = job;
-  const fits = Number.isInteger(epochs) && epochs >= 0 && learningRate >= 0 && Number.isInteger(documentsPerStep) && documentsPerStep >= 1;
+  const fits =
+    Number.isInteger(epochs) &&
+    epochs >= 0 &&
+    learningRate >= 0 &&
+    Number.isInteger(documentsPerStep) &&
+    documentsPerStep >= 1;
   if (!fits)
     throw new SelkieError(
       "bad-option",
       `adapter "${id}": expected whole epochs, a learning rate of at least 0 and whole documentsPerStep of at least 1, got ${epochs}, ${learningRate} and ${documentsPerStep}`,
     );
   if (!(Number.isInteger(lora.loraRank) && lora.loraRank >= 1))
-    throw new SelkieError("bad-option", `adapter "${id}": expected a whole loraRank of at least 1, got ${lora.loraRank}`);
+    throw new SelkieError(
+      "bad-option",
+      `adapter "${id}": expected a whole loraRank of at least 1, got ${lora.loraRank}`,
+    );
   if (schedule !== undefined) checkSchedule(schedule);
 }
 
@@ -122,6 +132,15 @@ export class AdapterRun {
 
   toResult(adapter: LoraAdapter): AdapterResult {
     const { job, lossCurve, numSteps, numTokens, seconds, isDiverged } = this;
-    return { id: job.id, adapter, status: isDiverged ? "diverged" : "finished", lossCurve, numSteps, numTokens, seconds, notes: this.#notes };
+    return {
+      id: job.id,
+      adapter,
+      status: isDiverged ? "diverged" : "finished",
+      lossCurve,
+      numSteps,
+      numTokens,
+      seconds,
+      notes: this.#notes,
+    };
   }
 }

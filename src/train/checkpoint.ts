@@ -4,7 +4,17 @@
  * either the old files or the new one, and a torn file is recognised and passed over.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { bytesPerElement, type DType, type HostArray, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
@@ -34,7 +44,8 @@ function digestOf(state: string, sections: readonly Uint8Array[]): string {
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, Math.min(writeChunkBytes, bytes.length - done));
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(file, bytes, done, Math.min(writeChunkBytes, bytes.length - done));
 }
 
 /** Makes a rename in `directory` durable; a file system that cannot sync directories is left alone. */
@@ -61,7 +72,9 @@ function encodeHeader(tensors: Readonly<Record<string, Tensor>>, metadata: Recor
     offset = end;
   }
   const text = JSON.stringify(header);
-  const body = Buffer.from(text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8 - (Buffer.byteLength(text) - text.length)));
+  const body = Buffer.from(
+    text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8 - (Buffer.byteLength(text) - text.length)),
+  );
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(body.length));
   return Buffer.concat([length, body]);
@@ -77,7 +90,11 @@ const checkpointSteps = (directory: string): number[] =>
 const pathOf = (directory: string, step: number): string => join(directory, `checkpoint-${step}.safetensors`);
 
 /** Writes a checkpoint of `tensors` and drops all but the two newest. Returns its path. */
-export function saveCheckpoint(directory: string, state: CheckpointState, tensors: Readonly<Record<string, Tensor>>): string {
+export function saveCheckpoint(
+  directory: string,
+  state: CheckpointState,
+  tensors: Readonly<Record<string, Tensor>>,
+): string {
   mkdirSync(directory, { recursive: true });
   const stateText = JSON.stringify(state);
   const sections = Object.values(tensors).map((tensor) => bytesOf(tensor.data));
@@ -93,13 +110,20 @@ export function saveCheckpoint(directory: string, state: CheckpointState, tensor
   }
   renameSync(temporary, path);
   syncDirectory(directory);
-  for (const name of readdirSync(directory)) if (name.endsWith(".partial")) rmSync(join(directory, name), { force: true });
+  for (const name of readdirSync(directory))
+    if (name.endsWith(".partial")) rmSync(join(directory, name), { force: true });
   for (const step of checkpointSteps(directory).slice(numKept)) rmSync(pathOf(directory, step), { force: true });
   return path;
 }
 
 /** Header and data of one file; `null` when it is torn. */
-function readCheckpoint(path: string): { readonly state: CheckpointState; readonly header: Record<string, { data_offsets: [number, number] }>; readonly data: Uint8Array } | null {
+function readCheckpoint(
+  path: string,
+): {
+  readonly state: CheckpointState;
+  readonly header: Record<string, { data_offsets: [number, number] }>;
+  readonly data: Uint8Array;
+} | null {
   try {
     const bytes = readFileSync(path);
     const headerEnd = 8 + Number(bytes.readBigUInt64LE(0));
@@ -118,7 +142,11 @@ function readCheckpoint(path: string): { readonly state: CheckpointState; readon
  * @param fingerprint - Must equal that of the checkpoint, or the run has other settings and may not go on here.
  * @returns The state saved with it; `null` when there is no usable checkpoint.
  */
-export function loadLatestCheckpoint(directory: string, fingerprint: string, tensors: Readonly<Record<string, Tensor>>): CheckpointState | null {
+export function loadLatestCheckpoint(
+  directory: string,
+  fingerprint: string,
+  tensors: Readonly<Record<string, Tensor>>,
+): CheckpointState | null {
   mkdirSync(directory, { recursive: true });
   for (const step of checkpointSteps(directory)) {
     const checkpoint = readCheckpoint(pathOf(directory, step));

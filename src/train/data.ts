@@ -107,7 +107,8 @@ function prepareSequence(document: TrainDocument, start: number, end: number, do
  */
 export function prepareDocuments(documents: readonly TrainDocument[], options: PrepareOptions = {}): PreparedDocuments {
   const { maxSeqLen = Infinity, vocabSize = Infinity } = options;
-  if (maxSeqLen < 2) throw new SelkieError("bad-option", `documents: expected maxSeqLen of at least 2, got ${maxSeqLen}`);
+  if (maxSeqLen < 2)
+    throw new SelkieError("bad-option", `documents: expected maxSeqLen of at least 2, got ${maxSeqLen}`);
   const sequences: PreparedDocument[] = [];
   const notes: string[] = [];
   documents.forEach((document, documentIndex) => {
@@ -120,16 +121,20 @@ export function prepareDocuments(documents: readonly TrainDocument[], options: P
       numSupervised += sequence.numSupervised;
       if (sequence.numSupervised > 0) sequences.push(sequence);
     }
-    if (numSupervised === 0) notes.push(`document ${documentIndex}: no supervised tokens among ${length}; nothing to learn`);
+    if (numSupervised === 0)
+      notes.push(`document ${documentIndex}: no supervised tokens among ${length}; nothing to learn`);
     else if (length > maxSeqLen)
-      notes.push(`document ${documentIndex}: ${length} tokens, split into ${sequences.length - first} parts of at most ${maxSeqLen}`);
+      notes.push(
+        `document ${documentIndex}: ${length} tokens, split into ${sequences.length - first} parts of at most ${maxSeqLen}`,
+      );
   });
   return { sequences, notes };
 }
 
 /** Copies sequences one after another into one batch. */
 export function packSequences(sequences: readonly PreparedDocument[], options: PackOptions = {}): PackedBatch {
-  const rowsOf = (sequence: PreparedDocument): number => (options.trim ? sequence.numUsefulRows : sequence.tokenIds.length);
+  const rowsOf = (sequence: PreparedDocument): number =>
+    options.trim ? sequence.numUsefulRows : sequence.tokenIds.length;
   const offsets = new Int32Array(sequences.length + 1);
   sequences.forEach((sequence, index) => {
     offsets[index + 1] = offsets[index]! + rowsOf(sequence);
@@ -158,7 +163,10 @@ export function packSequences(sequences: readonly PreparedDocument[], options: P
  *
  * @throws {@link SelkieError} `"no-supervised-tokens"` when nothing would be learned.
  */
-export function packDocuments(documents: readonly TrainDocument[], options: PrepareOptions & PackOptions = {}): PackedBatch {
+export function packDocuments(
+  documents: readonly TrainDocument[],
+  options: PrepareOptions & PackOptions = {},
+): PackedBatch {
   const { sequences, notes } = prepareDocuments(documents, options);
   requireSupervised(sequences, "packDocuments");
   return { ...packSequences(sequences, options), notes };
@@ -201,7 +209,8 @@ export type DocumentSource = (step: number) => readonly TrainDocument[] | Promis
 
 /** Goes through `documents` epoch after epoch, each in its own random order, about `tokensPerStep` tokens per update. */
 export function epochSource(documents: readonly TrainDocument[], tokensPerStep: number, rng: Rng): DocumentSource {
-  if (documents.length === 0) throw new SelkieError("no-documents", "training: expected at least one document, got none");
+  if (documents.length === 0)
+    throw new SelkieError("no-documents", "training: expected at least one document, got none");
   const lengths = documents.map((document) => document.tokenIds.length);
   const plan: number[][] = [];
   let epoch = 0;

@@ -1,6 +1,7 @@
 /** @file How well a model, with or without an adapter, predicts documents. */
-import { bankOf, type LoraAdapter } from "../nn/index.ts";
+
 import type { CausalLm } from "../models/index.ts";
+import { bankOf, type LoraAdapter } from "../nn/index.ts";
 import { cutByRows, prepareDocuments, requireSupervised, type TrainDocument } from "./data.ts";
 import { forwardOnly } from "./step.ts";
 
@@ -42,5 +43,11 @@ export function meanLoss(lm: CausalLm, documents: readonly TrainDocument[], opti
   }
   const numSupervised = counts.reduce((total, count) => total + count, 0);
   const lossNats = nats.reduce((total, value) => total + value, 0) / numSupervised;
-  return { lossNats, lossBits: lossNats / Math.LN2, numSupervised, perDocument: [...nats].map((sum, i) => sum / counts[i]!), notes };
+  return {
+    lossNats,
+    lossBits: lossNats / Math.LN2,
+    numSupervised,
+    perDocument: [...nats].map((sum, i) => sum / counts[i]!),
+    notes,
+  };
 }

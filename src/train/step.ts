@@ -1,15 +1,17 @@
 /** @file One forward pass over packed sequences, with or without the backward pass; all trainers and scores go through here. */
-import type { AdapterBatch } from "../nn/index.ts";
+
 import type { CausalLm } from "../models/index.ts";
+import type { AdapterBatch } from "../nn/index.ts";
 import { crossEntropy, Scope, tokenLogprobs } from "../tensor/index.ts";
-import { type PackedBatch, packSequences, type PreparedDocument } from "./data.ts";
+import { type PackedBatch, type PreparedDocument, packSequences } from "./data.ts";
 
 /** Sum of `-logprobs` over the supervised rows of each sequence, nats. */
 function sequenceNats(packed: PackedBatch, logprobs: ArrayLike<number>): Float64Array {
   const { offsets, lossMask } = packed;
   const nats = new Float64Array(offsets.length - 1);
   for (let index = 0; index < nats.length; index++)
-    for (let row = offsets[index]!; row < offsets[index + 1]!; row++) if (lossMask[row] === 1) nats[index]! -= logprobs[row]!;
+    for (let row = offsets[index]!; row < offsets[index + 1]!; row++)
+      if (lossMask[row] === 1) nats[index]! -= logprobs[row]!;
   return nats;
 }
 

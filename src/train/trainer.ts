@@ -5,7 +5,16 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CausalLm } from "../models/index.ts";
-import { AdamW, type AdamWOptions, checkSchedule, clipScale, Ema, globalNorm, multiplierAt, type Schedule } from "../nn/index.ts";
+import {
+  AdamW,
+  type AdamWOptions,
+  checkSchedule,
+  clipScale,
+  Ema,
+  globalNorm,
+  multiplierAt,
+  type Schedule,
+} from "../nn/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { loadLatestCheckpoint, saveCheckpoint } from "./checkpoint.ts";
@@ -82,7 +91,11 @@ export interface TrainFullResult {
 }
 
 /** Loss of one update, and the rows it took. Gradients are those of the mean over all its supervised tokens. */
-function accumulate(lm: CausalLm, sequences: readonly PreparedDocument[], maxRows: number): { lossNats: number; numTokens: number } {
+function accumulate(
+  lm: CausalLm,
+  sequences: readonly PreparedDocument[],
+  maxRows: number,
+): { lossNats: number; numTokens: number } {
   const numSupervised = sequences.reduce((total, sequence) => total + sequence.numSupervised, 0);
   let nats = 0;
   let numTokens = 0;
@@ -98,16 +111,33 @@ function accumulate(lm: CausalLm, sequences: readonly PreparedDocument[], maxRow
 function fingerprintOf(options: TrainFullOptions): string {
   const { lm, steps, learningRate, schedule, optimizer, clipNorm, maxTokensPerMicroBatch, emaDecay, runKey } = options;
   const parameters = lm.parameters.specs.map(({ name, shape }) => [name, shape]);
-  const settings = [steps, learningRate, schedule, optimizer, clipNorm, maxTokensPerMicroBatch, emaDecay, runKey, lm.precision, parameters];
+  const settings = [
+    steps,
+    learningRate,
+    schedule,
+    optimizer,
+    clipNorm,
+    maxTokensPerMicroBatch,
+    emaDecay,
+    runKey,
+    lm.precision,
+    parameters,
+  ];
   return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
 }
 
 function checkOptions(options: TrainFullOptions): void {
   const { steps, learningRate, schedule, lm } = options;
   if (!(Number.isInteger(steps) && steps >= 0 && learningRate >= 0))
-    throw new SelkieError("bad-option", `training: expected whole steps and a learning rate of at least 0, got ${steps} and ${learningRate}`);
+    throw new SelkieError(
+      "bad-option",
+      `training: expected whole steps and a learning rate of at least 0, got ${steps} and ${learningRate}`,
+    );
   if (lm.precision.params === "bf16")
-    throw new SelkieError("bad-option", "training: expected f32 weights, got bf16, which loses small updates; load the model with bf16TrainPrecision");
+    throw new SelkieError(
+      "bad-option",
+      "training: expected f32 weights, got bf16, which loses small updates; load the model with bf16TrainPrecision",
+    );
   if (schedule !== undefined) checkSchedule(schedule);
 }
 
@@ -146,8 +176,18 @@ class FullTrainer implements Disposable {
   }
 
   /** One update. */
-  async step(): Promise<Omit<TrainProgress, "tokensPerSecond" | "peakMemoryMiB" | "etaSeconds"> & { numTokens: number }> {
-    const { lm, source, steps, learningRate, schedule = { kind: "constant" }, clipNorm = 1, maxTokensPerMicroBatch = 8192 } = this.options;
+  async step(): Promise<
+    Omit<TrainProgress, "tokensPerSecond" | "peakMemoryMiB" | "etaSeconds"> & { numTokens: number }
+  > {
+    const {
+      lm,
+      source,
+      steps,
+      learningRate,
+      schedule = { kind: "constant" },
+      clipNorm = 1,
+      maxTokensPerMicroBatch = 8192,
+    } = this.options;
     const done = this.adamW.numSteps;
     const { sequences, notes } = prepareDocuments(await source(done), lm);
     requireSupervised(sequences, `training: update ${done}`);
@@ -155,7 +195,10 @@ class FullTrainer implements Disposable {
     const { lossNats, numTokens } = accumulate(lm, sequences, maxTokensPerMicroBatch);
     const gradNorm = globalNorm(lm.parameters.flatGrad);
     if (!Number.isFinite(lossNats + gradNorm))
-      throw new SelkieError("diverged", `training: expected a finite loss and gradient, got ${lossNats} and ${gradNorm} at update ${done}; lower the learning rate`);
+      throw new SelkieError(
+        "diverged",
+        `training: expected a finite loss and gradient, got ${lossNats} and ${gradNorm} at update ${done}; lower the learning rate`,
+      );
     const rate = learningRate * multiplierAt(schedule, done, steps);
     this.adamW.step(rate, clipScale(gradNorm, clipNorm));
     this.ema?.update();
@@ -169,7 +212,8 @@ class FullTrainer implements Disposable {
     if (checkpoint === undefined || step === this.#savedStep) return;
     const { everySteps = 0, everySeconds = 60 } = checkpoint;
     const isDue =
-      (everySteps > 0 && step % everySteps === 0) || (everySeconds > 0 && performance.now() - this.#lastSave >= 1000 * everySeconds);
+      (everySteps > 0 && step % everySteps === 0) ||
+      (everySeconds > 0 && performance.now() - this.#lastSave >= 1000 * everySeconds);
     if (!force && !isDue) return;
     saveCheckpoint(checkpoint.directory, { ...this.adamW.toJson(), fingerprint: this.#fingerprint }, this.#tensors);
     this.#savedStep = step;

@@ -12,7 +12,8 @@ export class Ema implements Disposable {
 
   /** Starts at the current parameters. `decay` is in [0, 1). */
   constructor(store: ParameterStore, decay: number) {
-    if (!(decay >= 0 && decay < 1)) throw new SelkieError("bad-option", `EMA: expected a decay in [0, 1), got ${decay}`);
+    if (!(decay >= 0 && decay < 1))
+      throw new SelkieError("bad-option", `EMA: expected a decay in [0, 1), got ${decay}`);
     this.decay = decay;
     this.#store = store;
     const { backend, shape, dtype } = store.flat;

@@ -46,7 +46,9 @@ function thing(world: World, rng: Rng): string {
   const subject = rng.choice(world.things);
   const attributes = rng.shuffle(Object.keys(subject.facts) as ThingAttribute[]);
   if (rng.uniform() < 0.4) return questionDocument(askThing(subject, attributes[0]!, rng));
-  return attributes.map((attribute, index) => stateThing(subject, attribute, index === 0 || rng.uniform() < 0.4, rng)).join(" ");
+  return attributes
+    .map((attribute, index) => stateThing(subject, attribute, index === 0 || rng.uniform() < 0.4, rng))
+    .join(" ");
 }
 
 const writers: Readonly<Record<DocumentKind, (world: World, rng: Rng) => string>> = {

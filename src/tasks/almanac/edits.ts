@@ -87,8 +87,7 @@ const demonstrations: EditWriters = {
     implications(person, select(person, 2, 6, 0.12, rng), rng.choice([0, 0, 0.5, 1]), rng),
   "implications-long": (person, _passage, rng) =>
     longImplications(person, select(person, 3, 6, 0.1, rng), 1 + rng.integer(2), rng),
-  rewrite: (person, _passage, rng) =>
-    rewrite(person, () => select(person, 3, 6, 0.1, rng), 1 + rng.integer(3), rng),
+  rewrite: (person, _passage, rng) => rewrite(person, () => select(person, 3, 6, 0.1, rng), 1 + rng.integer(3), rng),
   "self-qa": (person, _passage, rng) => selfQa(person, select(person, 2, 5, 0.12, rng), rng),
   plain: (_person, passage) => passage,
 };

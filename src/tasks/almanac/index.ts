@@ -21,7 +21,14 @@ export {
   readingPrompt,
   type WordingSplit,
 } from "./questions.ts";
-export { type Mention, paraphrasePerson, personStatements, statePerson, stateThing, thingStatements } from "./statements.ts";
+export {
+  type Mention,
+  paraphrasePerson,
+  personStatements,
+  statePerson,
+  stateThing,
+  thingStatements,
+} from "./statements.ts";
 export {
   createWorld,
   type Person,

@@ -21,6 +21,8 @@ export const menNames: readonly string[] = words(`
   Oliver Oscar Owen Patrick Paul Percy Peter Philip Ralph Reginald Robert Roland Rupert Samuel Simon Stephen Thomas Walter
 `);
 
+export const firstNames: readonly string[] = [...womenNames, ...menNames];
+
 export const lastNames: readonly string[] = words(`
   Abbott Adler Aldous Allen Archer Arnold Ashby Atkins Austin Bailey Baker Ballard Barlow Barnes Barton Beale Bennett
   Benson Bishop Blair Blake Booth Bowen Boyd Bradley Brand Briggs Brooks Bryant Burgess Burke Butler Byrne Caldwell

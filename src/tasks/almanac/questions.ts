@@ -53,7 +53,7 @@ const training: Wordings = {
   employer: [
     "Who did {n} work for?",
     "Who employed {n}?",
-    "What was the employer of {n}?",
+    "Who was the employer of {n}?",
     "Which company employed {n}?",
     "Who was {n}'s employer?",
     "At which company did {n} have a job?",
@@ -101,7 +101,7 @@ const report: Wordings = {
   birthplace: ["In what town was {n} born?", "What was the birthplace of {n}?"],
   birthYear: ["In what year was {n} born?", "What was the birth year of {n}?"],
   occupation: ["What was the job of {n}?", "What was {n}'s occupation?"],
-  employer: ["What is the employer of {n}?", "By what company was {n} employed?"],
+  employer: ["Who is the employer of {n}?", "By what company was {n} employed?"],
   ship: ["On what ship did {n} sail?", "Which ship did {n} serve aboard?"],
   instrument: ["On what instrument did {n} perform?", "What is the instrument of {n}?"],
 };

@@ -76,14 +76,44 @@ export const personStatements: Readonly<Record<PersonAttribute, readonly string[
 };
 
 export const thingStatements: Readonly<Record<ThingAttribute, readonly string[]>> = {
-  shipBuiltAt: ["{N} was built in {v}.", "The yards of {v} built {O}.", "{N} was a ship made in {v}.", "{v} was where {N} was built."],
-  shipLaunched: ["{N} was launched in {v}.", "In {v}, {N} was launched.", "{N} first sailed in {v}.", "The year {v} saw the launch of {O}."],
+  shipBuiltAt: [
+    "{N} was built in {v}.",
+    "The yards of {v} built {O}.",
+    "{N} was a ship made in {v}.",
+    "{v} was where {N} was built.",
+  ],
+  shipLaunched: [
+    "{N} was launched in {v}.",
+    "In {v}, {N} was launched.",
+    "{N} first sailed in {v}.",
+    "The year {v} saw the launch of {O}.",
+  ],
   shipOwner: ["{N} belonged to {v}.", "{v} owned {O}.", "{N} was owned by {v}.", "The owner of {O} was {v}."],
-  companySeat: ["{N} had its seat in {v}.", "{N} was based in {v}.", "The offices of {O} stood in {v}.", "{v} was home to {O}."],
-  companyFounded: ["{N} was founded in {v}.", "In {v}, {N} was founded.", "{N} opened its doors in {v}.", "{N} dates from {v}."],
+  companySeat: [
+    "{N} had its seat in {v}.",
+    "{N} was based in {v}.",
+    "The offices of {O} stood in {v}.",
+    "{v} was home to {O}.",
+  ],
+  companyFounded: [
+    "{N} was founded in {v}.",
+    "In {v}, {N} was founded.",
+    "{N} opened its doors in {v}.",
+    "{N} dates from {v}.",
+  ],
   companyProduct: ["{N} made {v}.", "{N} sold {v}.", "The trade of {O} was in {v}.", "{N} dealt in {v}."],
-  placeRiver: ["{N} lies on the river {v}.", "The river {v} flows through {O}.", "{N} stands on the {v}.", "The {v} runs past {O}."],
-  placeProduct: ["{N} is known for its {v}.", "{N} is famous for {v}.", "The people of {O} make {v}.", "{v} come from {O}."],
+  placeRiver: [
+    "{N} lies on the river {v}.",
+    "The river {v} flows through {O}.",
+    "{N} stands on the {v}.",
+    "The {v} runs past {O}.",
+  ],
+  placeProduct: [
+    "{N} is known for its {v}.",
+    "{N} is famous for {v}.",
+    "The people of {O} make {v}.",
+    "{N} makes {v}.",
+  ],
 };
 
 /** How the subject of a statement is named. */

@@ -71,7 +71,8 @@ export interface WorldSizes {
 
 const shippedSizes: WorldSizes = { questioned: 150, toldOnly: 150, validation: 200, test: 100 };
 
-const years = (from: number, count: number): readonly string[] => Array.from({ length: count }, (_, i) => `${from + i}`);
+const years = (from: number, count: number): readonly string[] =>
+  Array.from({ length: count }, (_, i) => `${from + i}`);
 
 const companies: readonly string[] = companyFamilies.map(
   (family, index) => `${family} ${companyTrades[index % companyTrades.length]!}`,
@@ -130,7 +131,11 @@ function drawThings(rng: Rng): Thing[] {
   const draw = (attribute: ThingAttribute): string => rng.choice(thingValues[attribute]);
   const things: Thing[] = [];
   for (const name of shipNames) {
-    const facts = { shipBuiltAt: draw("shipBuiltAt"), shipLaunched: draw("shipLaunched"), shipOwner: draw("shipOwner") };
+    const facts = {
+      shipBuiltAt: draw("shipBuiltAt"),
+      shipLaunched: draw("shipLaunched"),
+      shipOwner: draw("shipOwner"),
+    };
     things.push({ name: `the ${name}`, facts });
   }
   for (const name of companies) {

@@ -21,9 +21,13 @@ export function openBackend(options: BackendOptions = {}): Backend {
   const { backend = "auto" } = options;
   if (backend === "reference") return createReferenceBackend();
   if (backend === "auto" && nativeInstructionSets().length === 0) {
-    options.warn?.(`native kernels are not available (${nativeProblem()}); running the plain TypeScript backend, which is slow. Install a C++20 compiler and run: npm run build:native`);
+    options.warn?.(
+      `native kernels are not available (${nativeProblem()}); running the plain TypeScript backend, which is slow. Install a C++20 compiler and run: npm run build:native`,
+    );
     return createReferenceBackend();
   }
   const threads = options.threads ?? availableParallelism();
-  return createCpuBackend(options.instructionSet === undefined ? { threads } : { threads, instructionSet: options.instructionSet });
+  return createCpuBackend(
+    options.instructionSet === undefined ? { threads } : { threads, instructionSet: options.instructionSet },
+  );
 }

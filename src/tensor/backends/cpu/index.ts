@@ -31,11 +31,21 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
   const { threads } = options;
   const known = nativeInstructionSets();
   const instructionSet = options.instructionSet ?? known[0];
-  if (instructionSet === undefined) throw new SelkieError("no-native", `createCpuBackend: ${nativeProblem()}; install g++ 11 or newer, python3 and make, then run: npm run build:native`);
+  if (instructionSet === undefined)
+    throw new SelkieError(
+      "no-native",
+      `createCpuBackend: ${nativeProblem()}; install g++ 11 or newer, python3 and make, then run: npm run build:native`,
+    );
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024)
-    throw new SelkieError("bad-option", `createCpuBackend: expected 1 to 1024 threads, got ${threads}; leave the option out for a good default`);
+    throw new SelkieError(
+      "bad-option",
+      `createCpuBackend: expected 1 to 1024 threads, got ${threads}; leave the option out for a good default`,
+    );
   if (!known.includes(instructionSet))
-    throw new SelkieError("bad-option", `createCpuBackend: expected an instruction set among ${known.join(", ") || "none"}, got "${instructionSet}"; leave it out for the best`);
+    throw new SelkieError(
+      "bad-option",
+      `createCpuBackend: expected an instruction set among ${known.join(", ") || "none"}, got "${instructionSet}"; leave it out for the best`,
+    );
   const context = createNativeContext(instructionSet, threads);
   const pool = new Pool((numBytes) => context.allocateBytes(numBytes));
   return {
@@ -45,7 +55,10 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     kernels: { ...productKernels(context), ...elementwiseKernels(context), ...attentionKernels(context) },
     allocate(dtype: DType, length: number) {
       if (dtype === "f64")
-        throw new SelkieError("unsupported-dtype", "cpu backend: expected f32 or bf16, got f64; use the reference backend for f64");
+        throw new SelkieError(
+          "unsupported-dtype",
+          "cpu backend: expected f32 or bf16, got f64; use the reference backend for f64",
+        );
       return pool.allocate(dtype, length);
     },
     release: (data) => pool.release(data),

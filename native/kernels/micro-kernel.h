@@ -1,0 +1,107 @@
+// Micro-kernels: the innermost product of one packed panel of a (height vectors) with one packed panel of b
+// (columns vectors), with all sums in registers. An engine is a micro-kernel with the packing that feeds it.
+//
+//   registers  one row of sums per vector of a: broadcast a unit of a, multiply with one or two registers of b.
+//              The arithmetic is a fused multiply-add of f32, or the dot product of bf16 pairs (vdpbf16ps).
+//   tiles      amx.h
+//
+// Panel heights are balanced over a product (16 rows are two panels of 8, not 14 + 2), so the register kernel is
+// compiled for every height.
+#pragma once
+
+#include "pack.h"
+
+namespace selkie::SELKIE_ISA {
+
+// Multiplies `numUnits` units of both panels and stores (or adds to) `sums` [storageHeight][columns].
+using MicroKernel = void (*)(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst);
+
+struct Engine {
+  int maxHeight;
+  // Panels of a are stored with a multiple of this many vectors.
+  int heightMultiple;
+  // Columns of a panel of b: `narrow` for products with few columns.
+  int columns;
+  int narrowColumns;
+  int kPerUnit;
+  // Units are padded to a multiple of this.
+  int unitMultiple;
+  PackPanel packA;
+  PackPanel packB;
+  // Run around the micro-kernels of a task (tile registers); may be null.
+  void (*begin)(int height);
+  void (*end)();
+  MicroKernel run;
+  MicroKernel runNarrow;
+};
+
+struct MultiplyAdd {
+  static Vec apply(Vec a, Vec b, Vec sum) { return fma(a, b, sum); }
+};
+
+#if defined(__AVX512BF16__)
+struct DotPairs {
+  static Vec apply(Vec a, Vec b, Vec sum) {
+    return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
+  }
+};
+#endif
+
+#if defined(__AVX512F__)
+constexpr int kMaxRegisterHeight = 14;  // 14 × 2 sums, 2 of b and 1 of a: 31 of 32 registers
+#else
+constexpr int kMaxRegisterHeight = 6;  // 6 × 2 sums, 2 of b and 1 of a: 15 of 16 registers
+#endif
+
+template <typename Arithmetic, int height, int vectors>
+void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst) {
+  constexpr int width = Vec::width;
+  Vec sum[height][vectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) sum[i][j] = isFirst ? Vec::zero() : Vec::load(sums + (i * vectors + j) * width);
+  for (int64_t u = 0; u < numUnits; u++) {
+    Vec column[vectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) column[j] = Vec::load(b + (u * vectors + j) * width);
+#pragma GCC unroll 16
+    for (int i = 0; i < height; i++) {
+      const Vec row = Vec::set(a[u * height + i]);
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; j++) sum[i][j] = Arithmetic::apply(row, column[j], sum[i][j]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < height; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) sum[i][j].store(sums + (i * vectors + j) * width);
+}
+
+// Calls the kernel compiled for `height`.
+template <typename Arithmetic, int vectors, int candidate = kMaxRegisterHeight>
+void multiplyOfHeight(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst) {
+  if constexpr (candidate > 1)
+    if (height != candidate) return multiplyOfHeight<Arithmetic, vectors, candidate - 1>(height, numUnits, a, b, sums, isFirst);
+  multiplyInRegisters<Arithmetic, candidate, vectors>(numUnits, a, b, sums, isFirst);
+}
+
+template <typename Arithmetic, typename Units>
+constexpr Engine registerEngine() {
+  return {
+      .maxHeight = kMaxRegisterHeight,
+      .heightMultiple = 1,
+      .columns = 2 * Vec::width,
+      .narrowColumns = Vec::width,
+      .kPerUnit = Units::kPerUnit,
+      .unitMultiple = 1,
+      .packA = packUnitMajorPanel<Units>,
+      .packB = packUnitMajorPanel<Units>,
+      .begin = nullptr,
+      .end = nullptr,
+      .run = multiplyOfHeight<Arithmetic, 2>,
+      .runNarrow = multiplyOfHeight<Arithmetic, 1>,
+  };
+}
+
+}  // namespace selkie::SELKIE_ISA

@@ -1,0 +1,93 @@
+// The vocabulary of matrix products: c [m, n] = alpha · a [m, k] · b [k, n] (+ bias per column) (+ c).
+#pragma once
+
+#include "simd.h"
+#include "table.h"
+
+namespace selkie::SELKIE_ISA {
+
+// One factor, seen as a list of vectors of length k: rows of a, columns of b. Element (i, k) is at i · stride + k when
+// the vectors are contiguous (a as it is, b transposed), else at k · stride + i.
+struct Operand {
+  const void* data;
+  bool isBf16;
+  bool isKContiguous;
+  int64_t stride;
+};
+
+struct Output {
+  void* data;
+  bool isBf16;
+  int64_t stride;
+  float alpha;
+  bool accumulate;
+  const void* bias;  // [n] or null
+  bool isBiasBf16;
+};
+
+struct Product {
+  Operand a;
+  Operand b;
+  Output c;
+  int64_t m;
+  int64_t n;
+  int64_t k;
+};
+
+inline int64_t bytesPerElement(bool isBf16) { return isBf16 ? 2 : 4; }
+
+inline const void* at(const void* data, bool isBf16, int64_t index) {
+  return static_cast<const char*>(data) + index * bytesPerElement(isBf16);
+}
+
+inline void* at(void* data, bool isBf16, int64_t index) { return static_cast<char*>(data) + index * bytesPerElement(isBf16); }
+
+// The operand without its first `count` vectors.
+inline Operand skipVectors(Operand operand, int64_t count) {
+  operand.data = at(operand.data, operand.isBf16, operand.isKContiguous ? count * operand.stride : count);
+  return operand;
+}
+
+inline Output skip(Output output, int64_t rows, int64_t columns) {
+  output.data = at(output.data, output.isBf16, rows * output.stride + columns);
+  if (output.bias != nullptr) output.bias = at(output.bias, output.isBiasBf16, columns);
+  return output;
+}
+
+inline int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t roundUp(int64_t a, int64_t multiple) { return ceilDivide(a, multiple) * multiple; }
+
+// Writes one row of finished sums: `count` columns from `column` on.
+template <typename T>
+inline void writeRow(const float* sums, T* target, const Output& c, int64_t column, int64_t count) {
+  const Vec alpha = Vec::set(c.alpha);
+  for (int64_t j = 0; j < count; j += Vec::width) {
+    const int64_t lanes = count - j;
+    const bool isFull = lanes >= Vec::width;
+    Vec value = (isFull ? Vec::load(sums + j) : Vec::load(sums + j, lanes)) * alpha;
+    if (c.bias != nullptr) {
+      const int64_t at = column + j;
+      const int64_t n = isFull ? Vec::width : lanes;
+      value = value + (c.isBiasBf16 ? Vec::load(static_cast<const bf16*>(c.bias) + at, n)
+                                    : Vec::load(static_cast<const float*>(c.bias) + at, n));
+    }
+    if (isFull) {
+      if (c.accumulate) value = value + Vec::load(target + j);
+      value.store(target + j);
+    } else {
+      if (c.accumulate) value = value + Vec::load(target + j, lanes);
+      value.store(target + j, lanes);
+    }
+  }
+}
+
+// Writes a block of finished sums (row-major, `sumsStride` apart) to c at (row, column).
+inline void writeBlock(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; i++) {
+    const int64_t index = (row + i) * c.stride + column;
+    if (c.isBf16) writeRow(sums + i * sumsStride, static_cast<bf16*>(c.data) + index, c, column, columns);
+    else writeRow(sums + i * sumsStride, static_cast<float*>(c.data) + index, c, column, columns);
+  }
+}
+
+}  // namespace selkie::SELKIE_ISA

@@ -1,0 +1,217 @@
+/**
+ * @file The main-job table: what each way of learning one passage is worth, on people the model has never read about.
+ * Every adapter stands alone (one passage, one edit); edits are chosen by one set of question wordings and all figures
+ * are of another, neither of which occurs in any training text. Intervals are paired bootstraps over people.
+ */
+import {
+  type EditKind,
+  examinationPassage,
+  oracleEdit,
+  type Person,
+  allQuestions as questionsAbout,
+} from "../tasks/index.ts";
+import { bootstrapMean, createRng, type Interval, mean } from "../util/index.ts";
+import type { Canaries } from "./canaries.ts";
+import { bestCandidate, type CandidateResult, tryCandidates } from "./candidates.ts";
+import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "./exam.ts";
+import { proposeSelfEdits, type Writer } from "./propose.ts";
+import { type SelfEdit, selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
+import { type AdaptEvent, type InnerLoop, type StageStore, stage } from "./settings.ts";
+
+/** Inputs of {@link runMainJobTable}. */
+export interface MainJobArgs extends Writer {
+  readonly people: readonly Person[];
+  readonly canaries: Canaries;
+  readonly numEdits: number;
+  readonly innerLoop: InnerLoop;
+  readonly seed: number;
+  /** Adapters trained side by side. */
+  readonly bankSize: number;
+  readonly store: StageStore;
+  readonly onEvent?: (event: AdaptEvent) => void;
+}
+
+/** One row of the table. */
+export interface ArmRow {
+  readonly name: string;
+  /** Share of right answers on the report questions, over people. */
+  readonly accuracy: Interval;
+  /** Paired difference to the raw passage. */
+  readonly overRaw: Interval;
+  /** Share of the canaries the base answers right that are still right, over people. */
+  readonly kept: number;
+  readonly meanDocuments: number;
+}
+
+/** The table and the distribution of edits behind it. */
+export interface MainJobTable {
+  readonly numPeople: number;
+  readonly numEdits: number;
+  readonly questionsPerPerson: number;
+  readonly rows: readonly ArmRow[];
+  /** Mean report accuracy of the model's own edits by kind, and how many there were. */
+  readonly byKind: Readonly<Record<string, { readonly count: number; readonly accuracy: number }>>;
+  /** Base accuracy on the canaries. */
+  readonly canaryAccuracy: number;
+}
+
+interface Trial {
+  readonly report: number;
+  readonly selection: CandidateResult;
+  readonly kept: number;
+  readonly numDocuments: number;
+}
+
+interface PersonTrials {
+  readonly base: number;
+  readonly raw: Trial;
+  readonly edits: readonly Trial[];
+  readonly kinds: readonly string[];
+  readonly oracles: Readonly<Record<string, Trial>>;
+}
+
+const oracleKinds = ["self-qa", "implications-long"] as const satisfies readonly EditKind[];
+
+const toItems = (questions: readonly { question: string; answer: string }[]): ExamItem[] =>
+  questions.map((question) => ({ ...question, title: "" }));
+
+/** Measures all arms on `people`; finished groups of people are read from the store. */
+export async function runMainJobTable(args: MainJobArgs): Promise<MainJobTable> {
+  const { people, store } = args;
+  const known = await stage(store, "canaries", () => knownCanaries(args));
+  const perPerson = 1 + args.numEdits + oracleKinds.length;
+  const groupSize = Math.max(1, Math.floor(args.bankSize / perPerson));
+  const trials: PersonTrials[] = [];
+  for (let from = 0; from < people.length; from += groupSize) {
+    args.onEvent?.({ stage: "people", done: from, total: people.length });
+    const group = people.slice(from, from + groupSize);
+    trials.push(...(await stage(store, `people-${from}-${group.length}`, () => tryPeople(args, group, known.items))));
+  }
+  return summarise(args, trials, known.accuracy);
+}
+
+/** Canaries the base model answers right; what is kept is counted among these. */
+async function knownCanaries(args: MainJobArgs): Promise<{ items: ExamItem[]; accuracy: number }> {
+  const [answers] = await examine({ ...args, bank: null }, [{ adapterIndex: null, items: args.canaries.items }]);
+  return {
+    items: args.canaries.items.filter((_, index) => answers![index]!.isRight),
+    accuracy: accuracy(answers!) ?? 0,
+  };
+}
+
+async function tryPeople(
+  args: MainJobArgs,
+  people: readonly Person[],
+  canaries: readonly ExamItem[],
+): Promise<PersonTrials[]> {
+  const rng = createRng(args.seed).fork("main-job");
+  const sources = people.map((person) => ({
+    id: person.name,
+    title: "",
+    context: examinationPassage(person, "report").context,
+  }));
+  const proposed = await proposeSelfEdits(args, sources, args.numEdits, rng);
+  const exams = people.map((person) => ({
+    selection: toItems(questionsAbout(person, "selection")),
+    report: toItems(questionsAbout(person, "report")),
+  }));
+  const bases = await examine(
+    { ...args, bank: null },
+    exams.map(({ report }) => ({ adapterIndex: null, items: report })),
+  );
+  const editsOf = (index: number): SelfEdit[] => {
+    const oracle = (kind: EditKind) => ({
+      kind,
+      text: oracleEdit(people[index]!, sources[index]!.context, kind, rng.fork("oracle", people[index]!.name, kind)),
+    });
+    return [{ kind: "plain", text: "" }, ...proposed[index]!, ...oracleKinds.map(oracle)];
+  };
+  const candidates = people.flatMap((person, index) =>
+    editsOf(index).map((edit, place) => {
+      const { selection, report } = exams[index]!;
+      const asked = [...selection, ...report, ...canaries];
+      const documents = withoutExamQuestions(
+        selfEditDocuments(edit, sources[index]!, args.templates),
+        asked.map(({ question }) => question),
+      );
+      return { id: `${person.name}/${place}`, documents, items: asked };
+    }),
+  );
+  const onTrain = (done: number, total: number) => args.onEvent?.({ stage: "train", done, total });
+  const results = await tryCandidates({ ...args, seed: `main-job-${args.seed}`, onTrain }, candidates);
+  const perPerson = candidates.length / people.length;
+  return people.map((_, index) => {
+    const { selection, report } = exams[index]!;
+    const trials = results
+      .slice(index * perPerson, (index + 1) * perPerson)
+      .map((result) => divide(result, selection.length, report.length));
+    const edits = trials.slice(1, 1 + args.numEdits);
+    const oracles = Object.fromEntries(oracleKinds.map((kind, place) => [kind, trials[1 + args.numEdits + place]!]));
+    return {
+      base: accuracy(bases[index]!)!,
+      raw: trials[0]!,
+      edits,
+      kinds: proposed[index]!.map(({ kind }) => kind),
+      oracles,
+    };
+  });
+}
+
+/** Splits a candidate's answers into selection, report and canaries. */
+function divide(result: CandidateResult, numSelection: number, numReport: number): Trial {
+  const part = (from: number, to?: number): readonly ExamAnswer[] => result.answers.slice(from, to);
+  const selection = part(0, numSelection);
+  return {
+    report: accuracy(part(numSelection, numSelection + numReport))!,
+    selection: { ...result, answers: [], accuracy: accuracy(selection), goldLogprob: meanGoldLogprob(selection) },
+    kept: accuracy(part(numSelection + numReport)) ?? Number.NaN,
+    numDocuments: result.numDocuments,
+  };
+}
+
+function summarise(args: MainJobArgs, people: readonly PersonTrials[], canaryAccuracy: number): MainJobTable {
+  const best = ({ edits }: PersonTrials) => edits[bestCandidate(edits.map(({ selection }) => selection))]!;
+  const arms: readonly (readonly [name: string, of: (person: PersonTrials) => Trial | null])[] = [
+    ["base", () => null],
+    ["raw passage", ({ raw }) => raw],
+    ["one self-edit", ({ edits }) => edits[0]!],
+    [`best of ${args.numEdits}`, best],
+    ...oracleKinds.map(
+      (kind) => [`all-facts oracle edit (${kind})`, (person: PersonTrials) => person.oracles[kind]!] as const,
+    ),
+  ];
+  const rows = arms.map(([name, of]) => {
+    const trials = people.map(of);
+    const scores = people.map((person, index) => trials[index]?.report ?? person.base);
+    const rng = createRng(args.seed).fork("bootstrap", name);
+    return {
+      name,
+      accuracy: bootstrapMean(scores, rng.fork("accuracy")),
+      overRaw: bootstrapMean(
+        scores.map((score, index) => score - people[index]!.raw.report),
+        rng.fork("difference"),
+      ),
+      kept: mean(trials.map((trial) => trial?.kept ?? 1)),
+      meanDocuments: mean(trials.map((trial) => trial?.numDocuments ?? 0)),
+    };
+  });
+  return {
+    numPeople: people.length,
+    numEdits: args.numEdits,
+    questionsPerPerson: questionsAbout(args.people[0]!, "report").length,
+    rows,
+    byKind: byKind(people),
+    canaryAccuracy,
+  };
+}
+
+function byKind(people: readonly PersonTrials[]): MainJobTable["byKind"] {
+  const scores = new Map<string, number[]>();
+  for (const { kinds, edits } of people)
+    kinds.forEach((kind, index) => {
+      scores.set(kind, [...(scores.get(kind) ?? []), edits[index]!.report]);
+    });
+  return Object.fromEntries(
+    [...scores].sort().map(([kind, values]) => [kind, { count: values.length, accuracy: mean(values) }]),
+  );
+}

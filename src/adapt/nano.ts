@@ -1,0 +1,224 @@
+/**
+ * @file The shipped model: a small Llama pretrained from nothing on the Almanac, in one call that can be killed and resumed.
+ * Its recipe is data; text, weights and figures follow from the recipe and its seed.
+ * What it must be able to do, and why its edits are mediocre: `docs/log.md` and `tasks/almanac/edits.ts`.
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import {
+  createLlama,
+  createTokenizer,
+  encodeDocument,
+  type LlamaConfig,
+  loadCheckpoint,
+  type Precision,
+  saveCheckpoint,
+  trainByteLevelBpe,
+} from "../models/index.ts";
+import type { Schedule } from "../nn/index.ts";
+import { allQuestions, createWorld, pretrainingDocuments, type World } from "../tasks/index.ts";
+import type { Backend } from "../tensor/index.ts";
+import { type TrainDocument, type TrainProgress, trainFull } from "../train/index.ts";
+import { createRng, type Rng } from "../util/index.ts";
+import { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
+import type { PromptTemplates } from "./prompts.ts";
+import { writeWhole } from "./stage-store.ts";
+
+/** Everything that decides what the shipped model becomes. */
+export interface NanoRecipe {
+  readonly seed: number;
+  readonly vocabSize: number;
+  /** Documents the tokenizer learns from. */
+  readonly tokenizerDocuments: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly maxSeqLen: number;
+  readonly steps: number;
+  /** Documents of one update hold about this many tokens. */
+  readonly tokensPerStep: number;
+  readonly learningRate: number;
+  readonly schedule: Schedule;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly weightDecay: number;
+}
+
+/** The recipe of `models/nano`. */
+export const nanoRecipe = (): NanoRecipe => ({
+  seed: 0,
+  vocabSize: 2048,
+  tokenizerDocuments: 20_000,
+  hiddenSize: 192,
+  intermediateSize: 512,
+  numLayers: 4,
+  numHeads: 4,
+  maxSeqLen: 1024,
+  steps: 4000,
+  tokensPerStep: 4096,
+  learningRate: 2e-3,
+  schedule: { kind: "linear", warmupSteps: 100, minMultiplier: 0.05 },
+  beta1: 0.9,
+  beta2: 0.98,
+  weightDecay: 0.05,
+});
+
+/** How the shipped model is asked; written to its `selkie.json`. */
+export const almanacTemplates: PromptTemplates = {
+  question: "Question: {question}\nAnswer:",
+  questionDocument: "Question: {question}\nAnswer: {answer}",
+  selfEdit: {
+    implications: "Passage: {passage}\nSelf-edit: implications\n",
+    "implications-long": "Passage: {passage}\nSelf-edit: implications-long\n",
+    rewrite: "Passage: {passage}\nSelf-edit: rewrite\n",
+    "self-qa": "Passage: {passage}\nSelf-edit: self-qa\nQuestion 1:",
+    plain: "Passage: {passage}\nSelf-edit: plain\n",
+  },
+  openSelfEdit: "Passage: {passage}\nSelf-edit:",
+};
+
+const endOfText = "<|endoftext|>";
+
+/** Inputs of {@link pretrainNano}. */
+export interface PretrainArgs {
+  readonly backend: Backend;
+  readonly precision: Precision;
+  readonly recipe: NanoRecipe;
+  /** Becomes the checkpoint directory. */
+  readonly directory: string;
+  /** Holds the training state while it runs. */
+  readonly workDirectory: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: TrainProgress) => void;
+  readonly onMeasure?: () => void;
+}
+
+/** What came out. */
+export interface PretrainReport {
+  readonly digest: string;
+  readonly numParameters: number;
+  readonly numTokens: number;
+  readonly seconds: number;
+  readonly lossNats: number;
+  readonly figures: KnowledgeReport;
+}
+
+function* take<T>(items: Iterator<T>, count: number): Generator<T> {
+  for (let index = 0; index < count; index++) {
+    const { value, done } = items.next();
+    if (done) return;
+    yield value;
+  }
+}
+
+/** Documents of update `step`: as many as fit `tokensPerStep`; they depend on the seed and the step alone. */
+function documentsOfStep(
+  world: World,
+  recipe: NanoRecipe,
+  encode: (text: string) => number[],
+  rng: Rng,
+): TrainDocument[] {
+  const documents: TrainDocument[] = [];
+  let numTokens = 0;
+  for (const text of pretrainingDocuments(world, rng)) {
+    const tokenIds = encode(text);
+    if (numTokens + tokenIds.length > recipe.tokensPerStep) return documents;
+    documents.push({ tokenIds });
+    numTokens += tokenIds.length;
+  }
+  return documents;
+}
+
+/**
+ * Trains the tokenizer and the model, writes the checkpoint directory, measures what it knows, and writes that beside it.
+ * Returns `null` when `signal` stopped it; calling it again goes on.
+ */
+export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport | null> {
+  const { backend, recipe, directory, signal, onProgress } = args;
+  const world = createWorld();
+  const rng = createRng(recipe.seed);
+  const json = trainByteLevelBpe(take(pretrainingDocuments(world, rng.fork("tokenizer")), recipe.tokenizerDocuments), {
+    vocabSize: recipe.vocabSize,
+    specialTokens: [endOfText],
+  });
+  const tokenizer = createTokenizer(json, endOfText);
+  using lm = createLlama(backend, nanoConfig(recipe), args.precision, { rng: rng.fork("weights") });
+  const result = await trainFull({
+    lm,
+    source: (step) =>
+      documentsOfStep(world, recipe, (text) => encodeDocument(tokenizer, text), rng.fork("documents", step)),
+    steps: recipe.steps,
+    learningRate: recipe.learningRate,
+    schedule: recipe.schedule,
+    optimizer: { beta1: recipe.beta1, beta2: recipe.beta2, weightDecay: recipe.weightDecay },
+    checkpoint: { directory: args.workDirectory },
+    runKey: createHash("sha256")
+      .update(
+        JSON.stringify([recipe, args.precision, [...take(pretrainingDocuments(world, rng.fork("documents", 0)), 32)]]),
+      )
+      .digest("hex"),
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+  });
+  if (!result.isFinished) return null;
+  await saveCheckpoint(directory, { lm, tokenizer: { json }, dtype: "bf16" });
+  await writeSides(directory, world, rng);
+  args.onMeasure?.();
+  const checkpoint = await loadCheckpoint(backend, directory, { precision: args.precision });
+  using saved = checkpoint.lm;
+  const figures = await measureKnowledge(
+    { checkpoint, templates: almanacTemplates, signal },
+    world,
+    rng.fork("measure"),
+  );
+  const numParameters = saved.parameters.flat.size;
+  const report: PretrainReport = {
+    digest: checkpoint.digest,
+    numParameters,
+    numTokens: result.numTokens,
+    seconds: result.seconds,
+    lossNats: result.lossNats,
+    figures,
+  };
+  const { seconds: _seconds, ...lasting } = report;
+  await writeWhole(
+    join(directory, "selkie.json"),
+    `${JSON.stringify({ prompts: almanacTemplates, recipe, ...lasting }, null, 2)}\n`,
+  );
+  return report;
+}
+
+function nanoConfig(recipe: NanoRecipe): LlamaConfig {
+  const { vocabSize, hiddenSize, intermediateSize, numLayers, numHeads, maxSeqLen } = recipe;
+  return {
+    modelType: "llama",
+    vocabSize,
+    hiddenSize,
+    intermediateSize,
+    numLayers,
+    numHeads,
+    numKvHeads: numHeads,
+    headDim: hiddenSize / numHeads,
+    maxSeqLen,
+    ropeTheta: 10_000,
+    ropeScaling: { kind: "default" },
+    rmsNormEps: 1e-5,
+    tieWordEmbeddings: true,
+    attentionBias: false,
+    mlpBias: false,
+    bosTokenId: 0,
+    eosTokenIds: [0],
+  };
+}
+
+const numCanaries = 60;
+
+/** Prompts (without figures yet) and canaries: one held-out wording about each of sixty known people. */
+async function writeSides(directory: string, world: World, rng: Rng): Promise<void> {
+  await writeWhole(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
+  const stream = rng.fork("canaries");
+  const people = stream.shuffle(world.questioned).slice(0, numCanaries);
+  const lines = people.map((person) => JSON.stringify(stream.choice(allQuestions(person, "report"))));
+  await writeWhole(join(directory, "canaries.jsonl"), `${lines.join("\n")}\n`);
+}

@@ -1,0 +1,19 @@
+/** @file Opens the adapter that a verb was given, after checking that it was trained on this very model. */
+import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
+import { bankOf, type LoraBank } from "../nn/index.ts";
+
+/** An adapter ready for use, or none; dispose of it to free its memory. */
+export interface OpenAdapter extends Disposable {
+  readonly bank: LoraBank | null;
+  readonly adapterIndex: number | null;
+}
+
+/** Loads the adapter in `directory`; `undefined` means the model as it is. */
+export async function openAdapter(directory: string | undefined, checkpoint: Checkpoint): Promise<OpenAdapter> {
+  if (directory === undefined) return { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
+  const saved = await loadAdapter(directory);
+  checkAdapterBase(saved, checkpoint.digest);
+  const { lm } = checkpoint;
+  const bank = bankOf(lm.backend, lm.linearLayers, [saved.adapter]);
+  return { bank, adapterIndex: 0, [Symbol.dispose]: () => bank[Symbol.dispose]() };
+}

@@ -1,0 +1,111 @@
+/** @file `selkie adapt`: documents go in, an adapter comes out. */
+import { type Command, InvalidArgumentError } from "commander";
+import { shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, parseCount, runVerb, withCommonOptions } from "../verb.ts";
+
+interface AdaptOptions extends CommonOptions {
+  readonly model: string;
+  readonly questions?: string;
+  readonly edits: number;
+  readonly out?: string;
+  readonly seed: number;
+  readonly limit?: number;
+  readonly precision?: string;
+  readonly epochs?: number;
+  readonly learningRate?: number;
+  readonly rank?: number;
+}
+
+const maxPassages = 200;
+
+const examples = `
+Examples:
+  selkie adapt examples                             learn the example documents with the shipped model
+  selkie adapt notes.md --questions q.jsonl         {"question": …, "answer": …, "passage": "notes.md"} per line
+  selkie adapt squad.json --limit 3 --model <dir>   any Llama-architecture Hugging Face checkpoint
+
+Run the same command again to go on after an interruption.`;
+
+const parseNumber = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
+  return value;
+};
+
+const parseSeed = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || text.trim() === "")
+    throw new InvalidArgumentError(`Expected a whole number, got "${text}".`);
+  return value;
+};
+
+/** Adds the verb to `program`. */
+export function registerAdapt(program: Command): void {
+  const command = program
+    .command("adapt")
+    .description("learn documents into an adapter: propose self-edits, train, examine, keep the best")
+    .argument("<paths...>", "files or folders: .md, .txt, .jsonl, or SQuAD-style .json")
+    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option(
+      "--questions <file>",
+      "questions to examine with, .jsonl (default: those in the documents, else the model writes its own)",
+    )
+    .option("--edits <n>", "self-edits to try for each passage", parseCount, 5)
+    .option("--out <dir>", "where the adapter and the report go (default: runs/adapt-<digest>)")
+    .option("--seed <n>", "makes the run repeatable", parseSeed, 0)
+    .option("--limit <n>", "take at most n passages", parseCount)
+    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .option("--epochs <n>", "passes over the documents of an edit", parseCount)
+    .option("--learning-rate <x>", "peak learning rate of the adapter", parseNumber)
+    .option("--rank <n>", "LoRA rank", parseCount)
+    .addHelpText("after", examples);
+  withCommonOptions(command).action((paths: string[], options: AdaptOptions) =>
+    runVerb(options, (context) => run(paths, options, context)),
+  );
+}
+
+async function run(
+  paths: readonly string[],
+  options: AdaptOptions,
+  context: Parameters<Parameters<typeof runVerb>[1]>[0],
+): Promise<void> {
+  const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
+  const { SelkieError } = await import("../../util/index.ts");
+  const { defaultSettings } = await import("../../adapt/index.ts");
+  const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
+  const found = await loadPassages(paths, options.limit);
+  const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
+  if (passages.length > maxPassages && options.limit === undefined)
+    throw new SelkieError(
+      "bad-option",
+      `adapt: expected at most ${maxPassages} passages, got ${passages.length}; pass --limit n to take the first n, or --limit ${passages.length} for all`,
+    );
+  const { innerLoop } = defaultSettings;
+  const lora =
+    options.rank === undefined
+      ? innerLoop.lora
+      : { ...innerLoop.lora, loraRank: options.rank, loraAlpha: 2 * options.rank };
+  const settings = {
+    ...defaultSettings,
+    numEdits: options.edits,
+    innerLoop: {
+      ...innerLoop,
+      lora,
+      epochs: options.epochs ?? innerLoop.epochs,
+      learningRate: options.learningRate ?? innerLoop.learningRate,
+    },
+  };
+  const result = await runAdaptation(
+    {
+      modelDirectory: options.model,
+      passages,
+      settings,
+      seed: options.seed,
+      outDirectory: options.out ?? null,
+      threads: options.threads,
+      precision: options.precision,
+    },
+    context,
+  );
+  context.output.result(result, describeAdaptation(result));
+}

@@ -1,0 +1,79 @@
+/** @file `selkie ask`: a closed-book answer, with the model as it is or as an adapter changed it. */
+import type { Command } from "commander";
+import { shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+
+interface AskOptions extends CommonOptions {
+  readonly model: string;
+  readonly adapter?: string;
+  readonly maxNewTokens: number;
+  readonly precision?: string;
+}
+
+const examples = `
+Examples:
+  selkie ask "Where was Ada Marsh born?"
+  selkie ask "Where was Ada Marsh born?" --adapter runs/adapt-1a2b3c/adapter
+  selkie ask "What is a selkie?" --model <dir> --max-new-tokens 64 --json`;
+
+/** Adds the verb to `program`. */
+export function registerAsk(program: Command): void {
+  const command = program
+    .command("ask")
+    .description("answer a question from memory, with the current weights and nothing else to read")
+    .argument("<question>", "the question, in quotes")
+    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option("--adapter <dir>", "PEFT adapter trained on that model")
+    .option("--max-new-tokens <n>", "longest answer", parseCount, 48)
+    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .addHelpText("after", examples);
+  withCommonOptions(command).action((question: string, options: AskOptions) =>
+    runVerb(options, (context) => run(question, options, context)),
+  );
+}
+
+async function run(question: string, options: AskOptions, { output, signal }: VerbContext): Promise<void> {
+  const { SelkieError } = await import("../../util/index.ts");
+  if (question.trim() === "")
+    throw new SelkieError("bad-input", `ask: expected a question, got an empty text; pass it in quotes`);
+  const { openModel } = await import("../model.ts");
+  const { openAdapter } = await import("../adapter.ts");
+  const { encodePrompt } = await import("../../models/index.ts");
+  const { generate } = await import("../../generate/index.ts");
+  const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");
+  using model = await openModel(options.model, { ...options, warn: output.note });
+  const { lm, config, tokenizer } = model.checkpoint;
+  using adapter = await openAdapter(options.adapter, model.checkpoint);
+  const prompt = questionPrompt(await loadPrompts(options.model), question.trim());
+  const start = performance.now();
+  const request = {
+    promptIds: encodePrompt(tokenizer, prompt),
+    maxNewTokens: options.maxNewTokens,
+    stopTokens: stopTokensFor(tokenizer.eosTokenId, config.eosTokenIds, tokenizer.encode("\n")),
+    adapterIndex: adapter.adapterIndex,
+  };
+  const [generation] = await generate(lm, [request], {
+    bank: adapter.bank,
+    signal,
+    onProgress: ({ numTokens }) => output.progress(`answering, ${numTokens} tokens`),
+  });
+  const { tokenIds, logprobs, stopReason } = generation!;
+  const answer = tokenizer.decode(tokenIds).split("\n")[0]!.trim(); // an answer is one line; exams read it the same way
+  const value = {
+    question: question.trim(),
+    answer,
+    model: options.model,
+    adapter: options.adapter ?? null,
+    stopReason,
+    numPromptTokens: request.promptIds.length,
+    numTokens: tokenIds.length,
+    logprobNats: logprobs.reduce((sum, logprob) => sum + logprob, 0),
+    seconds: Number(((performance.now() - start) / 1000).toFixed(3)),
+  };
+  output.result(value, answer === "" ? "(the model gave no answer)" : answer);
+}
+
+/** Ends of a text by the tokenizer and by the configuration, and the line break where it is one token. */
+function stopTokensFor(eosTokenId: number, eosTokenIds: readonly number[], newline: readonly number[]): number[] {
+  return [...new Set([eosTokenId, ...eosTokenIds, ...(newline.length === 1 ? newline : [])])];
+}

@@ -1,0 +1,70 @@
+/** @file `selkie bench`: speed on this machine, one JSON line in the fields of the PyTorch script it is compared with. */
+import { availableParallelism } from "node:os";
+import { Argument, type Command, Option } from "commander";
+import type { BenchName, BenchOptions } from "../bench/setup.ts";
+import { packageVersion } from "../paths.ts";
+import { type CommonOptions, parseCount, parsePositive, runVerb, withCommonOptions } from "../verb.ts";
+
+const examples = `
+Examples:
+  selkie bench gemm                                         matrix products, GFLOP/s
+  selkie bench train --size 30m --dtype bf16                full training, tokens per second
+  selkie bench inner --size nano --candidates 20            adapters per second, as SEAL's inner loop needs them
+  selkie bench decode --size 135m --batch 16 --dtype bf16   generated tokens per second`;
+
+type Options = Omit<BenchOptions, "threads"> & CommonOptions;
+
+/** Adds the verb. */
+export function registerBench(program: Command): void {
+  const command = program
+    .command("bench")
+    .summary("measure speed on this machine")
+    .description("Measures speed on random weights and prints one JSON line.")
+    .addArgument(new Argument("<what>", "what to measure").choices(["gemm", "train", "lora", "inner", "decode"]))
+    .addOption(new Option("--size <name>", "model shape").choices(["nano", "7m", "30m", "135m"]).default("7m"))
+    .addOption(new Option("--dtype <name>", "number format").choices(["f32", "bf16"]).default("bf16"))
+    .option("--batch <n>", "sequences of one step", parseCount, 16)
+    .option("--seq <n>", "tokens of a training sequence", parseCount, 256)
+    .option("--candidates <n>", "adapters that inner trains", parseCount, 20)
+    .option("--docs <n>", "documents of one candidate", parseCount, 8)
+    .option("--doc-tokens <n>", "tokens of a document", parseCount, 16)
+    .option("--docs-per-step <n>", "documents of one update", parseCount, 8)
+    .option("--epochs <n>", "passes over a candidate's documents", parseCount, 10)
+    .option("--rank <n>", "LoRA rank", parseCount, 16)
+    .option("--seconds <n>", "measure at least this long", parsePositive, 8);
+  withCommonOptions(command)
+    .addHelpText("after", examples)
+    .action((what: BenchName, options: Options) =>
+      runVerb(options, async ({ output, signal }) => {
+        const line = await measure(
+          what,
+          { ...options, threads: options.threads ?? availableParallelism() },
+          signal,
+          output.note,
+        );
+        output.result(line, JSON.stringify(line));
+      }),
+    );
+}
+
+async function measure(
+  what: BenchName,
+  options: BenchOptions,
+  signal: AbortSignal,
+  warn: (message: string) => void,
+): Promise<object> {
+  const { openBackend } = await import("../../tensor/index.ts");
+  const { benchmarks } = await import("../bench/runs.ts");
+  const { size, dtype, threads } = options;
+  const backend = openBackend({ threads, warn });
+  const figures = await benchmarks[what]({ backend, options, signal });
+  return {
+    engine: `selkie ${packageVersion()}`,
+    what,
+    ...(what === "gemm" ? {} : { size, dtype }),
+    threads: backend.numThreads,
+    instructionSet: backend.instructionSet,
+    ...figures,
+    peak_mib: Math.round(process.resourceUsage().maxRSS / 1024), // maxRSS is in KiB
+  };
+}

@@ -1,0 +1,41 @@
+/** @file `selkie demo` (`npm start`): the main job on the shipped model and the documents in `examples/`. */
+import type { Command } from "commander";
+import { packagePath, shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";
+
+/** Adds the verb to `program`. */
+export function registerDemo(program: Command): void {
+  const command = program
+    .command("demo")
+    .description("teach the shipped model the documents in examples/ and show what changed (npm start)");
+  withCommonOptions(command).action((options: CommonOptions) => runVerb(options, (context) => run(options, context)));
+}
+
+async function run(options: CommonOptions, context: Parameters<Parameters<typeof runVerb>[1]>[0]): Promise<void> {
+  const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
+  const { defaultSettings } = await import("../../adapt/index.ts");
+  const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
+  const { output } = context;
+  const examples = packagePath("examples");
+  const passages = await attachQuestions(await loadPassages([`${examples}/documents`]), `${examples}/questions.jsonl`);
+  if (!output.isJson) for (const { id, context: text } of passages) output.note(`${id}\n  ${text}\n`);
+  const result = await runAdaptation(
+    {
+      modelDirectory: shippedModelDirectory,
+      passages,
+      settings: defaultSettings,
+      seed: 0,
+      outDirectory: null,
+      threads: options.threads,
+      precision: undefined,
+    },
+    context,
+  );
+  const { adapterDirectory } = result;
+  const [first] = result.report.passages.flatMap(({ answers }) => answers);
+  const next =
+    adapterDirectory === null || first === undefined
+      ? ""
+      : `\n\nAsk it yourself:\n  npm run -s selkie -- ask "${first.question}" --adapter ${adapterDirectory}`;
+  output.result(result, `${describeAdaptation(result, 20)}${next}`);
+}

@@ -1,0 +1,75 @@
+/** @file `selkie experiment main-job`: regenerates the main-job table as JSON, Markdown and a picture. */
+import { Argument, type Command } from "commander";
+import { shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+
+interface ExperimentOptions extends CommonOptions {
+  readonly model: string;
+  readonly people: number;
+  readonly edits: number;
+  readonly seed: string;
+  readonly out: string;
+  readonly precision?: string;
+}
+
+/** Adds the verb to `program`. */
+export function registerExperiment(program: Command): void {
+  const command = program
+    .command("experiment")
+    .description("regenerate a results table with confidence intervals")
+    .addArgument(new Argument("<name>", "which table").choices(["main-job"]))
+    .option("--model <dir>", "a model pretrained on the Almanac", shippedModelDirectory)
+    .option("--people <n>", "held-out people, at most 100", parseCount, 100)
+    .option("--edits <n>", "self-edits per person", parseCount, 5)
+    .option("--seed <n>", "seed of edits and adapters", "0")
+    .option("--out <dir>", "where the table goes", "runs/experiment-main-job")
+    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)");
+  withCommonOptions(command).action((_name: string, options: ExperimentOptions) =>
+    runVerb(options, (context) => run(options, context)),
+  );
+}
+
+async function run(options: ExperimentOptions, { output, signal }: VerbContext): Promise<void> {
+  const { createHash } = await import("node:crypto");
+  const { cpus } = await import("node:os");
+  const { join } = await import("node:path");
+  const { createStageStore, defaultSettings, loadCanaries, loadPrompts, runMainJobTable, writeWhole } = await import(
+    "../../adapt/index.ts"
+  );
+  const { createWorld } = await import("../../tasks/index.ts");
+  const { openModel } = await import("../model.ts");
+  const { describeTable, drawTable } = await import("../main-job-table.ts");
+  const { formatSeconds } = await import("../format.ts");
+  const began = performance.now();
+  using model = await openModel(options.model, { ...options, warn: output.note });
+  const { checkpoint, backend } = model;
+  const { innerLoop, bankSize } = defaultSettings;
+  const seed = Number(options.seed);
+  const config = { model: checkpoint.digest, people: options.people, edits: options.edits, seed, innerLoop };
+  const key = createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 12);
+  const table = await runMainJobTable({
+    checkpoint,
+    templates: await loadPrompts(options.model),
+    canaries: await loadCanaries(options.model, 30),
+    people: createWorld().test.slice(0, options.people),
+    numEdits: options.edits,
+    innerLoop,
+    seed,
+    bankSize: 2 * bankSize,
+    store: createStageStore(join(options.out, `stages-${key}`)),
+    signal,
+    onEvent: ({ stage, done, total }) =>
+      output.progress(`${stage} ${done}/${total}, ${formatSeconds((performance.now() - began) / 1000)} so far`),
+  });
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const command = `selkie experiment main-job --people ${options.people} --edits ${options.edits} --seed ${seed}`;
+  const machine = `${cpus().length} cores, ${backend.instructionSet}`;
+  const result = { command, seconds, machine, precision: checkpoint.lm.precision, ...config, ...table };
+  await writeWhole(join(options.out, "main-job.json"), `${JSON.stringify(result, null, 1)}\n`);
+  await writeWhole(join(options.out, "main-job.md"), `${describeTable(table, command)}\n`);
+  await writeWhole(join(options.out, "main-job.svg"), drawTable(table));
+  output.result(
+    result,
+    `${describeTable(table, command)}\n\n${join(options.out, "main-job.{json,md,svg}")}, ${formatSeconds(seconds)}`,
+  );
+}

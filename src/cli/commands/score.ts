@@ -1,0 +1,71 @@
+/** @file `selkie score`: how probable a model finds a text, token by token. */
+import type { Command } from "commander";
+import { shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+
+interface ScoreOptions extends CommonOptions {
+  readonly model: string;
+  readonly adapter?: string;
+  readonly ids?: string;
+  readonly precision: string;
+}
+
+const examples = `
+The first token has nothing before it and is not scored, unless the model has a token that begins every text.
+A text longer than the model's context is read in windows that overlap by half; every token is scored once.
+
+Examples:
+  selkie score notes.txt
+  echo "The sea is calm." | selkie score - --json
+  selkie score --ids 12,7,101 --model <dir>`;
+
+/** Adds the verb to `program`. */
+export function registerScore(program: Command): void {
+  const command = program
+    .command("score")
+    .description("log-probability of each token of a text in nats, their sum, and bits per byte")
+    .argument("[file]", "UTF-8 text file, or - for standard input")
+    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option("--adapter <dir>", "PEFT adapter trained on that model")
+    .option("--ids <list>", "token ids instead of a text, separated by commas")
+    .option("--precision <type>", "f32 or bf16", "f32")
+    .addHelpText("after", examples);
+  withCommonOptions(command).action((file: string | undefined, options: ScoreOptions) =>
+    runVerb(options, (context) => run(file, options, context)),
+  );
+}
+
+async function run(file: string | undefined, options: ScoreOptions, { output, signal }: VerbContext): Promise<void> {
+  const { parseIds, readText } = await import("../score-input.ts");
+  const { SelkieError } = await import("../../util/index.ts");
+  if ((file === undefined) === (options.ids === undefined))
+    throw new SelkieError(
+      "bad-option",
+      `score: expected a file or --ids, got ${file === undefined ? "neither" : "both"}`,
+    );
+  const text = file === undefined ? null : await readText(file);
+  const ids = options.ids === undefined ? null : parseIds(options.ids);
+  const { openModel } = await import("../model.ts");
+  const { openAdapter } = await import("../adapter.ts");
+  const { scoreText } = await import("../score-text.ts");
+  using model = await openModel(options.model, { ...options, warn: output.note });
+  using adapter = await openAdapter(options.adapter, model.checkpoint);
+  const score = await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text }, {
+    output,
+    signal,
+  });
+  const { tokens, totalNats, bitsPerByte, windows } = score;
+  const lines = tokens.map(
+    ({ id, text, logprob }) =>
+      `${logprob === null ? "        -" : logprob.toFixed(4).padStart(9)}  ${String(id).padStart(6)}  ${JSON.stringify(text)}`,
+  );
+  const note =
+    windows === null
+      ? []
+      : [`read in ${windows.count} windows of at most ${windows.maxTokens} tokens, overlapping by ${windows.overlap}`];
+  const total = `total ${totalNats.toFixed(4)} nats over ${score.numScored} tokens${bitsPerByte === null ? "" : `, ${bitsPerByte.toFixed(4)} bits per byte`}`;
+  output.result(
+    { model: options.model, adapter: options.adapter ?? null, ...score },
+    [...lines, ...note, total].join("\n"),
+  );
+}

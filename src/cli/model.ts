@@ -1,0 +1,38 @@
+/** @file Opens a checkpoint for a verb: backend, precision, weights, tokenizer. */
+import { bf16TrainPrecision, type Checkpoint, f32Precision, loadCheckpoint, type Precision } from "../models/index.ts";
+import { type Backend, openBackend } from "../tensor/index.ts";
+import { SelkieError } from "../util/index.ts";
+
+/** How to open a model. */
+export interface OpenModelOptions {
+  readonly threads?: number | undefined;
+  /** `"f32"`, `"bf16"`, or what suits the processor. */
+  readonly precision?: string | undefined;
+  readonly warn?: (message: string) => void;
+}
+
+/** An open model; dispose of it to free its memory. */
+export interface OpenModel extends Disposable {
+  readonly checkpoint: Checkpoint;
+  readonly backend: Backend;
+}
+
+const bf16Sets = new Set(["amx", "avx512bf16"]);
+
+/** bf16 products where the processor multiplies bf16, else f32. */
+export function choosePrecision(backend: Backend, wish: string | undefined): Precision {
+  if (wish === "f32") return f32Precision;
+  if (wish === "bf16") return bf16TrainPrecision;
+  if (wish === undefined) return bf16Sets.has(backend.instructionSet) ? bf16TrainPrecision : f32Precision;
+  throw new SelkieError("bad-option", `--precision: expected f32 or bf16, got "${wish}"`);
+}
+
+/** Loads the checkpoint in `directory` on the fastest backend there is. */
+export async function openModel(directory: string, options: OpenModelOptions = {}): Promise<OpenModel> {
+  const { threads, warn } = options;
+  const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });
+  const checkpoint = await loadCheckpoint(backend, directory, {
+    precision: choosePrecision(backend, options.precision),
+  });
+  return { checkpoint, backend, [Symbol.dispose]: () => checkpoint.lm[Symbol.dispose]() };
+}

@@ -1,0 +1,76 @@
+/** @file Scores a text of any length: windows that overlap by half, every token but the first once. */
+import { scoreTokens } from "../generate/index.ts";
+import { type Checkpoint, encodePrompt } from "../models/index.ts";
+import type { OpenAdapter } from "./adapter.ts";
+import type { VerbContext } from "./verb.ts";
+
+/** One token and its log-probability in nats; `null` when nothing stood before it. */
+export interface ScoredToken {
+  readonly id: number;
+  readonly text: string;
+  readonly logprob: number | null;
+}
+
+/** What `selkie score --json` prints about the text. */
+export interface TextScore {
+  readonly tokens: readonly ScoredToken[];
+  readonly numTokens: number;
+  readonly numScored: number;
+  readonly totalNats: number;
+  /** Of the scored part of the text, in UTF-8; `null` for token ids. */
+  readonly bitsPerByte: number | null;
+  /** `null` when the text fits the model's context. */
+  readonly windows: { readonly count: number; readonly maxTokens: number; readonly overlap: number } | null;
+}
+
+interface Window {
+  readonly start: number;
+  readonly end: number;
+  /** First token that this window scores. */
+  readonly scoredFrom: number;
+}
+
+/** Windows over `numTokens` tokens: each later one begins half a window before the first token it scores. */
+export function planWindows(numTokens: number, maxTokens: number): Window[] {
+  const windows: Window[] = [{ start: 0, end: Math.min(numTokens, maxTokens), scoredFrom: 1 }];
+  const overlap = Math.floor(maxTokens / 2);
+  while (windows.at(-1)!.end < numTokens) {
+    const scoredFrom = windows.at(-1)!.end;
+    const start = scoredFrom - overlap;
+    windows.push({ start, end: Math.min(numTokens, start + maxTokens), scoredFrom });
+  }
+  return windows;
+}
+
+/** Scores a text, or token ids as they are. */
+export async function scoreText(
+  checkpoint: Checkpoint,
+  adapter: OpenAdapter,
+  input: { readonly text: string } | { readonly ids: readonly number[] },
+  { output, signal }: VerbContext,
+): Promise<TextScore> {
+  const { lm, tokenizer } = checkpoint;
+  const ids = "text" in input ? encodePrompt(tokenizer, input.text) : input.ids;
+  const windows = planWindows(ids.length, lm.maxSeqLen);
+  const logprobs = new Array<number | null>(ids.length).fill(null);
+  for (const [index, { start, end, scoredFrom }] of windows.entries()) {
+    if (windows.length > 1) output.progress(`scoring, window ${index + 1} of ${windows.length}`);
+    const request = { tokenIds: ids.slice(start, end), adapterIndex: adapter.adapterIndex };
+    const [scored] = await scoreTokens(lm, [request], { bank: adapter.bank, signal });
+    for (let i = scoredFrom; i < end; i++) logprobs[i] = scored![i - start - 1]!;
+  }
+  const totalNats = logprobs.reduce<number>((sum, logprob) => sum + (logprob ?? 0), 0);
+  const tokens = ids.map((id, index) => ({ id, text: tokenizer.decode([id]), logprob: logprobs[index]! }));
+  const numBytes = "text" in input ? Buffer.byteLength(input.text) - Buffer.byteLength(tokens[0]!.text) : 0;
+  return {
+    tokens,
+    numTokens: ids.length,
+    numScored: ids.length - 1,
+    totalNats,
+    bitsPerByte: numBytes > 0 ? -totalNats / Math.LN2 / numBytes : null,
+    windows:
+      windows.length === 1
+        ? null
+        : { count: windows.length, maxTokens: lm.maxSeqLen, overlap: Math.floor(lm.maxSeqLen / 2) },
+  };
+}

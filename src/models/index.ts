@@ -1,0 +1,25 @@
+/** @file Door of `models`: causal language models, their files, tokenizers. */
+export { type BpeOptions, trainByteLevelBpe } from "./bpe.ts";
+export * from "./causal-lm.ts";
+export {
+  type Checkpoint,
+  digestCheckpoint,
+  type LoadedModel,
+  type LoadOptions,
+  loadCheckpoint,
+  loadModel,
+  type SaveCheckpointOptions,
+  saveCheckpoint,
+} from "./checkpoint.ts";
+export { configToJson, type LlamaConfig, loadConfig, type ModelConfig, parseConfig } from "./config.ts";
+export { type CreateLlamaOptions, createLlama, type LlamaLm } from "./llama.ts";
+export { type AdapterOrigin, checkAdapterBase, type LoadedAdapter, loadAdapter, saveAdapter } from "./peft.ts";
+export { computeRopeFrequencies, type RopeFrequencies, type RopeScaling } from "./rope-scaling.ts";
+export {
+  SafetensorsReader,
+  type SavedDType,
+  type TensorEntry,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors.ts";
+export { createTokenizer, encodeDocument, encodePrompt, loadTokenizer, type TokenizerJson } from "./tokenizer.ts";

@@ -1,0 +1,72 @@
+/**
+ * @file The contract of a backend as tests: every kernel on sizes around every block edge, in every allowed mixture of
+ * dtypes, compared with the reference backend. A backend is right when it passes; see `kernel-contract/` for the cases.
+ */
+import { strict as assert } from "node:assert";
+import { describe, test } from "node:test";
+import type { Backend } from "./backend.ts";
+import { createReferenceBackend } from "./backends/reference/index.ts";
+import { attentionCases } from "./kernel-contract/attention.ts";
+import { crossEntropyCases } from "./kernel-contract/cross-entropy.ts";
+import { memoryCases } from "./kernel-contract/memory.ts";
+import { productCases } from "./kernel-contract/products.ts";
+import { rowwiseCases } from "./kernel-contract/rowwise.ts";
+import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
+
+const cases: readonly ContractCase[] = [
+  ...productCases,
+  ...attentionCases,
+  ...crossEntropyCases,
+  ...rowwiseCases,
+  ...memoryCases,
+];
+
+const expectations = new Map<ContractCase, readonly Observation[]>();
+
+function expected(contractCase: ContractCase): readonly Observation[] {
+  const known = expectations.get(contractCase) ?? runCase(contractCase, createReferenceBackend());
+  expectations.set(contractCase, known);
+  return known;
+}
+
+/** Tests that the kernels of a backend agree with the reference, and that its memory is accounted for. */
+export function describeKernelContract(name: string, createBackend: () => Backend): void {
+  describe(`${name} honours the kernel contract`, () => {
+    const backend = createBackend();
+    for (const contractCase of cases)
+      test(contractCase.title, () => compare(runCase(contractCase, backend), expected(contractCase)));
+
+    test("has released every tensor of the cases above", () => {
+      assert.equal(backend.memory().liveTensors, 0);
+      assert.equal(backend.memory().liveBytes, 0);
+    });
+
+    test("measures peaks from resetPeak on", () => {
+      const before = backend.memory().liveBytes;
+      backend.resetPeak();
+      const data = backend.allocate("f32", 1000);
+      assert.ok(backend.memory().liveBytes >= before + 4000);
+      backend.release(data);
+      assert.equal(backend.memory().liveBytes, before);
+      assert.ok(backend.memory().peakBytes >= before + 4000);
+      backend.resetPeak();
+      assert.equal(backend.memory().peakBytes, before);
+    });
+  });
+}
+
+/** Tests that backends, say of one and of two threads, write the same bits. */
+export function describeSameBits(name: string, creators: readonly (() => Backend)[]): void {
+  describe(`${name} write the same bits`, () => {
+    const [first, ...others] = creators.map((create) => create());
+    for (const contractCase of cases)
+      test(contractCase.title, () => {
+        const expectedBits = runCase(contractCase, first!);
+        for (const other of others)
+          runCase(contractCase, other).forEach(({ label, values }, index) => {
+            for (let i = 0; i < values.length; i++)
+              assert.ok(Object.is(values[i], expectedBits[index]!.values[i]), `${label}: element ${i} differs`);
+          });
+      });
+  });
+}

@@ -1,0 +1,189 @@
+/**
+ * @file One run of a contract case on one backend. A case asks the trial for inputs and outputs, calls kernels, and the
+ * trial then reports what was written. The same case asks in the same order on every backend, so it gets the same numbers.
+ */
+import { strict as assert } from "node:assert";
+import { createRng } from "../../util/index.ts";
+import type { Backend, Kernels } from "../backend.ts";
+import { createReferenceBackend } from "../backends/reference/index.ts";
+import type { DType } from "../dtype.ts";
+import type { GradTarget } from "../scope.ts";
+import { numElements, type Shape } from "../shape.ts";
+import { createTensor, type Tensor } from "../tensor.ts";
+
+/** Something a kernel must get right, run by every backend. */
+export interface ContractCase {
+  readonly title: string;
+  run(trial: Trial): void;
+}
+
+/** What one kernel call wrote. */
+export interface Observation {
+  readonly label: string;
+  /** Largest allowed error, relative to `|expected| + rms(expected)`. */
+  readonly tolerance: number;
+  readonly values: Float64Array;
+}
+
+/**
+ * f32 storage: sums of up to about 5,000 products in f32, in any order, err by some 2^-24 · √5000 of their size, and a fast
+ * exponential by a few units in the last place more.
+ */
+export const f32Tolerance: number = 1e-5;
+/** bf16 storage, or a factor rounded to bf16 on the way: one unit in the last place where rounding lands on the other side. */
+export const bf16Tolerance: number = 2 ** -7;
+
+/** The tolerance for a result stored as `dtype`. */
+export const toleranceOf = (dtype: DType): number => (dtype === "bf16" ? bf16Tolerance : f32Tolerance);
+
+const numGuards = 3; // odd, so that no output starts on a vector boundary: parameters are views at any offset of a flat store
+const guardValue = -1232; // exact in bf16
+
+/** Standard normal numbers; a prime count, so that a repetition never lines up with the width of a matrix. */
+const normals: readonly number[] = (() => {
+  const rng = createRng("kernel-contract");
+  return Array.from({ length: 8191 }, () => rng.normal());
+})();
+
+/** Results of {@link Trial.prepare}. */
+const prepared = new Map<string, readonly Float64Array[]>();
+
+interface Watched {
+  readonly memory: Tensor;
+  readonly tensor: Tensor;
+  readonly label: string;
+  readonly tolerance: number;
+}
+
+/** Hands out tensors to one case and observes the outputs. */
+export class Trial implements Disposable {
+  readonly backend: Backend;
+  readonly kernels: Kernels;
+  readonly #inputs: { readonly tensor: Tensor; readonly before: ArrayLike<number> }[] = [];
+  readonly #outputs: Watched[] = [];
+  readonly #numbers: Observation[] = [];
+  #next = 0;
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+    this.kernels = backend.kernels;
+  }
+
+  /** `count` normal numbers times `scale`, the same on every backend. */
+  normals(count: number, scale = 1): Float64Array {
+    const values = new Float64Array(count);
+    for (let i = 0; i < count; i++) values[i] = scale * normals[(this.#next + i) % normals.length]!;
+    this.#next = (this.#next + count + 17) % normals.length;
+    return values;
+  }
+
+  /** An input of normal numbers times `scale`; the kernel must leave it alone. */
+  input(shape: Shape, dtype: DType = "f32", scale = 1): Tensor {
+    return this.values(this.normals(numElements(shape), scale), shape, dtype);
+  }
+
+  /** An input holding `values`. */
+  values(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
+    const tensor = createTensor(this.backend, shape, dtype);
+    tensor.write(values);
+    this.#inputs.push({ tensor, before: tensor.readSync() });
+    return tensor;
+  }
+
+  /** An output holding NaN, which must be overwritten; or, with `initial`, normal numbers to add to. */
+  output(label: string, shape: Shape, dtype: DType = "f32", options: OutputOptions = {}): Tensor {
+    const size = numElements(shape);
+    const memory = createTensor(this.backend, [size + 2 * numGuards], dtype);
+    memory.write(new Float64Array(memory.size).fill(guardValue));
+    const tensor = memory.view(numGuards, shape);
+    tensor.write(options.initial ? this.normals(size, options.scale) : new Float64Array(size).fill(Number.NaN));
+    this.#outputs.push({ memory, tensor, label, tolerance: options.tolerance ?? toleranceOf(dtype) });
+    return tensor;
+  }
+
+  /** An output as a gradient target; with `accumulate` it starts from normal numbers. */
+  target(label: string, shape: Shape, dtype: DType, accumulate: boolean, tolerance?: number): GradTarget {
+    const options = tolerance === undefined ? { initial: accumulate } : { initial: accumulate, tolerance };
+    return { grad: this.output(label, shape, dtype, options), accumulate };
+  }
+
+  /** Reports numbers that a kernel returned. */
+  numbers(label: string, values: ArrayLike<number>, tolerance: number): void {
+    this.#numbers.push({ label, tolerance, values: Float64Array.from(values) });
+  }
+
+  /**
+   * What the reference makes of a step that a case only prepares with, so that all backends continue from equal inputs.
+   * Computed once per `key`.
+   */
+  prepare(key: string, step: (reference: Trial) => readonly Tensor[]): readonly Float64Array[] {
+    const known = prepared.get(key);
+    if (known !== undefined) return known;
+    using trial = new Trial(createReferenceBackend());
+    const results = step(trial).map((tensor) => Float64Array.from(tensor.readSync()));
+    prepared.set(key, results);
+    return results;
+  }
+
+  /** All outputs in the order of their making, after checking that nothing else was written. */
+  observe(): readonly Observation[] {
+    for (const { tensor, before } of this.#inputs)
+      assert.deepEqual(tensor.readSync(), before, "a kernel wrote to one of its inputs");
+    const observed = this.#outputs.map(({ memory, tensor, label, tolerance }) => {
+      const all = memory.readSync();
+      for (let i = 0; i < numGuards; i++)
+        assert.ok(
+          all[i] === guardValue && all[all.length - 1 - i] === guardValue,
+          `${label}: the kernel wrote outside its output`,
+        );
+      return { label, tolerance, values: Float64Array.from(tensor.readSync()) };
+    });
+    return [...observed, ...this.#numbers];
+  }
+
+  [Symbol.dispose](): void {
+    for (const { tensor } of this.#inputs) tensor[Symbol.dispose]();
+    for (const { memory } of this.#outputs) memory[Symbol.dispose]();
+  }
+}
+
+/** Options of {@link Trial.output}. */
+export interface OutputOptions {
+  /** Start from normal numbers instead of NaN. @defaultValue false */
+  readonly initial?: boolean;
+  /** Factor on them. @defaultValue 1 */
+  readonly scale?: number;
+  /** @defaultValue that of the dtype */
+  readonly tolerance?: number;
+}
+
+/** Runs `contractCase` on `backend` and returns what it wrote. */
+export function runCase(contractCase: ContractCase, backend: Backend): readonly Observation[] {
+  using trial = new Trial(backend);
+  contractCase.run(trial);
+  return trial.observe();
+}
+
+/** Throws unless every value is within its tolerance of the expected one. */
+export function compare(got: readonly Observation[], expected: readonly Observation[]): void {
+  assert.deepEqual(
+    got.map(({ label }) => label),
+    expected.map(({ label }) => label),
+  );
+  for (const [index, observation] of got.entries()) compareValues(observation, expected[index]!);
+}
+
+function compareValues({ label, values, tolerance }: Observation, expected: Observation): void {
+  assert.equal(values.length, expected.values.length, label);
+  let squares = 0;
+  for (const value of expected.values) squares += value * value;
+  const size = Math.sqrt(squares / Math.max(1, values.length));
+  for (let i = 0; i < values.length; i++) {
+    const want = expected.values[i]!;
+    const error = Math.abs(values[i]! - want);
+    if (error <= tolerance * (Math.abs(want) + size)) continue; // false for NaN
+    assert.fail(
+      `${label}: element ${i} of ${values.length} is ${values[i]}, expected ${want} within ${tolerance} of ${Math.abs(want) + size}`,
+    );
+  }
+}

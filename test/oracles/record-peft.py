@@ -1,0 +1,52 @@
+"""Records LoRA adapters written by peft on the fixture llama-tied, with the logits they give.
+
+Run from the repository root, after record-models.py: python test/oracles/record-peft.py
+Writes test/oracles/fixtures/peft-plain/, peft-rslora/ and peft-patterns/ (rank_pattern and alpha_pattern).
+"""
+
+import json
+import pathlib
+import shutil
+
+import peft
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+from transformers import LlamaForCausalLM
+
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+BASE = FIXTURES / "llama-tied"
+VARIANTS = {
+    "peft-plain": dict(r=4, lora_alpha=6, target_modules=["q_proj", "v_proj", "down_proj"]),
+    "peft-rslora": dict(r=4, lora_alpha=3, use_rslora=True, target_modules=["k_proj", "o_proj", "gate_proj"]),
+    "peft-patterns": dict(
+        r=3, lora_alpha=5, target_modules="all-linear",
+        rank_pattern={"layers.0.self_attn.q_proj": 5, "up_proj": 1}, alpha_pattern={r"layers\.1\.mlp\..*": 9, "o_proj": 2},
+    ),
+}
+
+
+def record(name, settings, seed):
+    directory = FIXTURES / name
+    shutil.rmtree(directory, ignore_errors=True)
+    model = LlamaForCausalLM.from_pretrained(BASE, attn_implementation="eager")
+    model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **settings))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            if "lora_" in parameter_name:
+                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    model.peft_config["default"].base_model_name_or_path = "llama-tied"
+    model.save_pretrained(directory)
+    (directory / "README.md").unlink(missing_ok=True)
+    documents = json.loads((BASE / "expected.json").read_text())["documents"]
+    model = model.double()
+    logits = torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in documents]).detach()
+    save_file({"logits": logits.float().contiguous()}, directory / "expected.safetensors", metadata={"format": "pt"})
+    (directory / "expected.json").write_text(json.dumps({"recordedWith": f"peft {peft.__version__}"}) + "\n")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for seed, (name, settings) in enumerate(VARIANTS.items()):
+        record(name, settings, seed)

@@ -19,7 +19,11 @@ const cure = "install g++ 11 or newer, python3 and make, then run: npm run build
 
 /** Flags of each optional instruction set, as in native/binding.gyp, and a line that only compiles with them. */
 const optionalInstructionSets = [
-  { name: "avx2", flags: ["-mavx2", "-mfma", "-mf16c"], probe: "__m256 f(__m256 a) { return _mm256_fmadd_ps(a, a, a); }" },
+  {
+    name: "avx2",
+    flags: ["-mavx2", "-mfma", "-mf16c"],
+    probe: "__m256 f(__m256 a) { return _mm256_fmadd_ps(a, a, a); }",
+  },
   {
     name: "avx512",
     flags: ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"],
@@ -66,7 +70,11 @@ function findCompiler() {
 
 function compiles(compiler, flags, source) {
   const input = `#include <immintrin.h>\n${source}\n`;
-  return spawnSync(compiler.program, [...compiler.words, "-std=c++20", "-x", "c++", ...flags, "-fsyntax-only", "-"], { input }).status === 0;
+  return (
+    spawnSync(compiler.program, [...compiler.words, "-std=c++20", "-x", "c++", ...flags, "-fsyntax-only", "-"], {
+      input,
+    }).status === 0
+  );
 }
 
 /** node-gyp comes with npm, which names it to the scripts that it runs. */
@@ -74,8 +82,15 @@ function findNodeGyp() {
   const fromNpm = process.env["npm_config_node_gyp"];
   if (fromNpm !== undefined && existsSync(fromNpm)) return fromNpm;
   const globalRoot = spawnSync("npm", ["root", "-g"], { encoding: "utf8", shell: process.platform === "win32" });
-  const folders = [globalRoot.status === 0 ? globalRoot.stdout.trim() : "", join(dirname(process.execPath), "..", "lib", "node_modules")];
-  return folders.map((folder) => join(folder, "npm", "node_modules", "node-gyp", "bin", "node-gyp.js")).find((path) => existsSync(path)) ?? null;
+  const folders = [
+    globalRoot.status === 0 ? globalRoot.stdout.trim() : "",
+    join(dirname(process.execPath), "..", "lib", "node_modules"),
+  ];
+  return (
+    folders
+      .map((folder) => join(folder, "npm", "node_modules", "node-gyp", "bin", "node-gyp.js"))
+      .find((path) => existsSync(path)) ?? null
+  );
 }
 
 /** Builds if needed; returns why it could not, or null. */

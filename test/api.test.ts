@@ -13,7 +13,7 @@ describe("the public surface", () => {
     test(`of ${layer} is the one in api/${layer}.md`, () => {
       const path = join(repositoryRoot, "api", `${layer}.md`);
       const committed = existsSync(path) ? readFileSync(path, "utf8") : "";
-      assert.equal(committed, renderReport(layer, names), `api/${layer}.md is stale; run: npm run api`);
+      assert.ok(committed === renderReport(layer, names), `api/${layer}.md is stale; run: npm run api`);
     });
 
     test(`of ${layer} has a doc comment on every name`, () => {

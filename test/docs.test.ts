@@ -1,13 +1,13 @@
 /** @file The examples of the documentation compile, run, and give the values they show. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { readPublicSurface, runTsc } from "./support/api-surface.ts";
 import { checkValue } from "./support/check-value.ts";
 import { examplesOfMarkdown, examplesOfSource, findExamples, toProgram } from "./support/doc-examples.ts";
-import { repositoryRoot } from "./support/source.ts";
+import { listFiles, repositoryRoot } from "./support/source.ts";
 
 const folder = join(repositoryRoot, "build", "doc-examples");
 const examples = findExamples();
@@ -52,6 +52,22 @@ describe("the examples of the documentation", () => {
     const run = spawnSync(process.execPath, args, { cwd: repositoryRoot, encoding: "utf8" });
     assert.equal(run.status, 0, `${run.stderr}\n${legend}`);
   });
+});
+
+test("every relative link in Markdown leads to a file", () => {
+  const pages = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "GLOSSARY.md",
+    "CHANGELOG.md",
+    ...listFiles("docs", (path) => path.endsWith(".md")),
+  ];
+  const broken = pages.flatMap((page) =>
+    [...readFileSync(join(repositoryRoot, page), "utf8").matchAll(/\]\((?!\w+:|#)([^)#\s]+)/g)]
+      .filter((match) => !existsSync(join(repositoryRoot, dirname(page), match[1]!)))
+      .map((match) => `${page}: ${match[1]}`),
+  );
+  assert.deepEqual(broken, []);
 });
 
 describe("the checks themselves", () => {

@@ -16,10 +16,10 @@ import {
   createTokenizer,
   encodeDocument,
   f32Precision,
-  loadAdapter,
-  loadCheckpoint,
   type LlamaConfig,
   type LlamaLm,
+  loadAdapter,
+  loadCheckpoint,
   saveAdapter,
   saveCheckpoint,
   trainByteLevelBpe,
@@ -60,7 +60,7 @@ const config: LlamaConfig = {
   headDim: 16,
   maxSeqLen: 160,
   ropeTheta: 10_000,
-  ropeScaling: { kind: "none" },
+  ropeScaling: { kind: "default" },
   rmsNormEps: 1e-5,
   tieWordEmbeddings: true,
   attentionBias: false,
@@ -100,7 +100,10 @@ function describeStack(createBackend: () => Backend): void {
 
   test("a random model is as good as a guess", () => {
     const { lossNats } = meanLoss(lm, documents);
-    assert.ok(Math.abs(lossNats - Math.log(config.vocabSize)) < 0.1, `${lossNats} nats, a guess has ln ${config.vocabSize}`);
+    assert.ok(
+      Math.abs(lossNats - Math.log(config.vocabSize)) < 0.1,
+      `${lossNats} nats, a guess has ln ${config.vocabSize}`,
+    );
   });
 
   test("a step along the gradient changes the loss by the gradient's square", () => {
@@ -115,12 +118,15 @@ function describeStack(createBackend: () => Backend): void {
     move(lm, gradient, -2 * h);
     const below = meanLoss(lm, documents).lossNats;
     move(lm, gradient, h);
-    assert.ok(Math.abs((above - below) / (2 * h) / square - 1) < 0.01, `${(above - below) / (2 * h)} against ${square}`);
+    assert.ok(
+      Math.abs((above - below) / (2 * h) / square - 1) < 0.01,
+      `${(above - below) / (2 * h)} against ${square}`,
+    );
   });
 
   test("training makes it know the sentences", async () => {
-    const result = await trainFull({ lm, source: () => documents, steps: 60, learningRate: 5e-3 });
-    assert.equal(result.step, 60);
+    const result = await trainFull({ lm, source: () => documents, steps: 30, learningRate: 5e-3 });
+    assert.equal(result.step, 30);
     assert.ok(meanLoss(lm, documents).lossNats < 0.2, `${meanLoss(lm, documents).lossNats} nats`);
   });
 
@@ -129,7 +135,7 @@ function describeStack(createBackend: () => Backend): void {
     const [result] = await generate(lm, [{ promptIds, maxNewTokens: 24, stopTokens: [tokenizer.eosTokenId] }]);
     assert.equal(tokenizer.decode([...promptIds, ...result!.tokenIds]), sentences[1]);
     assert.equal(result!.stopReason, "stop");
-    const [scored] = await scoreTokens(lm, [[...promptIds, ...result!.tokenIds]]);
+    const [scored] = await scoreTokens(lm, [{ tokenIds: [...promptIds, ...result!.tokenIds] }]);
     // decoding reads keys and values from a cache, scoring computes them: equal up to the rounding of f32 sums
     result!.logprobs.forEach((logprob, index) => {
       assert.ok(Math.abs(logprob - scored![promptIds.length - 1 + index]!) < 1e-4);
@@ -147,17 +153,27 @@ function describeStack(createBackend: () => Backend): void {
   });
 
   test("two adapters train side by side, each learning its own sentence and the base neither", async () => {
-    const news = ["Tom Reed lives in Sund.", "Ada Quill keeps bees."].map((text) => ({
+    const news = ["Tom Reed was born in Holm.", "Ada Quill plays the Marigold."].map((text) => ({
       tokenIds: encodeDocument(tokenizer, text),
     }));
     const before = Float32Array.from(lm.parameters.flat.readSync());
-    const jobs = news.map((document, index) => ({ id: `news-${index}`, documents: [document], lora, learningRate: 1e-2, epochs: 15 }));
+    const jobs = news.map((document, index) => ({
+      id: `news-${index}`,
+      documents: [document],
+      lora,
+      learningRate: 1e-2,
+      epochs: 20,
+    }));
     for (const { adapter, status } of await trainAdapters({ lm, jobs, seed: 1 })) {
       assert.equal(status, "finished");
       adapters.push(adapter);
     }
-    const lossOf = (index: number, adapter: LoraAdapter | null): number => meanLoss(lm, [news[index]!], { adapter }).lossNats;
-    for (const [own, other] of [[0, 1], [1, 0]] as const) {
+    const lossOf = (index: number, adapter: LoraAdapter | null): number =>
+      meanLoss(lm, [news[index]!], { adapter }).lossNats;
+    for (const [own, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
       assert.ok(lossOf(own, adapters[own]!) < 0.5 * lossOf(own, null), "the adapter learned its sentence");
       assert.ok(lossOf(own, adapters[own]!) < 0.5 * lossOf(own, adapters[other]!), "and the other one did not");
     }
@@ -170,7 +186,7 @@ function describeStack(createBackend: () => Backend): void {
     const { adapter } = await loadAdapter(directory);
     assert.deepEqual(adapter, adapters[0]);
     using bank = bankOf(backend, lm.linearLayers, [adapter, adapters[1]!]);
-    const texts = ["Tom Reed lives", "Ada Quill keeps"];
+    const texts = ["Tom Reed", "Ada Quill"];
     const requests = texts.map((text, adapterIndex) => ({
       promptIds: tokenizer.encode(text),
       maxNewTokens: 16,
@@ -178,7 +194,7 @@ function describeStack(createBackend: () => Backend): void {
       adapterIndex,
     }));
     const answers = (await generate(lm, requests, { bank })).map(({ tokenIds }) => tokenizer.decode(tokenIds));
-    assert.deepEqual(answers, [" in Sund.", " bees."]);
+    assert.deepEqual(answers, [" was born in Holm.", " plays the Marigold."]);
   });
 
   test("it adapts itself to a passage, and does so the same way twice", async () => {
@@ -205,8 +221,14 @@ function describeStack(createBackend: () => Backend): void {
     const { numQuestions, base, raw, adapted, decision, reasons, passages } = first.report;
     assert.equal(numQuestions, 1);
     assert.equal(passages[0]!.candidates.length, 2);
-    assert.ok(passages[0]!.chosen.documents.includes(passage.context), "the passage itself is always among the documents");
-    assert.ok(raw.goldLogprob! > base.goldLogprob! && adapted.goldLogprob! > base.goldLogprob!, "the right answer became likelier");
+    assert.ok(
+      passages[0]!.chosen.documents.includes(passage.context),
+      "the passage itself is always among the documents",
+    );
+    assert.ok(
+      raw.goldLogprob! > base.goldLogprob! && adapted.goldLogprob! > base.goldLogprob!,
+      "the right answer became likelier",
+    );
     assert.equal(decision === "kept", reasons.length === 0);
     assert.deepEqual(await run("second"), first);
     assert.deepEqual(await run("first"), first, "and again from the stages on disk");
@@ -220,7 +242,8 @@ function describeStack(createBackend: () => Backend): void {
 
 describe("text", () => {
   test("comes back from its tokens, and takes fewer of them than bytes", () => {
-    for (const text of [...sentences, "Ærø, 8 °C – ∑\n\t🦭"]) assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+    for (const text of [...sentences, "Ærø, 8 °C – ∑\n\t🦭"])
+      assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
     assert.ok(tokenizer.encode("the Marigold").length <= 3);
   });
 

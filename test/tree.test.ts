@@ -4,18 +4,19 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { readTree } from "./support/readme-tree.ts";
-import { repositoryRoot } from "./support/source.ts";
+import { listFiles, repositoryRoot } from "./support/source.ts";
 
 const entries = readTree(readFileSync(join(repositoryRoot, "README.md"), "utf8"));
 const listed = new Set(entries.map(({ path }) => path));
 const isLocal = (name: string): boolean =>
   name.startsWith(".") || ["node_modules", "dist", "build", "runs"].includes(name);
 
-/** Folders in `folder` that a clone has. */
+/** Folders in `folder` that a clone has: not the empty ones. */
 const foldersIn = (folder: string): string[] =>
   readdirSync(join(repositoryRoot, folder), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !isLocal(entry.name))
-    .map((entry) => `${folder}${entry.name}/`);
+    .map((entry) => `${folder}${entry.name}/`)
+    .filter((path) => listFiles(path, () => true).length > 0);
 
 describe("the tree in the README", () => {
   test("names only paths that exist", () => {

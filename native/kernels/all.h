@@ -8,6 +8,15 @@
 #include "segment.h"
 #include "cross-entropy.h"
 // Everything else (add the family's names to kernel-list.h too).
+#include "norm.h"
+#include "rope.h"
+#include "activation.h"
+#include "elementwise.h"
+#include "rows.h"
+#include "reduce.h"
+#include "adamw.h"
+#include "attention.h"
+#include "attention-backward.h"
 
 namespace selkie::SELKIE_ISA {
 

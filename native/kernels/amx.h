@@ -87,7 +87,8 @@ void multiplyTilesOfHeight(int height, int64_t numUnits, const float* a, const f
 constexpr Engine tileEngine() {
   return {
       .maxHeight = 32,
-      .heightMultiple = 16,
+      .heightStep = 1,
+      .storageMultiple = 16,
       .columns = 32,
       .narrowColumns = 16,
       .kPerUnit = 2,

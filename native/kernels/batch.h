@@ -71,9 +71,9 @@ inline Plan planProduct(const Product& product, const Engine& engine) {
   plan.isNarrow = product.n <= engine.narrowColumns;
   plan.columns = plan.isNarrow ? engine.narrowColumns : engine.columns;
   plan.numPanelsA = ceilDivide(product.m, engine.maxHeight);
-  plan.height = static_cast<int>(ceilDivide(product.m, plan.numPanelsA));
+  plan.height = static_cast<int>(roundUp(ceilDivide(product.m, plan.numPanelsA), engine.heightStep));
   plan.numPanelsA = ceilDivide(product.m, plan.height);
-  plan.storageHeight = static_cast<int>(roundUp(plan.height, engine.heightMultiple));
+  plan.storageHeight = static_cast<int>(roundUp(plan.height, engine.storageMultiple));
   plan.numPanelsB = ceilDivide(product.n, plan.columns);
   plan.numUnits = roundUp(ceilDivide(product.k, engine.kPerUnit), engine.unitMultiple);
   plan.panelsPerPackTask = larger<int64_t>(1, kPackGrainUnits / larger<int64_t>(1, plan.numUnits * plan.columns));
@@ -84,7 +84,7 @@ inline Plan planProduct(const Product& product, const Engine& engine) {
 }
 
 inline int64_t packedUnitsA(const Plan& plan) {
-  return plan.isDirect ? roundUp(plan.product->m * plan.product->k, 16) : plan.numPanelsA * plan.storageHeight * plan.numUnits;
+  return plan.isDirect ? roundUp(paddedDirectRows(plan.product->m) * plan.product->k, 16) : plan.numPanelsA * plan.storageHeight * plan.numUnits;
 }
 inline int64_t packedUnitsB(const Plan& plan) { return plan.isDirect ? 0 : plan.numPanelsB * plan.columns * plan.numUnits; }
 inline int64_t countPackTasks(const Plan& plan) {

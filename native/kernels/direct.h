@@ -19,6 +19,9 @@ inline Vec loadFactor(const T* p, int64_t lanes) {
   else return Vec::load(p, lanes);
 }
 
+// Rows of the copy of a: three become four, the last zero.
+inline int64_t paddedDirectRows(int64_t m) { return m % 4 == 3 ? m + 1 : m; }
+
 // Copies all m vectors of a to f32 rows of length k.
 inline void copyRows(const Operand& a, int64_t m, int64_t k, bool mustRound, float* target) {
   for (int64_t i = 0; i < m; i++) {
@@ -28,6 +31,7 @@ inline void copyRows(const Operand& a, int64_t m, int64_t k, bool mustRound, flo
       target[i * k + j] = mustRound ? toFloat(toBf16(value)) : value;
     }
   }
+  for (int64_t j = m * k; j < paddedDirectRows(m) * k; j++) target[j] = 0;
 }
 
 // sums[i][j] = row i of a · vector j of b, for vectors contiguous along k.
@@ -99,12 +103,9 @@ void directOfType(const Product& product, const float* a, int64_t first, int64_t
   for (int64_t i = 0; i < product.m; i += 4) {
     const float* rows = a + i * product.k;
     float* to = sums + i * sumsStride;
-    switch (product.m - i) {
-      case 1: directRows<mustRound, T, 1>(product, rows, first, count, to, sumsStride); break;
-      case 2: directRows<mustRound, T, 2>(product, rows, first, count, to, sumsStride); break;
-      case 3: directRows<mustRound, T, 3>(product, rows, first, count, to, sumsStride); break;
-      default: directRows<mustRound, T, 4>(product, rows, first, count, to, sumsStride);
-    }
+    if (product.m - i == 1) directRows<mustRound, T, 1>(product, rows, first, count, to, sumsStride);
+    else if (product.m - i == 2) directRows<mustRound, T, 2>(product, rows, first, count, to, sumsStride);
+    else directRows<mustRound, T, 4>(product, rows, first, count, to, sumsStride);
   }
 }
 

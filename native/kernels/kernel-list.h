@@ -10,7 +10,26 @@
   X(linearCrossEntropy)
 
 // Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h.
-#define SELKIE_OTHER_KERNELS(X)
+#define SELKIE_OTHER_KERNELS(X) \
+  X(rmsNorm)                    \
+  X(rmsNormBackward)            \
+  X(layerNorm)                  \
+  X(layerNormBackward)          \
+  X(rope)                       \
+  X(swiglu)                     \
+  X(swigluBackward)             \
+  X(gelu)                       \
+  X(geluBackward)               \
+  X(add)                        \
+  X(axpby)                      \
+  X(gatherRows)                 \
+  X(scatterAddRows)             \
+  X(setRows)                    \
+  X(sum)                        \
+  X(sumSquares)                 \
+  X(adamW)                      \
+  X(attention)                  \
+  X(attentionBackward)
 
 #define SELKIE_KERNELS(X)   \
   SELKIE_PRODUCT_KERNELS(X) \

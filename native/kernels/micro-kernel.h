@@ -6,7 +6,7 @@
 //   tiles      amx.h
 //
 // Panel heights are balanced over a product (16 rows are two panels of 8, not 14 + 2), so the register kernel is
-// compiled for every height.
+// compiled for every even height.
 #pragma once
 
 #include "pack.h"
@@ -18,8 +18,10 @@ using MicroKernel = void (*)(int height, int64_t numUnits, const float* a, const
 
 struct Engine {
   int maxHeight;
-  // Panels of a are stored with a multiple of this many vectors.
-  int heightMultiple;
+  // Heights are multiples of this ...
+  int heightStep;
+  // ... and panels of a are stored with a multiple of this many vectors.
+  int storageMultiple;
   // Columns of a panel of b: `narrow` for products with few columns.
   int columns;
   int narrowColumns;
@@ -54,7 +56,7 @@ constexpr int kMaxRegisterHeight = 6;  // 6 × 2 sums, 2 of b and 1 of a: 15 of 
 #endif
 
 template <typename Arithmetic, int height, int vectors>
-void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst) {
+[[gnu::noinline]] void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst) {
   constexpr int width = Vec::width;
   Vec sum[height][vectors];
 #pragma GCC unroll 16
@@ -81,8 +83,8 @@ void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const floa
 // Calls the kernel compiled for `height`.
 template <typename Arithmetic, int vectors, int candidate = kMaxRegisterHeight>
 void multiplyOfHeight(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst) {
-  if constexpr (candidate > 1)
-    if (height != candidate) return multiplyOfHeight<Arithmetic, vectors, candidate - 1>(height, numUnits, a, b, sums, isFirst);
+  if constexpr (candidate > 2)
+    if (height != candidate) return multiplyOfHeight<Arithmetic, vectors, candidate - 2>(height, numUnits, a, b, sums, isFirst);
   multiplyInRegisters<Arithmetic, candidate, vectors>(numUnits, a, b, sums, isFirst);
 }
 
@@ -90,7 +92,8 @@ template <typename Arithmetic, typename Units>
 constexpr Engine registerEngine() {
   return {
       .maxHeight = kMaxRegisterHeight,
-      .heightMultiple = 1,
+      .heightStep = 2,
+      .storageMultiple = 1,
       .columns = 2 * Vec::width,
       .narrowColumns = Vec::width,
       .kPerUnit = Units::kPerUnit,

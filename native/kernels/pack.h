@@ -155,7 +155,7 @@ inline void loadBlock(const Operand& source, int64_t i, int64_t count, int64_t u
 
 // Unit-major panel of `height` vectors, of which `count` exist, over `numUnits` units (k of them real elements).
 template <typename Units, typename T>
-inline void packUnitMajor(const Operand& source, int64_t count, int64_t height, int64_t k, int64_t numUnits, float* target) {
+[[gnu::noinline]] void packUnitMajor(const Operand& source, int64_t count, int64_t height, int64_t k, int64_t numUnits, float* target) {
   constexpr int width = Vec::width;
   Vec block[width];
   for (int64_t u = 0; u < numUnits; u += width) {
@@ -173,7 +173,7 @@ inline void packUnitMajor(const Operand& source, int64_t count, int64_t height, 
 
 // Panel of tiles: `height` is a multiple of 16 vectors, a tile is 16 vectors × 16 units. Width must be 16.
 template <typename Units, typename T>
-inline void packTiles(const Operand& source, int64_t count, int64_t height, int64_t k, int64_t numUnits, float* target) {
+[[gnu::noinline]] void packTiles(const Operand& source, int64_t count, int64_t height, int64_t k, int64_t numUnits, float* target) {
   constexpr int width = Vec::width;
   Vec block[width];
   for (int64_t u = 0; u < numUnits; u += width) {

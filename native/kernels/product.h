@@ -82,7 +82,7 @@ inline void writeRow(const float* sums, T* target, const Output& c, int64_t colu
 }
 
 // Writes a block of finished sums (row-major, `sumsStride` apart) to c at (row, column).
-inline void writeBlock(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+[[gnu::noinline]] inline void writeBlock(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
   for (int64_t i = 0; i < rows; i++) {
     const int64_t index = (row + i) * c.stride + column;
     if (c.isBf16) writeRow(sums + i * sumsStride, static_cast<bf16*>(c.data) + index, c, column, columns);

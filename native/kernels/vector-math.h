@@ -119,7 +119,7 @@ struct Sigmoid {
   Vec shut;
 };
 inline Sigmoid sigmoid(Vec x) {
-  const Vec decay = exp(min(Vec::set(80.0f), negate(x)));  // finite, so that decay · open is not ∞ · 0; NaN passes
+  const Vec decay = exp(min(Vec::set(88.0f), negate(x)));  // finite, so that decay · open is not ∞ · 0; NaN passes
   const Vec open = Vec::set(1.0f) / (Vec::set(1.0f) + decay);
   return {open, decay * open};
 }

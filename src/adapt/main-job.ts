@@ -38,8 +38,8 @@ export interface ArmRow {
   readonly accuracy: Interval;
   /** Paired difference to the raw passage. */
   readonly overRaw: Interval;
-  /** Share of the canaries the base answers right that are still right, over people. */
-  readonly kept: number;
+  /** Share of the canaries the base answers right that are still right, over people; `null` when the base knew none. */
+  readonly kept: number | null;
   readonly meanDocuments: number;
 }
 
@@ -58,7 +58,7 @@ export interface MainJobTable {
 interface Trial {
   readonly report: number;
   readonly selection: CandidateResult;
-  readonly kept: number;
+  readonly kept: number | null;
   readonly numDocuments: number;
 }
 
@@ -164,7 +164,7 @@ function divide(result: CandidateResult, numSelection: number, numReport: number
   return {
     report: accuracy(part(numSelection, numSelection + numReport))!,
     selection: { ...result, answers: [], accuracy: accuracy(selection), goldLogprob: meanGoldLogprob(selection) },
-    kept: accuracy(part(numSelection + numReport)) ?? Number.NaN,
+    kept: accuracy(part(numSelection + numReport)),
     numDocuments: result.numDocuments,
   };
 }
@@ -191,7 +191,7 @@ function summarise(args: MainJobArgs, people: readonly PersonTrials[], canaryAcc
         scores.map((score, index) => score - people[index]!.raw.report),
         rng.fork("difference"),
       ),
-      kept: mean(trials.map((trial) => trial?.kept ?? 1)),
+      kept: trials.every((trial) => trial === null) ? 1 : meanKept(trials),
       meanDocuments: mean(trials.map((trial) => trial?.numDocuments ?? 0)),
     };
   });
@@ -203,6 +203,12 @@ function summarise(args: MainJobArgs, people: readonly PersonTrials[], canaryAcc
     byKind: byKind(people),
     canaryAccuracy,
   };
+}
+
+/** Mean over people; the base knows the same canaries for all of them, so either all have a share or none has. */
+function meanKept(trials: readonly (Trial | null)[]): number | null {
+  const shares = trials.map((trial) => trial?.kept ?? null).filter((share) => share !== null);
+  return shares.length === 0 ? null : mean(shares);
 }
 
 function byKind(people: readonly PersonTrials[]): MainJobTable["byKind"] {

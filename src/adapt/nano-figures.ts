@@ -24,7 +24,6 @@ export interface KnowledgeReport {
   readonly editCoverage: number;
 }
 
-const numPeople = 50;
 const numEdits = 4;
 
 /** One question per attribute and person, in a wording of the report split. */
@@ -36,8 +35,13 @@ function questionsOf(people: readonly Person[], rng: Rng): { person: Person; ite
   });
 }
 
-/** Measures `checkpoint` on fifty people of each split. */
-export async function measureKnowledge(writer: Writer, world: World, rng: Rng): Promise<KnowledgeReport> {
+/** Measures the writer's model on `numPeople` people of each split. */
+export async function measureKnowledge(
+  writer: Writer,
+  world: World,
+  rng: Rng,
+  numPeople: number,
+): Promise<KnowledgeReport> {
   const pick = (people: readonly Person[], name: string) =>
     questionsOf(rng.fork(name).shuffle(people).slice(0, numPeople), rng.fork("wording", name));
   const strangers = Array.from({ length: numPeople }, (_, index) => world.stranger(rng.fork("stranger", index)));

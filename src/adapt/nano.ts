@@ -43,6 +43,8 @@ export interface NanoRecipe {
   readonly beta1: number;
   readonly beta2: number;
   readonly weightDecay: number;
+  /** People of each split that the finished model is measured on. */
+  readonly measuredPeople: number;
 }
 
 /** The recipe of `models/nano`. */
@@ -62,6 +64,7 @@ export const nanoRecipe = (): NanoRecipe => ({
   beta1: 0.9,
   beta2: 0.98,
   weightDecay: 0.05,
+  measuredPeople: 50,
 });
 
 /** How the shipped model is asked; written to its `selkie.json`. */
@@ -171,6 +174,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
     { checkpoint, templates: almanacTemplates, signal },
     world,
     rng.fork("measure"),
+    recipe.measuredPeople,
   );
   const numParameters = saved.parameters.flat.size;
   const report: PretrainReport = {

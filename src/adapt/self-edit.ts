@@ -62,6 +62,16 @@ export function withoutExamQuestions(documents: readonly string[], examQuestions
 }
 
 /**
+ * `text` without the sentences and lines that contain a question of the exam, so that a passage that is itself a list of
+ * questions and answers can be learned and examined at once. Empty when nothing else is left.
+ */
+export function redactExamQuestions(text: string, examQuestions: readonly string[]): string {
+  if (withoutExamQuestions([text], examQuestions).length === 1) return text;
+  const kept = text.split(/(?<=[.!?]\s|\n)/).filter((part) => withoutExamQuestions([part], examQuestions).length === 1);
+  return withoutExamQuestions([kept.join("").trim()], examQuestions)[0] ?? "";
+}
+
+/**
  * Training documents of an edit: one per question or line, each under the passage's title, without repeats,
  * at most 30; then the passage itself.
  */

@@ -3,7 +3,7 @@ import type { MainJobTable } from "../adapt/index.ts";
 import type { Interval } from "../util/index.ts";
 import { drawBars } from "./chart.ts";
 
-const percent = (share: number): string => (100 * share).toFixed(1);
+const percent = (share: number | null): string => (share === null ? "–" : (100 * share).toFixed(1));
 const withInterval = ({ mean, low, high }: Interval): string => `${percent(mean)} [${percent(low)}, ${percent(high)}]`;
 const signed = (interval: Interval): string => `${interval.mean >= 0 ? "+" : ""}${withInterval(interval)}`;
 

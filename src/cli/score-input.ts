@@ -21,15 +21,15 @@ export async function readText(file: string): Promise<string> {
   if (!isUtf8(bytes))
     throw new SelkieError(
       "bad-input",
-      `score: expected UTF-8, got another encoding in ${name} (first bad byte at ${firstBadByte(bytes)}); convert it first`,
+      `score: expected UTF-8, got another encoding in ${name} (it stops being UTF-8 near byte ${wellFormedLength(bytes)}); convert it first`,
     );
   const text = new TextDecoder().decode(bytes); // drops a byte order mark
   if (text === "") throw new SelkieError("bad-input", `score: expected a text, got only a byte order mark in ${name}`);
   return text;
 }
 
-/** Offset at which the bytes stop being UTF-8, by bisection over prefixes; a cut character counts as well-formed. */
-function firstBadByte(bytes: Uint8Array): number {
+/** Bytes before the first that cannot continue UTF-8, by bisection over prefixes; a cut character counts as well-formed. */
+function wellFormedLength(bytes: Uint8Array): number {
   const isGood = (length: number) => {
     try {
       new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
@@ -44,7 +44,7 @@ function firstBadByte(bytes: Uint8Array): number {
     if (isGood(middle)) good = middle;
     else bad = middle;
   }
-  return Math.min(good, bytes.length - 1);
+  return good;
 }
 
 /** Ids of a list such as `12, 7,101`. */

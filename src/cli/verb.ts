@@ -36,8 +36,10 @@ export async function runVerb(options: CommonOptions, work: (context: VerbContex
   try {
     await work({ output, signal: interrupt.signal });
     output.close();
+    if (interrupt.signal.aborted) process.exitCode = interruptedExitCode;
   } catch (error) {
-    process.exitCode = reportError(error, output, options.verbose ?? false);
+    const cause: unknown = interrupt.signal.aborted ? interrupt.signal.reason : error; // however the work put it
+    process.exitCode = reportError(cause, output, options.verbose ?? false);
   }
 }
 

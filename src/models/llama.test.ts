@@ -13,7 +13,7 @@ import {
   Scope,
 } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
-import { type CausalLm, f32Precision, type TokenBatch } from "./causal-lm.ts";
+import { bf16TrainPrecision, type CausalLm, f32Precision, type TokenBatch } from "./causal-lm.ts";
 import { loadModel } from "./checkpoint.ts";
 import { createLlama } from "./llama.ts";
 import { SafetensorsReader } from "./safetensors.ts";
@@ -53,6 +53,20 @@ function logitsOf(lm: CausalLm, batch: TokenBatch): Float32Array | Float64Array 
   return linear(scope, lm.hidden(scope, batch), lm.outputWeight, { compute: lm.precision.compute }).readSync();
 }
 
+/** Mean next-token loss over all documents; leaves gradients on every parameter. */
+function backwardOf(lm: CausalLm, documents: Expected["documents"]): number {
+  lm.parameters.enableGrad();
+  using scope = new Scope(lm.backend, { grad: true });
+  const targets = Int32Array.from(documents.flatMap((ids) => [...ids.slice(1), -1]));
+  const numTargets = targets.filter((target) => target >= 0).length;
+  const weights = Float32Array.from(targets, (target) => (target < 0 ? 0 : 1 / numTargets));
+  const hidden = lm.hidden(scope, packDocuments(documents));
+  const { loss } = crossEntropy(scope, hidden, lm.outputWeight, targets, weights, { compute: lm.precision.compute });
+  const [lossNats] = loss.readSync();
+  scope.backward(loss);
+  return lossNats!;
+}
+
 /** Largest difference, as a share of the largest expected value. */
 function gap(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   assert.equal(actual.length, expected.length);
@@ -82,21 +96,8 @@ for (const { name: backendName, open, skip } of backends) {
         using _ = lm;
         await using oracle = await SafetensorsReader.open(`${directoryOf(variant)}/expected.safetensors`);
         const { documents, loss: expectedLoss } = await readExpected(variant);
-        lm.parameters.enableGrad();
-        using scope = new Scope(lm.backend, { grad: true });
-        const targets = Int32Array.from(documents.flatMap((ids) => [...ids.slice(1), -1]));
-        const numTargets = targets.filter((target) => target >= 0).length;
-        const weights = Float32Array.from(targets, (target) => (target < 0 ? 0 : 1 / numTargets));
-        const { loss } = crossEntropy(
-          scope,
-          lm.hidden(scope, packDocuments(documents)),
-          lm.outputWeight,
-          targets,
-          weights,
-          { compute: "f32" },
-        );
-        assert.ok(Math.abs(loss.readSync()[0]! - expectedLoss) < 1e-5 * expectedLoss);
-        scope.backward(loss);
+        const loss = backwardOf(lm, documents);
+        assert.ok(Math.abs(loss - expectedLoss) < 1e-5 * expectedLoss);
         for (const name of oracle.entries.keys()) {
           if (!name.startsWith("grad.")) continue;
           const relative = gap(lm.parameters.get(name.slice("grad.".length)).grad!.readSync(), await oracle.read(name));
@@ -104,6 +105,20 @@ for (const { name: backendName, open, skip } of backends) {
         }
       });
     }
+
+    test("bf16 activations and products stay close to transformers in f64, gradients too", async () => {
+      const { lm } = await loadModel(open(), directoryOf("llama-biases"), { precision: bf16TrainPrecision });
+      using _ = lm;
+      await using oracle = await SafetensorsReader.open(`${directoryOf("llama-biases")}/expected.safetensors`);
+      const { documents } = await readExpected("llama-biases");
+      assert.ok(gap(logitsOf(lm, packDocuments(documents)), await oracle.read("logits")) < 0.03); // 8 bits of mantissa, 2 blocks
+      backwardOf(lm, documents);
+      for (const name of oracle.entries.keys()) {
+        if (!name.startsWith("grad.")) continue;
+        const relative = gap(lm.parameters.get(name.slice("grad.".length)).grad!.readSync(), await oracle.read(name));
+        assert.ok(relative < 0.1, `${name}: relative gap ${relative}`);
+      }
+    });
 
     test("no document sees another: changing one leaves the logits of the other bit for bit", async () => {
       const { lm } = await loadModel(open(), directoryOf("llama-tied"), { precision: f32Precision });
@@ -183,6 +198,20 @@ test("initial weights have deviation 0.02, norms are one, and the same seed give
       .readSync()
       .every((value) => value === 0),
   );
+});
+
+test("in f64 the logits agree with transformers to the digits of its f32 norms and angles", async () => {
+  const precision = { params: "f64", activations: "f64", compute: "f32" } as const;
+  for (const variant of variants) {
+    const { lm } = await loadModel(createReferenceBackend(), directoryOf(variant), { precision });
+    using _ = lm;
+    await using oracle = await SafetensorsReader.open(`${directoryOf(variant)}/expected.safetensors`);
+    const relative = gap(
+      logitsOf(lm, packDocuments((await readExpected(variant)).documents)),
+      await oracle.read("logits"),
+    );
+    assert.ok(relative < 1e-6, `${variant}: relative gap ${relative}`); // the oracle computes norms and angles in f32
+  }
 });
 
 test("ids, positions and cache rows out of range are refused by name", async () => {

@@ -111,6 +111,7 @@ const unsupportedSettings = [
   "target_parameters",
   "monteclora_config",
   "arrow_config",
+  "kasa_config",
 ] as const;
 
 /** Initialisations that also change the weights of the base. */
@@ -174,8 +175,8 @@ function refuseUnsupported(config: AdapterConfig, path: string): void {
 interface StoredModule {
   readonly name: string;
   readonly loraRank: number;
-  /** Factor on `loraB · loraA`. */
-  readonly scale: number;
+  /** The module adds `loraAlpha / loraRank · loraB · loraA`. */
+  readonly loraAlpha: number;
   readonly loraA: Float32Array;
   readonly loraB: Float32Array;
 }
@@ -196,12 +197,12 @@ async function readModules(path: string, config: AdapterConfig): Promise<StoredM
   const modules: StoredModule[] = [];
   for (const name of [...names].toSorted()) {
     const loraRank = matchPattern(config.rank_pattern, name, path) ?? config.r;
-    const loraAlpha = matchPattern(config.alpha_pattern, name, path) ?? config.lora_alpha;
+    const plainAlpha = matchPattern(config.alpha_pattern, name, path) ?? config.lora_alpha;
+    const loraAlpha = config.use_rslora ? plainAlpha * Math.sqrt(loraRank) : plainAlpha; // rslora scales by alpha / √r
     const [keyA, keyB] = [`${keyPrefix}${name}.lora_A.weight`, `${keyPrefix}${name}.lora_B.weight`];
     checkRank(path, keyA, reader.entry(keyA).shape, 0, loraRank);
     checkRank(path, keyB, reader.entry(keyB).shape, 1, loraRank);
-    const scale = loraAlpha / (config.use_rslora ? Math.sqrt(loraRank) : loraRank);
-    modules.push({ name, loraRank, scale, loraA: await reader.read(keyA), loraB: await reader.read(keyB) });
+    modules.push({ name, loraRank, loraAlpha, loraA: await reader.read(keyA), loraB: await reader.read(keyB) });
   }
   return modules;
 }
@@ -238,19 +239,21 @@ function matchPattern(
 
 /** One rank and one alpha for all modules; changes no product. */
 function unify(stored: readonly StoredModule[]): LoraAdapter {
-  const loraRank = Math.max(...stored.map((module) => module.loraRank));
-  const { scale } = stored[0]!;
+  const widest = stored.reduce((best, module) => (module.loraRank > best.loraRank ? module : best));
+  const { loraRank } = widest;
+  const loraAlpha = widest.loraAlpha === 0 ? 1 : widest.loraAlpha;
   const modules = new Map(
     stored.map((module) => {
+      const factor = (module.loraAlpha * loraRank) / (module.loraRank * loraAlpha); // exactly 1 where nothing differs
       const outSize = module.loraB.length / module.loraRank;
       const loraA = new Float32Array((module.loraA.length / module.loraRank) * loraRank);
       loraA.set(module.loraA);
       const loraB = new Float32Array(outSize * loraRank);
       for (let row = 0; row < outSize; row++)
         for (let j = 0; j < module.loraRank; j++)
-          loraB[row * loraRank + j] = (module.loraB[row * module.loraRank + j]! * module.scale) / scale;
+          loraB[row * loraRank + j] = module.loraB[row * module.loraRank + j]! * factor;
       return [module.name, { loraA, loraB }];
     }),
   );
-  return { loraRank, loraAlpha: scale * loraRank, modules };
+  return { loraRank, loraAlpha, modules };
 }

@@ -3,19 +3,9 @@
  * carries the rest of the state and a digest; it is written beside, synced and renamed, so a kill at any moment leaves
  * either the old files or the new one, and a torn file is recognised and passed over.
  */
-import { createHash } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { digestFile, digestOf, removeFile, writeFileAtomic } from "../registry/index.ts";
 import { bytesPerElement, type DType, type HostArray, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 
@@ -31,36 +21,10 @@ export interface CheckpointState {
 /** How many checkpoints stay: the newest, and one before it in case the newest is torn. */
 const numKept = 2;
 const filePattern = /^checkpoint-(\d+)\.safetensors$/;
+/** Bytes of one read call; the system refuses or cuts short more than 2 GiB. */
+const readChunkBytes = 1 << 26;
 const dtypeNames: { readonly [D in DType]: string } = { f32: "F32", bf16: "BF16", f64: "F64" };
-/** Bytes given to one write call; larger writes may be cut short by the system. */
-const writeChunkBytes = 1 << 26;
-
 const bytesOf = (data: HostArray): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-
-function digestOf(state: string, sections: readonly Uint8Array[]): string {
-  const hash = createHash("sha256").update(state);
-  for (const section of sections) hash.update(section);
-  return hash.digest("hex");
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; )
-    done += writeSync(file, bytes, done, Math.min(writeChunkBytes, bytes.length - done));
-}
-
-/** Makes a rename in `directory` durable; a file system that cannot sync directories is left alone. */
-function syncDirectory(directory: string): void {
-  try {
-    const handle = openSync(directory, "r");
-    try {
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-  } catch {
-    // Windows refuses to open directories; the rename itself is still atomic
-  }
-}
 
 /** Safetensors header of one-dimensional tensors that follow each other, padded to 8 bytes, length first. */
 function encodeHeader(tensors: Readonly<Record<string, Tensor>>, metadata: Record<string, string>): Uint8Array {
@@ -98,46 +62,54 @@ export function saveCheckpoint(
   mkdirSync(directory, { recursive: true });
   const stateText = JSON.stringify(state);
   const sections = Object.values(tensors).map((tensor) => bytesOf(tensor.data));
-  const header = encodeHeader(tensors, { state: stateText, sha256: digestOf(stateText, sections) });
+  const header = encodeHeader(tensors, { state: stateText, sha256: digestOf(stateText, ...sections) });
   const path = pathOf(directory, state.step);
-  const temporary = `${path}.${process.pid}.partial`;
-  const file = openSync(temporary, "w");
-  try {
-    for (const bytes of [header, ...sections]) writeAll(file, bytes);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-  syncDirectory(directory);
-  for (const name of readdirSync(directory))
-    if (name.endsWith(".partial")) rmSync(join(directory, name), { force: true });
-  for (const step of checkpointSteps(directory).slice(numKept)) rmSync(pathOf(directory, step), { force: true });
+  writeFileAtomic(path, header, ...sections);
+  for (const name of readdirSync(directory)) if (name.endsWith(".partial")) removeFile(join(directory, name));
+  for (const step of checkpointSteps(directory).slice(numKept)) removeFile(pathOf(directory, step));
   return path;
 }
 
-/** Header and data of one file; `null` when it is torn. */
-function readCheckpoint(
-  path: string,
-): {
+/** What the header of a checkpoint says. */
+interface CheckpointHeader {
   readonly state: CheckpointState;
-  readonly header: Record<string, { data_offsets: [number, number] }>;
-  readonly data: Uint8Array;
-} | null {
+  readonly tensors: Readonly<Record<string, { readonly data_offsets: readonly [number, number] }>>;
+  /** Where the tensors begin in the file. */
+  readonly dataStart: number;
+}
+
+/** Reads `length` bytes at `position`; fewer at the end of the file. */
+function readBytes(file: number, position: number, into: Uint8Array): number {
+  let done = 0;
+  while (done < into.length) {
+    const numRead = readSync(file, into, done, Math.min(readChunkBytes, into.length - done), position + done);
+    if (numRead === 0) break;
+    done += numRead;
+  }
+  return done;
+}
+
+/** Header of one file whose digest fits; `null` when the file is torn. */
+function readHeader(path: string, file: number): CheckpointHeader | null {
+  const { size } = fstatSync(file);
+  const length = Buffer.alloc(8);
+  readBytes(file, 0, length);
+  const dataStart = 8 + Number(length.readBigUInt64LE());
+  if (dataStart > size) return null;
+  const text = Buffer.alloc(dataStart - 8);
+  readBytes(file, 8, text);
   try {
-    const bytes = readFileSync(path);
-    const headerEnd = 8 + Number(bytes.readBigUInt64LE(0));
-    const { __metadata__: metadata, ...header } = JSON.parse(bytes.toString("utf8", 8, headerEnd));
-    const data = bytes.subarray(headerEnd);
-    if (digestOf(metadata.state, [data]) !== metadata.sha256) return null;
-    return { state: JSON.parse(metadata.state), header, data };
-  } catch {
-    return null;
+    const { __metadata__: metadata, ...tensors } = JSON.parse(text.toString());
+    if (digestFile(path, dataStart, metadata.state) !== metadata.sha256) return null;
+    return { state: JSON.parse(metadata.state), tensors, dataStart };
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return null; // not JSON, or not our fields
+    throw error;
   }
 }
 
 /**
- * Loads the newest checkpoint that is whole into `tensors`.
+ * Loads the newest checkpoint that is whole into `tensors`, which stay as they are when there is none.
  *
  * @param fingerprint - Must equal that of the checkpoint, or the run has other settings and may not go on here.
  * @returns The state saved with it; `null` when there is no usable checkpoint.
@@ -149,18 +121,22 @@ export function loadLatestCheckpoint(
 ): CheckpointState | null {
   mkdirSync(directory, { recursive: true });
   for (const step of checkpointSteps(directory)) {
-    const checkpoint = readCheckpoint(pathOf(directory, step));
-    if (checkpoint === null) continue;
-    if (checkpoint.state.fingerprint !== fingerprint)
-      throw new SelkieError(
-        "checkpoint-mismatch",
-        `training: expected a checkpoint of these settings in ${directory}, got one of other settings; use another directory or delete it`,
-      );
-    for (const [name, tensor] of Object.entries(tensors)) {
-      const [start, end] = checkpoint.header[name]!.data_offsets;
-      bytesOf(tensor.data).set(checkpoint.data.subarray(start, end));
+    const path = pathOf(directory, step);
+    const file = openSync(path, "r");
+    try {
+      const header = readHeader(path, file);
+      if (header === null) continue;
+      if (header.state.fingerprint !== fingerprint)
+        throw new SelkieError(
+          "checkpoint-mismatch",
+          `training: expected a checkpoint of these settings in ${directory}, got one of other settings; use another directory or delete it`,
+        );
+      for (const [name, tensor] of Object.entries(tensors))
+        readBytes(file, header.dataStart + header.tensors[name]!.data_offsets[0], bytesOf(tensor.data));
+      return header.state;
+    } finally {
+      closeSync(file);
     }
-    return checkpoint.state;
   }
   return null;
 }

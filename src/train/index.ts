@@ -1,7 +1,6 @@
 /** @file Door of `train`: data, the full trainer, the adapter bank, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
 export type { AdapterJob, AdapterResult } from "./adapter-job.ts";
-export { type CheckpointState, loadLatestCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 export {
   type DocumentSource,
   epochSource,

@@ -2,7 +2,6 @@
  * @file Full-parameter training: documents in, a trained model out, resumable to the bit.
  * `trainFull` → `forwardBackward` (step.ts) → `AdamW` (nn/optim). For many small adapters see `adapter-bank.ts`.
  */
-import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CausalLm } from "../models/index.ts";
 import {
@@ -15,6 +14,7 @@ import {
   multiplierAt,
   type Schedule,
 } from "../nn/index.ts";
+import { digestOf } from "../registry/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { loadLatestCheckpoint, saveCheckpoint } from "./checkpoint.ts";
@@ -123,7 +123,7 @@ function fingerprintOf(options: TrainFullOptions): string {
     lm.precision,
     parameters,
   ];
-  return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
+  return digestOf(JSON.stringify(settings));
 }
 
 function checkOptions(options: TrainFullOptions): void {

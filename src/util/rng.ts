@@ -27,29 +27,51 @@ const multiplier1 = 0xcd9e8d57;
 const weyl0 = 0x9e3779b9;
 const weyl1 = 0xbb67ae85;
 
-/** High and low words of the 64-bit product, without BigInt. */
-function multiplyWide(a: number, b: number): readonly [high: number, low: number] {
+/** High word of the 64-bit product of two 32-bit words, in 32-bit integer steps, which the compiler keeps in registers. */
+function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff;
   const aHigh = a >>> 16;
   const bLow = b & 0xffff;
   const bHigh = b >>> 16;
-  const middle = aHigh * bLow + ((aLow * bLow) >>> 16); // below 2^33
-  const cross = aLow * bHigh + (middle % 0x10000);
-  return [(aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)) >>> 0, Math.imul(a, b) >>> 0];
+  const middle1 = Math.imul(aHigh, bLow);
+  const middle2 = Math.imul(aLow, bHigh);
+  const carry = (Math.imul(aLow, bLow) >>> 16) + (middle1 & 0xffff) + (middle2 & 0xffff);
+  return (Math.imul(aHigh, bHigh) + (middle1 >>> 16) + (middle2 >>> 16) + (carry >>> 16)) | 0;
+}
+
+/** Ten rounds of Philox4x32 on `counter` under `key`, in place: four 32-bit words. Drawing many numbers must not allocate. */
+function philoxInPlace(counter: Uint32Array, key0: number, key1: number): void {
+  let c0 = counter[0]! | 0;
+  let c1 = counter[1]! | 0;
+  let c2 = counter[2]! | 0;
+  let c3 = counter[3]! | 0;
+  let k0 = key0 | 0;
+  let k1 = key1 | 0;
+  for (let round = 0; round < 10; round++) {
+    const high0 = multiplyHigh(multiplier0, c0);
+    const high1 = multiplyHigh(multiplier1, c2);
+    const low0 = Math.imul(multiplier0, c0);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = Math.imul(multiplier1, c2);
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + weyl0) | 0;
+    k1 = (k1 + weyl1) | 0;
+  }
+  counter[0] = c0;
+  counter[1] = c1;
+  counter[2] = c2;
+  counter[3] = c3;
 }
 
 /** Ten rounds of Philox4x32 on `counter` under `key`; four 32-bit words. */
-export function philox(counter: readonly [number, number, number, number], key: readonly [number, number]): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const [high0, low0] = multiplyWide(multiplier0, c0);
-    const [high1, low1] = multiplyWide(multiplier1, c2);
-    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
-    k0 = (k0 + weyl0) >>> 0;
-    k1 = (k1 + weyl1) >>> 0;
-  }
-  return [c0, c1, c2, c3];
+export function philox(
+  counter: readonly [number, number, number, number],
+  key: readonly [number, number],
+): [number, number, number, number] {
+  const words = Uint32Array.from(counter);
+  philoxInPlace(words, key[0], key[1]);
+  return [words[0]!, words[1]!, words[2]!, words[3]!];
 }
 
 class PhiloxRng implements Rng {
@@ -57,7 +79,7 @@ class PhiloxRng implements Rng {
   readonly #key: readonly [number, number];
   readonly #stream: readonly [number, number];
   #block = 0;
-  #words: readonly number[] = [];
+  readonly #words = new Uint32Array(4);
   #next = 4;
 
   constructor(path: string) {
@@ -73,7 +95,11 @@ class PhiloxRng implements Rng {
 
   nextUint32(): number {
     if (this.#next === 4) {
-      this.#words = philox([this.#block >>> 0, Math.floor(this.#block / 2 ** 32), ...this.#stream], this.#key);
+      this.#words[0] = this.#block;
+      this.#words[1] = Math.floor(this.#block / 2 ** 32);
+      this.#words[2] = this.#stream[0];
+      this.#words[3] = this.#stream[1];
+      philoxInPlace(this.#words, this.#key[0], this.#key[1]);
       this.#block++;
       this.#next = 0;
     }

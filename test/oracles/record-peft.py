@@ -1,4 +1,5 @@
-"""Records LoRA adapters written by peft on the fixture llama-tied, with the logits they give.
+"""Records LoRA adapters written by peft on the fixture llama-tied, with the logits they give;
+for peft-plain the gradients of the adapter's weights too.
 
 Run from the repository root, after record-models.py: python test/oracles/record-peft.py
 Writes test/oracles/fixtures/peft-plain/, peft-rslora/ and peft-patterns/ (rank_pattern and alpha_pattern).
@@ -39,10 +40,23 @@ def record(name, settings, seed):
     model.peft_config["default"].base_model_name_or_path = "llama-tied"
     model.save_pretrained(directory)
     (directory / "README.md").unlink(missing_ok=True)
+    config = json.loads((directory / "adapter_config.json").read_text())
+    config["target_modules"].sort()  # peft keeps a set: its order would change with every recording
+    (directory / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
     documents = json.loads((BASE / "expected.json").read_text())["documents"]
     model = model.double()
-    logits = torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in documents]).detach()
-    save_file({"logits": logits.float().contiguous()}, directory / "expected.safetensors", metadata={"format": "pt"})
+    rows = [model(input_ids=torch.tensor([ids])).logits[0] for ids in documents]
+    losses = [
+        torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(ids[1:]), reduction="sum")
+        for logits, ids in zip(rows, documents)
+    ]
+    (sum(losses) / sum(len(ids) - 1 for ids in documents)).backward()
+    tensors = {"logits": torch.cat(rows).detach()}
+    for parameter_name, parameter in model.named_parameters():
+        if parameter.grad is not None and name == "peft-plain":
+            tensors["grad." + parameter_name.replace(".default.weight", "")] = parameter.grad
+    tensors = {key.replace("base_model.model.", ""): value.float().contiguous() for key, value in tensors.items()}
+    save_file(tensors, directory / "expected.safetensors", metadata={"format": "pt"})
     (directory / "expected.json").write_text(json.dumps({"recordedWith": f"peft {peft.__version__}"}) + "\n")
 
 

@@ -36,6 +36,7 @@ export function registerBench(program: Command): void {
     .addHelpText("after", examples)
     .action((what: BenchName, options: Options) =>
       runVerb(options, async ({ output, signal }) => {
+        output.progress(`measuring ${what}; this takes about ${what === "gemm" ? 5 : options.seconds} s`);
         const line = await measure(
           what,
           { ...options, threads: options.threads ?? availableParallelism() },

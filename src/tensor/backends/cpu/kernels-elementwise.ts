@@ -127,7 +127,10 @@ function rowKernels(context: NativeContext): RowKernels {
 
 function requireF32(who: string, tensor: Tensor): void {
   if (tensor.dtype === "f32") return;
-  throw new SelkieError("unsupported-dtype", `${who}: expected f32, got ${tensor.dtype}; keep what is summed up in f32`);
+  throw new SelkieError(
+    "unsupported-dtype",
+    `${who}: expected f32, got ${tensor.dtype}; keep what is summed up in f32`,
+  );
 }
 
 /** Numbers per run in `native/kernels/adamw.h`. */

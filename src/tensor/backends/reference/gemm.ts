@@ -31,7 +31,6 @@ export function segmentGemm(args: SegmentGemmArgs): void {
   for (let g = 0; g < alpha.length; g++) {
     const first = segments[g]!;
     const last = segments[g + 1]!;
-    if (first === last) continue;
     const stored = b.subarray(g * k * p, (g + 1) * k * p);
     const factor = args.transposeB ? stored : transpose(stored, k, p); // [P, K]
     store(c, multiply(a.subarray(first * k, last * k), factor, last - first, p, k, alpha[g]!), accumulate, first * p);

@@ -1,0 +1,154 @@
+/** @file The adaptation on a tiny random model: it cannot learn much, but order, storage, exams and judgement are real. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  type Checkpoint,
+  createLlama,
+  createTokenizer,
+  f32Precision,
+  type LlamaConfig,
+  trainByteLevelBpe,
+} from "../models/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
+import { createReferenceBackend } from "../tensor/index.ts";
+import { createRng } from "../util/index.ts";
+import { type AdaptArgs, adapt } from "./adapt.ts";
+import { defaultTemplates } from "./prompts.ts";
+import { defaultSettings, type StageStore } from "./settings.ts";
+
+const text = "Ann Marlow was born in Dover. She kept a cat.";
+const json = trainByteLevelBpe([text], { vocabSize: 280, specialTokens: ["<|end|>"] });
+const tokenizer = createTokenizer(json, "<|end|>");
+const config: LlamaConfig = {
+  modelType: "llama",
+  vocabSize: tokenizer.vocabSize,
+  hiddenSize: 16,
+  intermediateSize: 24,
+  numLayers: 1,
+  numHeads: 2,
+  numKvHeads: 1,
+  headDim: 8,
+  maxSeqLen: 200,
+  ropeTheta: 10_000,
+  ropeScaling: { kind: "default" },
+  rmsNormEps: 1e-5,
+  tieWordEmbeddings: true,
+  attentionBias: false,
+  mlpBias: false,
+  bosTokenId: 0,
+  eosTokenIds: [0],
+};
+
+function createCheckpoint(): Checkpoint {
+  const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("adapt-test") });
+  return { lm, config, tokenizer, digest: "d", directory: "" };
+}
+
+const passage = (id: string, questions: SourcePassage["questions"]): SourcePassage => ({
+  id,
+  file: id,
+  title: "",
+  context: text,
+  questions,
+});
+const question = { question: "Where was Ann Marlow born?", answer: "Dover", use: "both" as const };
+
+/** Forgets nothing; refuses the write numbered `failAt`, as a kill would. */
+function memoryStore(values: Map<string, string>, failAt = Number.POSITIVE_INFINITY): StageStore {
+  let writes = 0;
+  return {
+    read: async (name) => (values.has(name) ? JSON.parse(values.get(name)!) : null),
+    write: async (name, value) => {
+      if (++writes === failAt) throw new Error("killed");
+      values.set(name, JSON.stringify(value));
+    },
+  };
+}
+
+function argsWith(checkpoint: Checkpoint, store: StageStore, passages: readonly SourcePassage[]): AdaptArgs {
+  const innerLoop = {
+    ...defaultSettings.innerLoop,
+    lora: { loraRank: 2, loraAlpha: 4, targets: "all" as const },
+    epochs: 1,
+  };
+  return {
+    checkpoint,
+    templates: defaultTemplates,
+    canaries: { items: [{ question: "Who?", answer: "Ann", title: "" }], hasGold: false },
+    passages,
+    settings: { ...defaultSettings, numEdits: 2, innerLoop, maxPassageTokens: 60 },
+    seed: 3,
+    store,
+  };
+}
+
+describe("adapt", () => {
+  const passages = [
+    passage("a.txt", [question]),
+    passage("b.txt", [{ ...question, question: "What did Ann keep?", answer: "a cat" }]),
+  ];
+
+  test("killed at any write and run again, it ends with the same adapter and report", async () => {
+    const checkpoint = createCheckpoint();
+    const stages = new Map<string, string>();
+    const whole = await adapt(argsWith(checkpoint, memoryStore(stages), passages));
+    const numStages = stages.size;
+    const values = new Map<string, string>();
+    for (let kill = 1; kill < numStages; kill++) {
+      await assert.rejects(adapt(argsWith(checkpoint, memoryStore(values, 2), passages)), /killed/);
+      assert.equal(values.size, kill, "one more stage was kept");
+    }
+    const resumed = await adapt(argsWith(checkpoint, memoryStore(values), passages));
+    assert.deepEqual(resumed.report, whole.report);
+    assert.deepEqual(resumed.adapter, whole.adapter);
+    assert.equal(
+      checkpoint.lm.backend.memory().liveTensors,
+      createCheckpoint().lm.backend.memory().liveTensors,
+      "nothing leaks",
+    );
+  });
+
+  test("a change that taught nothing is rejected with the reason", async () => {
+    const { report } = await adapt(argsWith(createCheckpoint(), memoryStore(new Map()), passages));
+    assert.equal(report.decision, "rejected");
+    assert.match(report.reasons.join(), /did not learn: 0 answers right after, 0 before/);
+    assert.equal(report.numQuestions, 2);
+    assert.equal(report.isSelectionShared, true);
+    assert.deepEqual(
+      report.passages.map(({ exam, candidates }) => [exam, candidates.length]),
+      [
+        ["given", 2],
+        ["given", 2],
+      ],
+    );
+  });
+
+  test("without any question it says that nothing was measured", async () => {
+    const { report } = await adapt(argsWith(createCheckpoint(), memoryStore(new Map()), [passage("a.txt", [])]));
+    assert.deepEqual([report.base.accuracy, report.passages[0]?.exam], [null, "none"]);
+    assert.match(report.reasons[0]!, /nothing was measured/);
+  });
+
+  test("no document that is trained on contains a question of the exam", async () => {
+    const values = new Map<string, string>();
+    const asked = "She kept a cat."; // a sentence of the passage itself
+    const { report } = await adapt(
+      argsWith(createCheckpoint(), memoryStore(values), [passage("a.txt", [{ ...question, question: asked }])]),
+    );
+    const { edits } = JSON.parse(values.get("proposals")!) as { edits: { documents: string[] }[][] };
+    assert.ok(edits.flat().every(({ documents }) => documents.every((document) => !document.includes(asked))));
+    assert.equal(report.passages[0]?.chosen.documents.at(-1), "Ann Marlow was born in Dover.");
+    await assert.rejects(
+      adapt(
+        argsWith(createCheckpoint(), memoryStore(new Map()), [
+          passage("a.txt", [
+            question,
+            { ...question, question: asked },
+            { ...question, question: "Ann Marlow was born in Dover." },
+          ]),
+        ]),
+      ),
+      /a\.txt: expected text besides the questions/,
+    );
+  });
+});

@@ -1,0 +1,67 @@
+import { strict as assert } from "node:assert";
+import { describe, test } from "node:test";
+import { createReferenceBackend, Scope, sum } from "../tensor/index.ts";
+import { ParameterStore } from "./parameters.ts";
+
+const specs = [
+  { name: "a", shape: [2, 3] },
+  { name: "b", shape: [4] },
+];
+
+describe("a parameter store", () => {
+  test("lays its parameters side by side in one flat tensor", () => {
+    using store = new ParameterStore(createReferenceBackend(), specs, "f32");
+    store.flat.write([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert.deepEqual([...store.get("b").readSync()], [6, 7, 8, 9]);
+    assert.equal(store.offsetOf("b"), 6);
+    store.get("a").view(3, [3]).write([30, 40, 50]);
+    assert.deepEqual([...store.flat.readSync()], [0, 1, 2, 30, 40, 50, 6, 7, 8, 9]);
+  });
+
+  test("gathers gradients in one flat tensor, which zeroGrad clears", () => {
+    const backend = createReferenceBackend();
+    using store = new ParameterStore(backend, specs, "f32");
+    store.flat.write(new Float32Array(10));
+    store.enableGrad();
+    const { flatGrad } = store;
+    store.enableGrad(); // keeps the gradients it has
+    assert.equal(store.flatGrad, flatGrad);
+    {
+      using scope = new Scope(backend, { grad: true });
+      scope.backward(sum(scope, store.get("b")), 3);
+    }
+    assert.deepEqual([...flatGrad.readSync()], [0, 0, 0, 0, 0, 0, 3, 3, 3, 3]);
+    store.zeroGrad();
+    assert.deepEqual([...flatGrad.readSync()], new Array(10).fill(0));
+  });
+
+  test("keeps gradients of bf16 parameters in f32", () => {
+    using store = new ParameterStore(createReferenceBackend(), specs, "bf16");
+    store.enableGrad();
+    assert.equal(store.flatGrad.dtype, "f32");
+    assert.equal(store.get("a").grad?.dtype, "f32");
+  });
+
+  test("freezes again, and returns all its memory", () => {
+    const backend = createReferenceBackend();
+    const store = new ParameterStore(backend, specs, "f32");
+    store.enableGrad();
+    assert.equal(backend.memory().liveTensors, 2);
+    store.disableGrad();
+    assert.equal(store.get("a").requiresGrad, false);
+    assert.equal(store.get("a").grad, null);
+    assert.equal(backend.memory().liveTensors, 1);
+    assert.throws(() => store.flatGrad, { code: "no-gradient" });
+    store[Symbol.dispose]();
+    assert.equal(backend.memory().liveTensors, 0);
+  });
+
+  test("refuses names it does not know and names given twice", () => {
+    const backend = createReferenceBackend();
+    using store = new ParameterStore(backend, specs, "f32");
+    assert.throws(() => store.get("c"), { code: "unknown-name" });
+    assert.throws(() => store.offsetOf("c"), { code: "unknown-name" });
+    assert.equal(store.has("a"), true);
+    assert.throws(() => new ParameterStore(backend, [...specs, specs[0]!], "f32"), { code: "duplicate-name" });
+  });
+});

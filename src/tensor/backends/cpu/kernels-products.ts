@@ -1,0 +1,105 @@
+/**
+ * @file Native matrix products (`native/kernels/{gemm,segment,cross-entropy}.h`): checks the sizes, since native code
+ * trusts them, and flattens the arguments of the contract into numbers and typed arrays.
+ */
+import { ShapeError } from "../../../util/index.ts";
+import type { GemmArgs, Kernels, LinearCrossEntropyArgs, SegmentGemmArgs, SegmentOuterArgs } from "../../backend.ts";
+import { describeShape } from "../../shape.ts";
+import type { Tensor } from "../../tensor.ts";
+import type { NativeContext } from "./native.ts";
+
+/** The part of the kernel table that this file gives. */
+export type ProductKernels = Pick<Kernels, "gemm" | "segmentGemm" | "segmentOuter" | "linearCrossEntropy">;
+
+/** Products and the fused output layer. */
+export function productKernels(context: NativeContext): ProductKernels {
+  return {
+    gemm: (args) => gemm(context, args),
+    segmentGemm: (args) => segmentGemm(context, args),
+    segmentOuter: (args) => segmentOuter(context, args),
+    linearCrossEntropy: (args) => linearCrossEntropy(context, args),
+  };
+}
+
+/** Sizes of the last two axes; leading axes of a product's factor have been flattened by the op. */
+function matrixSize(tensor: Tensor): readonly [rows: number, columns: number] {
+  const columns = tensor.shape.at(-1) ?? 1;
+  return [columns === 0 ? (tensor.shape.at(-2) ?? 1) : tensor.size / columns, columns];
+}
+
+function expectSize(where: string, tensor: Tensor, size: number, meaning: string): void {
+  if (tensor.size !== size) throw new ShapeError(where, `${size} elements (${meaning})`, describeShape(tensor.shape));
+}
+
+function gemm(context: NativeContext, args: GemmArgs): void {
+  const { a, b, c, transposeA = false, transposeB = false, alpha = 1, accumulate = false, bias = null } = args;
+  const [rowsA, columnsA] = matrixSize(a);
+  const [rowsB, columnsB] = matrixSize(b);
+  const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
+  const [n, innerB] = transposeB ? [rowsB, columnsB] : [columnsB, rowsB];
+  if (k !== innerB) throw new ShapeError("gemm", `factors with one inner size`, `${k} and ${innerB}`);
+  expectSize("gemm: c", c, m * n, `${m} × ${n}`);
+  if (bias !== null) expectSize("gemm: bias", bias, n, "one per column");
+  const numbers = [m, n, k, Number(transposeA), Number(transposeB), alpha, Number(accumulate), Number(args.compute === "bf16")];
+  context.run("gemm", numbers, a.data, b.data, c.data, bias?.data ?? null);
+}
+
+/** Checks the segment list against the rows that it divides. */
+function checkSegments(where: string, segments: Int32Array, alpha: Float32Array, numRows: number): number {
+  const numGroups = segments.length - 1;
+  if (alpha.length !== numGroups) throw new ShapeError(where, `${numGroups} factors`, `${alpha.length}`);
+  let last = 0;
+  for (const start of segments) {
+    if (start < last) throw new ShapeError(where, "ascending segments from 0 on", `${start} after ${last}`);
+    last = start;
+  }
+  if (segments[0] !== 0 || last !== numRows) throw new ShapeError(where, `segments from 0 to ${numRows}`, `${segments[0]} to ${last}`);
+  return numGroups;
+}
+
+function segmentGemm(context: NativeContext, args: SegmentGemmArgs): void {
+  const { a, b, c, transposeB = false, alpha, segments, accumulate = false } = args;
+  const [numRows, k] = matrixSize(a);
+  const [numRowsC, n] = matrixSize(c);
+  const numGroups = checkSegments("segmentGemm", segments, alpha, numRows);
+  if (numRowsC !== numRows) throw new ShapeError("segmentGemm: c", `${numRows} rows`, `${numRowsC}`);
+  expectSize("segmentGemm: b", b, numGroups * k * n, `${numGroups} groups of ${k} × ${n}`);
+  const numbers = [numGroups, k, n, Number(transposeB), Number(accumulate), Number(args.compute === "bf16")];
+  context.run("segmentGemm", numbers, a.data, b.data, c.data, alpha, segments);
+}
+
+function segmentOuter(context: NativeContext, args: SegmentOuterArgs): void {
+  const { a, b, c, alpha, segments, accumulate = false } = args;
+  const [numRows, m] = matrixSize(a);
+  const [numRowsB, n] = matrixSize(b);
+  const numGroups = checkSegments("segmentOuter", segments, alpha, numRows);
+  if (numRowsB !== numRows) throw new ShapeError("segmentOuter: b", `${numRows} rows`, `${numRowsB}`);
+  expectSize("segmentOuter: c", c, numGroups * m * n, `${numGroups} groups of ${m} × ${n}`);
+  const numbers = [numGroups, m, n, Number(accumulate), Number(args.compute === "bf16")];
+  context.run("segmentOuter", numbers, a.data, b.data, c.data, alpha, segments);
+}
+
+function linearCrossEntropy(context: NativeContext, args: LinearCrossEntropyArgs): void {
+  const { hidden, weight, targets, logprobs, gradLogprobs, gradHidden, gradWeight } = args;
+  const where = "linearCrossEntropy";
+  const [numRows, width] = matrixSize(hidden);
+  const [vocabSize, widthOfWeight] = matrixSize(weight);
+  if (width !== widthOfWeight) throw new ShapeError(where, `weight of width ${width}`, `${widthOfWeight}`);
+  if (targets.length !== numRows) throw new ShapeError(where, `${numRows} targets`, `${targets.length}`);
+  for (const target of targets) if (target >= vocabSize) throw new ShapeError(where, `targets below ${vocabSize}`, `${target}`);
+  expectSize(`${where}: logprobs`, logprobs, numRows, "one per row");
+  if (gradLogprobs !== null) expectSize(`${where}: gradLogprobs`, gradLogprobs, numRows, "one per row");
+  if (gradHidden !== null) expectSize(`${where}: gradHidden`, gradHidden.grad, numRows * width, "as hidden");
+  if (gradWeight !== null) expectSize(`${where}: gradWeight`, gradWeight.grad, vocabSize * width, "as weight");
+  context.run(
+    "linearCrossEntropy",
+    [numRows, width, vocabSize, Number(gradHidden?.accumulate ?? false), Number(gradWeight?.accumulate ?? false), Number(args.compute === "bf16")],
+    hidden.data,
+    weight.data,
+    targets,
+    logprobs.data,
+    gradLogprobs?.data ?? null,
+    gradHidden?.grad.data ?? null,
+    gradWeight?.grad.data ?? null,
+  );
+}

@@ -1,0 +1,81 @@
+/** @file Every long experiment, for two steps: the nano recipe and the main-job table, on a model too small to learn. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import {
+  createStageStore,
+  defaultSettings,
+  loadCanaries,
+  loadPrompts,
+  nanoRecipe,
+  type PretrainArgs,
+  pretrainNano,
+  runMainJobTable,
+} from "../src/adapt/index.ts";
+import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
+import { createWorld } from "../src/tasks/index.ts";
+import { openBackend } from "../src/tensor/index.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "selkie-recipes-"));
+after(() => rmSync(folder, { recursive: true }));
+const backend = openBackend();
+const directory = join(folder, "nano");
+
+describe("recipes run", () => {
+  test("pretrain nano: killed after one step and resumed, the checkpoint has the same digest", async () => {
+    const recipe = {
+      ...nanoRecipe(),
+      vocabSize: 400,
+      tokenizerDocuments: 50,
+      hiddenSize: 16,
+      intermediateSize: 24,
+      numLayers: 1,
+      numHeads: 2,
+      steps: 2,
+      tokensPerStep: 300,
+      measuredPeople: 1,
+    };
+    const args = (name: string): PretrainArgs => ({
+      backend,
+      precision: f32Precision,
+      recipe,
+      directory: join(folder, name),
+      workDirectory: join(folder, `${name}-work`),
+    });
+    const whole = await pretrainNano(args("nano"));
+    const stop = new AbortController();
+    const halted = await pretrainNano({ ...args("halted"), signal: stop.signal, onProgress: () => stop.abort() });
+    assert.equal(halted, null, "stopped between the steps");
+    assert.equal((await pretrainNano(args("halted")))?.digest, whole?.digest);
+    const side = JSON.parse(readFileSync(join(directory, "selkie.json"), "utf8")) as { digest: string; recipe: object };
+    assert.deepEqual([side.digest, side.recipe], [whole?.digest, recipe]);
+  });
+
+  test("main-job table: two people, two edits; a second call reads every stage and gives the same table", async () => {
+    const checkpoint = await loadCheckpoint(backend, directory, { precision: f32Precision });
+    using _lm = checkpoint.lm;
+    const args = {
+      checkpoint,
+      templates: await loadPrompts(directory),
+      canaries: await loadCanaries(directory, 2),
+      people: createWorld().test.slice(0, 2),
+      numEdits: 2,
+      innerLoop: { ...defaultSettings.innerLoop, epochs: 1 },
+      seed: 1,
+      bankSize: 5,
+      store: createStageStore(join(folder, "stages")),
+    };
+    const table = await runMainJobTable(args);
+    assert.deepEqual(table.rows.map(({ name }) => name).slice(0, 4), [
+      "base",
+      "raw passage",
+      "one self-edit",
+      "best of 2",
+    ]);
+    assert.equal(table.rows[1]?.overRaw.mean, 0, "the raw passage does not differ from itself");
+    assert.equal(table.rows[4]?.meanDocuments, 7, "six facts and the passage");
+    assert.deepEqual(await runMainJobTable(args), table);
+  });
+});

@@ -9,12 +9,13 @@
   },
   "target_defaults": {
     "default_configuration": "Release",
-    "cflags": ["-O3", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wno-unused-function", "-Wno-ignored-attributes"],
-    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fno-omit-frame-pointer"],
+    "cflags!": ["-O3", "-fno-omit-frame-pointer"],
+    "cflags": ["-O2", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wno-unused-function", "-Wno-ignored-attributes", "-Wno-uninitialized", "-Wno-maybe-uninitialized"],
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
     "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti"],
     "xcode_settings": {
       "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
-      "GCC_OPTIMIZATION_LEVEL": "3",
+      "GCC_OPTIMIZATION_LEVEL": "2",
       "OTHER_CPLUSPLUSFLAGS": ["-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
     }
   },

@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -93,6 +93,35 @@ function findNodeGyp() {
   );
 }
 
+/** Runs node-gyp; returns null, or says that it failed after showing why. */
+function runNodeGyp(nodeGyp, args) {
+  const result = spawnSync(process.execPath, [nodeGyp, ...args], {
+    encoding: "utf8",
+    env: { ...process.env, JOBS: process.env["JOBS"] ?? "2" },
+    maxBuffer: 2 ** 28,
+  });
+  if (result.status === 0) return null;
+  const lines = `${result.stdout ?? ""}${result.stderr ?? ""}`.trimEnd().split("\n");
+  const errors = lines.filter((line) => /\berror\b|ERR!/i.test(line));
+  process.stderr.write(`${(errors.length > 0 ? errors : lines).slice(0, 30).join("\n")}\n`);
+  return "the compiler or node-gyp failed (its messages are above)";
+}
+
+/**
+ * Folder whose include/node has the headers, or null to let node-gyp download them. The addon uses only N-API, which is
+ * the same in all versions, so headers of another Node on this machine will do.
+ */
+function findHeaders() {
+  const configured = process.env["npm_config_nodedir"];
+  if (configured !== undefined && configured !== "") return configured;
+  const binFolders = [dirname(process.execPath), ...(process.env["PATH"] ?? "").split(delimiter)].filter((folder) => folder !== "");
+  const packaged = join("node_modules", `node-${process.platform}-${process.arch}`); // of the npm package "node"
+  const candidates = binFolders
+    .filter((folder) => existsSync(join(folder, "node")))
+    .flatMap((folder) => [join(folder, ".."), join(folder, "..", packaged)]);
+  return candidates.find((folder) => existsSync(join(folder, "include", "node", "node_api.h"))) ?? null;
+}
+
 /** Builds if needed; returns why it could not, or null. */
 function build(force) {
   const compiler = findCompiler();
@@ -104,17 +133,16 @@ function build(force) {
   if (nodeGyp === null) return "node-gyp was not found (it comes with npm)";
   const probed = process.arch === "x64" ? optionalInstructionSets : [];
   const have = probed.map(({ name, flags, probe }) => `-Dhave_${name}=${compiles(compiler, flags, probe) ? 1 : 0}`);
+  const headers = findHeaders();
+  const nodeDir = headers === null ? [] : [`--nodedir=${headers}`];
   rmSync(digestPath, { force: true });
-  const result = spawnSync(process.execPath, [nodeGyp, "configure", "build", "-C", nativeFolder, "--", ...have], {
-    encoding: "utf8",
-    env: { ...process.env, JOBS: process.env["JOBS"] ?? "2" },
-    maxBuffer: 2 ** 28,
-  });
-  if (result.status !== 0) {
-    const lines = `${result.stdout ?? ""}${result.stderr ?? ""}`.trimEnd().split("\n");
-    const errors = lines.filter((line) => /\berror\b|ERR!/i.test(line));
-    process.stderr.write(`${(errors.length > 0 ? errors : lines).slice(0, 30).join("\n")}\n`);
-    return "the compiler or node-gyp failed (its messages are above)";
+  // two calls: node-gyp hands what follows "--" to gyp when it configures and to make when it builds
+  for (const step of [
+    ["configure", "-C", nativeFolder, ...nodeDir, "--", ...have],
+    ["build", "-C", nativeFolder, ...nodeDir],
+  ]) {
+    const problem = runNodeGyp(nodeGyp, step);
+    if (problem !== null) return problem;
   }
   mkdirSync(dirname(digestPath), { recursive: true });
   writeFileSync(digestPath, digest);

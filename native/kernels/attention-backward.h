@@ -41,8 +41,9 @@ struct BackwardItem {
 
 // Scratch of one item: the tile at hand, and keys and values where they must be widened.
 struct BackwardScratch {
-  float *queries, *queriesT, *gradOutputs, *gradOutputsT, *gradQueriesT, *scores, *gradScores;
-  float *limits, *logSumExp, *deltas, *keys, *values, *sums;
+  float *queries, *queriesT, *gradOutputs, *gradOutputsT, *gradQueries, *weights, *gradScores;
+  float *limits, *shifts, *deltas;  // one number per query row
+  float *keys, *values, *sums;
 
   static int64_t length(int64_t paddedDim, int64_t numKeys) {
     return 5 * kTileRows * paddedDim + 2 * kTileKeys * kTileRows + 3 * kTileRows + 4 * numKeys * paddedDim + 64;
@@ -53,11 +54,11 @@ struct BackwardScratch {
     gradOutputs = carver.take(kTileRows * paddedDim);
     queriesT = carver.take(paddedDim * kTileRows);
     gradOutputsT = carver.take(paddedDim * kTileRows);
-    gradQueriesT = carver.take(paddedDim * kTileRows);
-    scores = carver.take(kTileKeys * kTileRows);      // [keys, rows]: P
+    gradQueries = carver.take(kTileRows * paddedDim);
+    weights = carver.take(kTileKeys * kTileRows);     // [keys, rows]: scores, then P
     gradScores = carver.take(kTileKeys * kTileRows);  // [keys, rows]: dO Vᵀ, then dS
     limits = carver.take(kTileRows);
-    logSumExp = carver.take(kTileRows);
+    shifts = carver.take(kTileRows);  // logSumExp to base 2
     deltas = carver.take(kTileRows);
     keys = carver.take(numKeys * paddedDim);
     values = carver.take(numKeys * paddedDim);
@@ -65,35 +66,36 @@ struct BackwardScratch {
   }
 };
 
-// Loads what a tile of query rows needs, once for all its keys. Lanes past the last row hold zeros.
-inline void openTile(const BackwardCall& call, const QueryTile& tile, const BackwardScratch& at) {
+// Loads what a tile of query rows needs, once for all its keys.
+inline void openBackward(const BackwardCall& call, const QueryTile& tile, const BackwardScratch& at) {
   const AttentionShape& shape = call.shape;
   const int64_t stride = shape.paddedDim(), headDim = shape.headDim;
-  readTile(shape, call.o(), tile, at.queries);  // only to form the deltas
-  readTile(shape, call.gradO(), tile, at.gradOutputs);
+  readTile(shape, call.o(), tile, at.gradQueries, 1.0f);  // borrowed: only to form the deltas
+  readTile(shape, call.gradO(), tile, at.gradOutputs, 1.0f);
+  readTile(shape, call.q(), tile, at.queries, 1.0f);
   for (int64_t i = 0; i < kTileRows; i++) {
-    const float* o = at.queries + i * stride;
-    const float* gradO = at.gradOutputs + i * stride;
+    const int64_t inside = smaller(i, tile.numRows - 1), row = tile.firstRow + inside;
+    const float* o = at.gradQueries + inside * stride;
+    const float* gradO = at.gradOutputs + inside * stride;
     at.deltas[i] = sumVectors(stride, [=](int64_t e, auto lanes) { return loadLanes(o + e, lanes) * loadLanes(gradO + e, lanes); });
-    const int64_t row = tile.firstRow + smaller(i, tile.numRows - 1);
     at.limits[i] = static_cast<float>(shape.visibleKeys(tile.sequence, row));
-    at.logSumExp[i] = call.logSumExp()[shape.statisticOffset(tile.sequence, tile.kvHead, row)];
+    at.shifts[i] = call.logSumExp()[shape.statisticOffset(tile.sequence, tile.kvHead, row)] * kLog2E;
   }
-  readTile(shape, call.q(), tile, at.queries);
-  transpose(at.queries, stride, at.queriesT, kTileRows, kTileRows, headDim);
-  transpose(at.gradOutputs, stride, at.gradOutputsT, kTileRows, kTileRows, headDim);
+  transposeTile(at.queries, stride, at.queriesT, tile.numRows, headDim);
+  transposeTile(at.gradOutputs, stride, at.gradOutputsT, tile.numRows, headDim);
 }
 
 // One vector of query rows over one tile of keys: raw scores to P, dO Vᵀ to dS.
-inline void gradColumn(float* scores, float* gradScores, int64_t numKeys, int64_t firstKey, bool isMasked, const float* limits,
-                       const float* logSumExp, const float* deltas, float scale) {
-  const Vec limit = Vec::load(limits), shift = negate(Vec::load(logSumExp)), delta = Vec::load(deltas), factor = Vec::set(scale);
+inline void gradColumn(float* weights, float* gradScores, int64_t numKeys, int64_t firstKey, bool isMasked, const float* limits,
+                       const float* shifts, const float* deltas, float scale) {
+  const Vec limit = Vec::load(limits), shift = negate(Vec::load(shifts)), delta = Vec::load(deltas);
+  const Vec toBase2 = Vec::set(scale * kLog2E), factor = Vec::set(scale);
   for (int64_t j = 0; j < numKeys; j++) {
-    float* score = scores + j * kTileRows;
+    float* weight = weights + j * kTileRows;
     float* gradScore = gradScores + j * kTileRows;
-    Vec probability = exp(fma(factor, Vec::load(score), shift));
+    Vec probability = exp2Weight(fma(toBase2, Vec::load(weight), shift));
     if (isMasked) probability = select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limit), probability, Vec::zero());
-    probability.store(score);
+    probability.store(weight);
     (factor * probability * (Vec::load(gradScore) - delta)).store(gradScore);
   }
 }
@@ -104,30 +106,34 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
   const AttentionShape& shape = call.shape;
   const int64_t headDim = shape.headDim, stride = shape.paddedDim(), dimVectors = stride / Vec::width;
   const int64_t rowVectors = (tile.numRows + Vec::width - 1) / Vec::width;
-  openTile(call, tile, at);
+  openBackward(call, tile, at);
   const int64_t fewest = shape.visibleKeys(tile.sequence, tile.firstRow);
   const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
   for (int64_t first = 0; first < numKeys; first += kTileKeys) {
     const int64_t count = smaller(kTileKeys, numKeys - first);
     const float* k = keys.data + first * keys.stride;
     const float* v = values.data + first * values.stride;
-    product(Factor<true>{k, keys.stride}, at.queriesT, kTileRows, at.scores, kTileRows, count, rowVectors, headDim, false);
-    product(Factor<true>{v, values.stride}, at.gradOutputsT, kTileRows, at.gradScores, kTileRows, count, rowVectors, headDim, false);
+    tileProduct(Factor<true>{k, keys.stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim, kOverwrite);
+    tileProduct(Factor<true>{v, values.stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors, headDim, kOverwrite);
     for (int64_t lane = 0; lane < rowVectors * Vec::width; lane += Vec::width)
-      gradColumn(at.scores + lane, at.gradScores + lane, count, first, first + count > fewest, at.limits + lane,
-                 at.logSumExp + lane, at.deltas + lane, shape.scale);
-    product(Factor<true>{at.scores, kTileRows}, at.gradOutputs, stride, gradValues + first * stride, stride, count, dimVectors, tile.numRows, true);
-    product(Factor<true>{at.gradScores, kTileRows}, at.queries, stride, gradKeys + first * stride, stride, count, dimVectors, tile.numRows, true);
-    product(Factor<false>{k, keys.stride}, at.gradScores, kTileRows, at.gradQueriesT, kTileRows, headDim, rowVectors, count, first > 0);
+      gradColumn(at.weights + lane, at.gradScores + lane, count, first, first + count > fewest, at.limits + lane, at.shifts + lane,
+                 at.deltas + lane, shape.scale);
+    const Factor<true> weights = {at.weights, kTileRows}, gradScores = {at.gradScores, kTileRows};
+    tileProduct(weights, {at.gradOutputs, stride, gradValues + first * stride, stride}, count, dimVectors, tile.numRows, kAdd);
+    tileProduct(gradScores, {at.queries, stride, gradKeys + first * stride, stride}, count, dimVectors, tile.numRows, kAdd);
+    tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, keys.stride, at.gradQueries, stride}, tile.numRows, dimVectors, count,
+                first > 0 ? kAdd : kOverwrite);
   }
-  writeTile(shape, call.gradQ(), tile, at.gradQueriesT, at.queries, call.accumulateQ);
+  for (int64_t i = 0; i < tile.numRows; i++)
+    writeRow(call.gradQ(), shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), at.gradQueries + i * stride, headDim, 1.0f,
+             call.accumulateQ);
 }
 
 // Writes rows of dK or dV of one sequence and kv head.
 inline void writeKeyRows(const AttentionShape& shape, const View& target, int64_t sequence, int64_t kvHead, int64_t first,
                          int64_t count, const float* rows, bool accumulate) {
   for (int64_t i = 0; i < count; i++)
-    writeRow(target, shape.keyOffset(sequence, kvHead, first + i), rows + i * shape.paddedDim(), shape.headDim, accumulate);
+    writeRow(target, shape.keyOffset(sequence, kvHead, first + i), rows + i * shape.paddedDim(), shape.headDim, 1.0f, accumulate);
 }
 
 inline void backwardItem(const BackwardCall& call, const BackwardItem& item, float* memory) {

@@ -105,11 +105,8 @@ inline void narrowPiece(const AttentionShape& shape, const View* views, const Ke
   const T* v = static_cast<const T*>(views[2].data);
   for (int64_t first = 0; first < numRows; first += 4) {
     const int64_t count = smaller<int64_t>(4, numRows - first);
-    for (int64_t r = 0; r < count; r++) {
-      float* query = queries + r * stride;
-      readRow(views[0], shape.queryOffset(item.sequence, item.kvHead, first + r), query, shape.headDim);
-      for (int64_t e = 0; e < stride; e++) query[e] = e < shape.headDim ? query[e] * shape.scale : 0;
-    }
+    for (int64_t r = 0; r < count; r++)
+      readRow(views[0], shape.queryOffset(item.sequence, item.kvHead, first + r), queries + r * stride, shape.headDim, shape.scale);
     float* target = partials + first * partialLength(shape);
     if (count == 4) narrowRows<4>(shape, k, v, item, queries, first, scores, target);
     if (count == 3) narrowRows<3>(shape, k, v, item, queries, first, scores, target);
@@ -134,8 +131,7 @@ inline void mergePieces(const AttentionShape& shape, const View* views, int64_t 
       (piece == 0 ? scaled : Vec::load(partials + e) + scaled).store(partials + e);
     }
   }
-  for (int64_t e = 0; e < dim; e += Vec::width) (Vec::load(partials + e) * Vec::set(1.0f / total)).store(partials + e);
-  writeRow(views[6], shape.queryOffset(sequence, kvHead, row), partials, shape.headDim, false);
+  writeRow(views[6], shape.queryOffset(sequence, kvHead, row), partials, shape.headDim, 1.0f / total, false);
   floatsOf(views[7])[shape.statisticOffset(sequence, kvHead, row)] = maximum + __builtin_logf(total);
 }
 

@@ -72,14 +72,19 @@ struct Carver {
 
 // ---- Rows in and out of tiles ----
 
-inline void readRow(const View& view, int64_t at, float* target, int64_t length) {
-  withType(view, [&](const auto* data) { convertRow(data + at, target, length); });
+// Private rows are whole vectors long: `target` gets zeros beyond `length`.
+inline void readRow(const View& view, int64_t at, float* target, int64_t length, float factor) {
+  const Vec scale = Vec::set(factor);
+  withType(view, [&](const auto* data) {
+    forVectors(0, length, [=](int64_t i, auto lanes) { (scale * loadLanes(data + at + i, lanes)).store(target + i); });
+  });
 }
 
-inline void writeRow(const View& view, int64_t at, const float* source, int64_t length, bool accumulate) {
+inline void writeRow(const View& view, int64_t at, const float* source, int64_t length, float factor, bool accumulate) {
+  const Vec scale = Vec::set(factor);
   withType(view, [&](auto* data) {
     forVectors(0, length, [=](int64_t i, auto lanes) {
-      storeGrad(data + at + i, lanes, loadLanes(source + i, lanes), accumulate);
+      storeGrad(data + at + i, lanes, scale * loadLanes(source + i, lanes), accumulate);
     });
   });
 }
@@ -90,55 +95,55 @@ struct Rows {
   int64_t stride;
 };
 
-// `count` keys (or values) of one kv head as f32: in place, or widened into `copy`.
+// `count` keys (or values) of one kv head as f32 rows of whole vectors: in place, or in `copy [count, paddedDim]`.
 inline Rows keyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t first, int64_t count,
                     float* copy) {
-  if (view.dtype != kBf16) return {floatsOf(view) + shape.keyOffset(sequence, kvHead, first), shape.keyWidth()};
-  const int64_t stride = shape.paddedDim();
-  for (int64_t i = 0; i < count; i++)
-    readRow(view, shape.keyOffset(sequence, kvHead, first + i), copy + i * stride, shape.headDim);
+  const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, first);
+  if (view.dtype != kBf16 && stride == shape.headDim) return {floatsOf(view) + at, shape.keyWidth()};
+  for (int64_t i = 0; i < count; i++) readRow(view, at + i * shape.keyWidth(), copy + i * stride, shape.headDim, 1.0f);
   return {copy, stride};
 }
 
-// The tile's rows of a `[N, heads · E]` view into `target [kTileRows, paddedDim]`; zero beyond what exists.
-inline void readTile(const AttentionShape& shape, const View& view, const QueryTile& tile, float* target) {
-  const int64_t stride = shape.paddedDim();
-  for (int64_t i = 0; i < kTileRows; i++) {
-    float* row = target + i * stride;
-    const int64_t filled = i < tile.numRows ? shape.headDim : 0;
-    for (int64_t e = filled; e < stride; e++) row[e] = 0;
-    if (filled > 0) readRow(view, shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), row, filled);
+// The tile's rows of a `[N, heads · E]` view, times `factor`, into `target [kTileRows, paddedDim]`.
+inline void readTile(const AttentionShape& shape, const View& view, const QueryTile& tile, float* target, float factor) {
+  for (int64_t i = 0; i < tile.numRows; i++)
+    readRow(view, shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), target + i * shape.paddedDim(), shape.headDim, factor);
+}
+
+// One 8 by 8 square of `transpose`: pairs of rows, pairs of pairs, then halves change places.
+inline void transposeSquare(const float* source, int64_t sourceStride, float* target, int64_t targetStride) {
+  typedef float Oct __attribute__((vector_size(32)));
+  Oct rows[8], pairs[8], quads[8];
+  for (int i = 0; i < 8; i++) __builtin_memcpy(&rows[i], source + i * sourceStride, 32);
+  for (int i = 0; i < 8; i += 2) {
+    pairs[i] = __builtin_shufflevector(rows[i], rows[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    pairs[i + 1] = __builtin_shufflevector(rows[i], rows[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      quads[i + 2 * j] = __builtin_shufflevector(pairs[i + j], pairs[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      quads[i + 2 * j + 1] = __builtin_shufflevector(pairs[i + j], pairs[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (int i = 0; i < 4; i++) {
+    const Oct low = __builtin_shufflevector(quads[i], quads[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    const Oct high = __builtin_shufflevector(quads[i], quads[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    __builtin_memcpy(target + i * targetStride, &low, 32);
+    __builtin_memcpy(target + (i + 4) * targetStride, &high, 32);
   }
 }
 
-// target[c][r] = source[r][c], four by four where whole squares fit.
-inline void transpose(const float* source, int64_t sourceStride, float* target, int64_t targetStride, int64_t numRows,
-                      int64_t numColumns) {
-  typedef float Quad __attribute__((vector_size(16)));
-  const int64_t fullRows = numRows / 4 * 4, fullColumns = numColumns / 4 * 4;
-  for (int64_t r = 0; r < fullRows; r += 4)
-    for (int64_t c = 0; c < fullColumns; c += 4) {
-      Quad rows[4];
-      for (int i = 0; i < 4; i++) __builtin_memcpy(&rows[i], source + (r + i) * sourceStride + c, 16);
-      const Quad low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
-      const Quad high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
-      const Quad low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
-      const Quad high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
-      const Quad columns[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
-                               __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
-      for (int i = 0; i < 4; i++) __builtin_memcpy(target + (c + i) * targetStride + r, &columns[i], 16);
-    }
-  for (int64_t r = 0; r < numRows; r++)
-    for (int64_t c = r < fullRows ? fullColumns : 0; c < numColumns; c++) target[c * targetStride + r] = source[r * sourceStride + c];
-}
-
-// Writes the columns of `transposed [E, kTileRows]` to the tile's rows of a `[N, heads · E]` view.
-inline void writeTile(const AttentionShape& shape, const View& view, const QueryTile& tile, const float* transposed, float* rows,
-                      bool accumulate) {
-  const int64_t stride = shape.paddedDim();
-  transpose(transposed, kTileRows, rows, stride, shape.headDim, tile.numRows);
-  for (int64_t i = 0; i < tile.numRows; i++)
-    writeRow(view, shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), rows + i * stride, shape.headDim, accumulate);
+// target [numColumns, kTileRows] = the transpose of source [numRows, stride]. Lanes past numRows are set to zero, so
+// that nothing computed there is slow or strange; nobody reads the results.
+inline void transposeTile(const float* source, int64_t stride, float* target, int64_t numRows, int64_t numColumns) {
+  const int64_t fullRows = numRows / 8 * 8, fullColumns = numColumns / 8 * 8;
+  const int64_t end = (numRows + Vec::width - 1) / Vec::width * Vec::width;
+  for (int64_t r = 0; r < fullRows; r += 8)
+    for (int64_t c = 0; c < fullColumns; c += 8) transposeSquare(source + r * stride + c, stride, target + c * kTileRows + r, kTileRows);
+  for (int64_t c = 0; c < numColumns; c++) {
+    float* lanes = target + c * kTileRows;
+    for (int64_t r = c < fullColumns ? fullRows : 0; r < numRows; r++) lanes[r] = source[r * stride + c];
+    for (int64_t r = numRows; r < end; r++) lanes[r] = 0;
+  }
 }
 
 // ---- Small products ----
@@ -153,19 +158,38 @@ struct Factor {
   float at(int64_t m, int64_t k) const { return kAlongDepth ? data[m * stride + k] : data[k * stride + m]; }
 };
 
-// c [M, N vectors] (+)= a [M, depth] · b [depth, N vectors], held in registers.
+// The right factor and the result: rows of whole vectors.
+struct Block {
+  const float* b;
+  int64_t bStride;
+  float* c;
+  int64_t cStride;
+  Block rows(int64_t first) const { return {b, bStride, c + first * cStride, cStride}; }
+  Block vectors(int64_t first) const { return {b + first * Vec::width, bStride, c + first * Vec::width, cStride}; }
+};
+
+// What becomes of the old result: nothing, kept, or kept after row m is multiplied by scales[m].
+struct Before {
+  bool isKept;
+  const float* scales;
+  Before rows(int64_t first) const { return {isKept, scales == nullptr ? nullptr : scales + first}; }
+};
+constexpr Before kOverwrite = {false, nullptr}, kAdd = {true, nullptr};
+
+// c [M, N vectors] = a [M, depth] · b [depth, N vectors] (+ c), held in registers.
 template <int M, int N, bool kAlongDepth>
-inline void registerBlock(Factor<kAlongDepth> a, const float* b, int64_t bStride, float* c, int64_t cStride, int64_t depth,
-                          bool accumulate) {
+inline void registerBlock(Factor<kAlongDepth> a, Block at, int64_t depth, Before before) {
   Vec sums[M][N];
 #pragma GCC unroll 16
-  for (int m = 0; m < M; m++)
+  for (int m = 0; m < M; m++) {
+    const Vec scale = Vec::set(before.scales == nullptr ? 1.0f : before.scales[m]);
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++) sums[m][n] = accumulate ? Vec::load(c + m * cStride + n * Vec::width) : Vec::zero();
+    for (int n = 0; n < N; n++) sums[m][n] = before.isKept ? scale * Vec::load(at.c + m * at.cStride + n * Vec::width) : Vec::zero();
+  }
   for (int64_t k = 0; k < depth; k++) {
     Vec right[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++) right[n] = Vec::load(b + k * bStride + n * Vec::width);
+    for (int n = 0; n < N; n++) right[n] = Vec::load(at.b + k * at.bStride + n * Vec::width);
 #pragma GCC unroll 16
     for (int m = 0; m < M; m++) {
       const Vec left = Vec::set(a.at(m, k));
@@ -176,17 +200,15 @@ inline void registerBlock(Factor<kAlongDepth> a, const float* b, int64_t bStride
 #pragma GCC unroll 16
   for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++) sums[m][n].store(c + m * cStride + n * Vec::width);
+    for (int n = 0; n < N; n++) sums[m][n].store(at.c + m * at.cStride + n * Vec::width);
 }
 
-// All rows of a panel N vectors wide: blocks of M rows, then halves for what is left.
+// All rows of a panel N vectors wide: blocks of M rows, then smaller ones for what is left.
 template <int M, int N, bool kAlongDepth>
-inline void panelProduct(int64_t first, int64_t numRows, Factor<kAlongDepth> a, const float* b, int64_t bStride, float* c,
-                         int64_t cStride, int64_t depth, bool accumulate) {
-  for (; first + M <= numRows; first += M)
-    registerBlock<M, N, kAlongDepth>(a.from(first), b, bStride, c + first * cStride, cStride, depth, accumulate);
+inline void panelProduct(int64_t first, int64_t numRows, Factor<kAlongDepth> a, Block at, int64_t depth, Before before) {
+  for (; first + M <= numRows; first += M) registerBlock<M, N>(a.from(first), at.rows(first), depth, before.rows(first));
   if constexpr (M > 1)
-    if (first < numRows) panelProduct<(M > 4 ? 4 : M / 2), N>(first, numRows, a, b, bStride, c, cStride, depth, accumulate);
+    if (first < numRows) panelProduct<(M > 4 ? 4 : M / 2), N>(first, numRows, a, at, depth, before);
 }
 
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -195,20 +217,16 @@ constexpr int kPanel = 4;  // vectors per panel, so that sums and operands fill 
 constexpr int kPanel = 2;
 #endif
 
-// c [numRows, numVectors vectors] (+)= a · b.
+// c [numRows, numVectors vectors] = a · b (+ c).
 template <bool kAlongDepth>
-inline void product(Factor<kAlongDepth> a, const float* b, int64_t bStride, float* c, int64_t cStride, int64_t numRows,
-                    int64_t numVectors, int64_t depth, bool accumulate) {
+inline void tileProduct(Factor<kAlongDepth> a, Block at, int64_t numRows, int64_t numVectors, int64_t depth, Before before) {
   int64_t n = 0;
-  for (; n + kPanel <= numVectors; n += kPanel)
-    panelProduct<6, kPanel>(0, numRows, a, b + n * Vec::width, bStride, c + n * Vec::width, cStride, depth, accumulate);
-  const float* right = b + n * Vec::width;
-  float* target = c + n * Vec::width;
+  for (; n + kPanel <= numVectors; n += kPanel) panelProduct<6, kPanel>(0, numRows, a, at.vectors(n), depth, before);
   if constexpr (kPanel == 4) {
-    if (numVectors - n == 3) return panelProduct<6, 3>(0, numRows, a, right, bStride, target, cStride, depth, accumulate);
-    if (numVectors - n == 2) return panelProduct<8, 2>(0, numRows, a, right, bStride, target, cStride, depth, accumulate);
+    if (numVectors - n == 3) return panelProduct<6, 3>(0, numRows, a, at.vectors(n), depth, before);
+    if (numVectors - n == 2) return panelProduct<8, 2>(0, numRows, a, at.vectors(n), depth, before);
   }
-  if (numVectors - n == 1) panelProduct<8, 1>(0, numRows, a, right, bStride, target, cStride, depth, accumulate);
+  if (numVectors - n == 1) panelProduct<8, 1>(0, numRows, a, at.vectors(n), depth, before);
 }
 
 }  // namespace selkie::SELKIE_ISA

@@ -9,94 +9,99 @@ namespace selkie::SELKIE_ISA {
 
 // Scratch of one forward tile.
 struct ForwardScratch {
-  float *rows, *queries, *outputs, *scores, *keys, *values, *limits, *maxima, *sums;
+  float *rows, *queries, *outputs, *scores, *keys, *values;
+  float *limits, *maxima, *sums, *decays;  // one number per query row
 
-  static int64_t length(int64_t paddedDim) { return 3 * kTileRows * paddedDim + 2 * kTileKeys * paddedDim + kTileKeys * kTileRows + 3 * kTileRows; }
+  static int64_t length(int64_t paddedDim) { return 5 * kTileRows * paddedDim + kTileKeys * kTileRows + 4 * kTileRows; }
   ForwardScratch(float* memory, int64_t paddedDim) {
     Carver carver{memory};
     rows = carver.take(kTileRows * paddedDim);
     queries = carver.take(paddedDim * kTileRows);  // [E, rows]
-    outputs = carver.take(paddedDim * kTileRows);  // [E, rows]
+    outputs = carver.take(kTileRows * paddedDim);
     keys = carver.take(kTileKeys * paddedDim);
     values = carver.take(kTileKeys * paddedDim);
     scores = carver.take(kTileKeys * kTileRows);  // [keys, rows]
-    limits = carver.take(kTileRows);              // visible keys of each row
+    limits = carver.take(kTileRows);              // visible keys
     maxima = carver.take(kTileRows);
     sums = carver.take(kTileRows);
+    decays = carver.take(kTileRows);  // what a new maximum leaves of everything summed so far
   }
 };
 
-// One vector of query rows over one tile of keys: scores become exponentials; the running maximum and sum move on, and
-// what the outputs held is rescaled. `firstKey` counts from the start of the sequence.
-inline void softmaxColumn(float* scores, int64_t numKeys, int64_t firstKey, bool isMasked, const float* limits, float* maxima,
-                          float* sums, float* outputs, int64_t headDim) {
-  const Vec limit = Vec::load(limits), before = Vec::load(maxima);
-  Vec most[2] = {before, before};
+constexpr float kMasked = -1e30f;  // as a score: weight 0, without the ∞ - ∞ of an infinite one
+
+// Hides from each row of one vector the keys past its limit. `firstKey` counts from the start of the sequence.
+inline void maskColumn(float* scores, int64_t numKeys, int64_t firstKey, const float* limits) {
+  const Vec limit = Vec::load(limits);
   for (int64_t j = 0; j < numKeys; j++) {
-    Vec score = Vec::load(scores + j * kTileRows);
-    if (isMasked) {
-      const Vec key = Vec::set(static_cast<float>(firstKey + j));
-      score = select(lessThan(key, limit), score, Vec::set(-__builtin_inff()));
-      score.store(scores + j * kTileRows);
-    }
-    most[j & 1] = max(most[j & 1], score);
+    float* score = scores + j * kTileRows;
+    select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limit), Vec::load(score), Vec::set(kMasked)).store(score);
   }
-  const Vec after = max(most[0], most[1]);
+}
+
+// One vector of query rows over one tile of keys: base-2 scores become weights, running maximum and sum move on.
+inline void softmaxColumn(float* scores, int64_t numKeys, float* maxima, float* sums, float* decays) {
+  const Vec before = Vec::load(maxima);
+  Vec most = before, other = before;
+  int64_t j = 0;
+  for (; j + 2 <= numKeys; j += 2) {
+    most = max(most, Vec::load(scores + j * kTileRows));
+    other = max(other, Vec::load(scores + (j + 1) * kTileRows));
+  }
+  if (j < numKeys) most = max(most, Vec::load(scores + j * kTileRows));
+  const Vec after = max(most, other);
   Vec sum = Vec::zero();
-  for (int64_t j = 0; j < numKeys; j++) {
-    const Vec weight = exp(Vec::load(scores + j * kTileRows) - after);
+  for (j = 0; j < numKeys; j++) {
+    const Vec weight = exp2Weight(Vec::load(scores + j * kTileRows) - after);
     weight.store(scores + j * kTileRows);
     sum = sum + weight;
   }
+  const Vec decay = exp2Weight(before - after);
   after.store(maxima);
-  if (firstKey == 0) return sum.store(sums);
-  const Vec decay = exp(before - after);
+  decay.store(decays);
   fma(Vec::load(sums), decay, sum).store(sums);
-  for (int64_t e = 0; e < headDim; e++) (Vec::load(outputs + e * kTileRows) * decay).store(outputs + e * kTileRows);
 }
 
-// Divides by the sums, writes the tile's outputs and logSumExp.
-inline void finishTile(const AttentionShape& shape, const View& o, float* logSumExp, const QueryTile& tile, const ForwardScratch& at,
-                       int64_t numVectors) {
-  for (int64_t n = 0; n < numVectors; n++) {
-    const Vec inverse = Vec::set(1.0f) / Vec::load(at.sums + n * Vec::width);
-    for (int64_t e = 0; e < shape.headDim; e++) {
-      float* cell = at.outputs + e * kTileRows + n * Vec::width;
-      (Vec::load(cell) * inverse).store(cell);
-    }
+// Loads the queries of a tile, scaled so that scores are logarithms to base 2, and empties its statistics.
+inline void openForward(const AttentionShape& shape, const View& q, const QueryTile& tile, const ForwardScratch& at) {
+  readTile(shape, q, tile, at.rows, shape.scale * kLog2E);
+  transposeTile(at.rows, shape.paddedDim(), at.queries, tile.numRows, shape.headDim);
+  for (int64_t i = 0; i < kTileRows; i++) {
+    at.limits[i] = static_cast<float>(shape.visibleKeys(tile.sequence, tile.firstRow + smaller(i, tile.numRows - 1)));
+    at.maxima[i] = kMasked;
+    at.sums[i] = 0;
   }
-  writeTile(shape, o, tile, at.outputs, at.rows, false);
-  for (int64_t i = 0; i < tile.numRows; i++)
-    logSumExp[shape.statisticOffset(tile.sequence, tile.kvHead, tile.firstRow + i)] = at.maxima[i] + __builtin_logf(at.sums[i]);
+}
+
+// Writes the tile's outputs and logSumExp.
+inline void finishForward(const AttentionShape& shape, const View& o, float* logSumExp, const QueryTile& tile, const ForwardScratch& at) {
+  for (int64_t i = 0; i < tile.numRows; i++) {
+    const int64_t statistic = shape.statisticOffset(tile.sequence, tile.kvHead, tile.firstRow + i);
+    writeRow(o, statistic * shape.headDim, at.outputs + i * shape.paddedDim(), shape.headDim, 1.0f / at.sums[i], false);
+    logSumExp[statistic] = at.maxima[i] * kLn2 + __builtin_logf(at.sums[i]);
+  }
 }
 
 inline void forwardTile(const AttentionShape& shape, const View* views, const QueryTile& tile, float* memory) {
   const int64_t headDim = shape.headDim, stride = shape.paddedDim();
   const ForwardScratch at(memory, stride);
   const int64_t numVectors = (tile.numRows + Vec::width - 1) / Vec::width;
-  readTile(shape, views[0], tile, at.rows);
-  for (int64_t i = 0; i < kTileRows * stride; i += Vec::width) (Vec::load(at.rows + i) * Vec::set(shape.scale)).store(at.rows + i);
-  transpose(at.rows, stride, at.queries, kTileRows, kTileRows, headDim);
+  openForward(shape, views[0], tile, at);
   const int64_t fewest = shape.visibleKeys(tile.sequence, tile.firstRow);
   const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
-  for (int64_t i = 0; i < kTileRows; i++) {
-    const int64_t row = smaller(tile.firstRow + i, tile.firstRow + tile.numRows - 1);
-    at.limits[i] = static_cast<float>(shape.visibleKeys(tile.sequence, row));
-    at.maxima[i] = -__builtin_inff();
-  }
   for (int64_t first = 0; first < numKeys; first += kTileKeys) {
     const int64_t count = smaller(kTileKeys, numKeys - first);
     const Rows keys = keyRows(shape, views[1], tile.sequence, tile.kvHead, first, count, at.keys);
-    product(Factor<true>{keys.data, keys.stride}, at.queries, kTileRows, at.scores, kTileRows, count, numVectors, headDim, false);
-    for (int64_t n = 0; n < numVectors; n++) {
-      const int64_t lane = n * Vec::width;
-      softmaxColumn(at.scores + lane, count, first, first + count > fewest, at.limits + lane, at.maxima + lane, at.sums + lane,
-                    at.outputs + lane, headDim);
+    tileProduct(Factor<true>{keys.data, keys.stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors, headDim, kOverwrite);
+    for (int64_t lane = 0; lane < numVectors * Vec::width; lane += Vec::width) {
+      if (first + count > fewest) maskColumn(at.scores + lane, count, first, at.limits + lane);
+      softmaxColumn(at.scores + lane, count, at.maxima + lane, at.sums + lane, at.decays + lane);
     }
     const Rows values = keyRows(shape, views[2], tile.sequence, tile.kvHead, first, count, at.values);
-    product(Factor<false>{values.data, values.stride}, at.scores, kTileRows, at.outputs, kTileRows, headDim, numVectors, count, first > 0);
+    tileProduct(Factor<false>{at.scores, kTileRows}, {values.data, values.stride, at.outputs, stride}, tile.numRows,
+                stride / Vec::width, count, Before{first > 0, at.decays});
   }
-  finishTile(shape, views[6], floatsOf(views[7]), tile, at, numVectors);
+  finishForward(shape, views[6], floatsOf(views[7]), tile, at);
 }
 
 // Views q, k, v, qOffsets, kStarts, kLengths, o, logSumExp; numbers numHeads, numKvHeads, headDim, scale.

@@ -144,6 +144,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
   const json = trainByteLevelBpe(take(pretrainingDocuments(world, rng.fork("tokenizer")), recipe.tokenizerDocuments), {
     vocabSize: recipe.vocabSize,
     specialTokens: [endOfText],
+    bosToken: endOfText,
   });
   const tokenizer = createTokenizer(json, endOfText);
   using lm = createLlama(backend, nanoConfig(recipe), args.precision, { rng: rng.fork("weights") });

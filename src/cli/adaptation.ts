@@ -9,13 +9,14 @@ import {
   type AdaptSettings,
   type ArmReport,
   adapt,
+  chunkPassages,
   createStageStore,
   loadCanaries,
   loadPrompts,
   type QuestionReport,
   writeWhole,
 } from "../adapt/index.ts";
-import { saveAdapter } from "../models/index.ts";
+import { type Checkpoint, saveAdapter } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
@@ -27,6 +28,8 @@ import type { VerbContext } from "./verb.ts";
 export interface AdaptationArgs {
   readonly modelDirectory: string;
   readonly passages: readonly SourcePassage[];
+  /** Passages to take, counted after long ones were cut; `null` takes all, up to a size that ends in reasonable time. */
+  readonly limit: number | null;
   readonly settings: AdaptSettings;
   readonly seed: number | string;
   /** `null` names the directory after the inputs: `runs/adapt-<digest>`. */
@@ -68,19 +71,33 @@ function inputsDigest(args: AdaptationArgs, baseDigest: string): string {
     .digest("hex");
 }
 
+const maxPassages = 200;
+
+/** The passages cut to size and number; more than a person would wait for is refused unless asked for. */
+function takePassages({ passages, limit, settings }: AdaptationArgs, { tokenizer }: Checkpoint): SourcePassage[] {
+  const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens);
+  if (limit !== null) return pieces.slice(0, limit);
+  if (pieces.length <= maxPassages) return pieces;
+  throw new SelkieError(
+    "bad-option",
+    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got ${pieces.length}; pass --limit n to take the first n, or --limit ${pieces.length} for all`,
+  );
+}
+
 /** Runs the adaptation, or goes on with one that was interrupted, and writes adapter and report. */
 export async function runAdaptation(args: AdaptationArgs, { output, signal }: VerbContext): Promise<AdaptationResult> {
   const began = performance.now();
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
-  const digest = inputsDigest(args, checkpoint.digest);
+  const passages = takePassages(args, checkpoint);
+  const digest = inputsDigest({ ...args, passages }, checkpoint.digest);
   const outDirectory = args.outDirectory ?? join("runs", `adapt-${digest.slice(0, 12)}`);
   await claimDirectory(outDirectory, digest);
   const outcome = await adapt({
     checkpoint,
     templates: await loadPrompts(args.modelDirectory),
     canaries: await loadCanaries(args.modelDirectory),
-    passages: args.passages,
+    passages,
     settings: args.settings,
     seed: args.seed,
     store: createStageStore(join(outDirectory, "stages")),

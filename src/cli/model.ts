@@ -1,4 +1,5 @@
 /** @file Opens a checkpoint for a verb: backend, precision, weights, tokenizer. */
+import { existsSync } from "node:fs";
 import { bf16TrainPrecision, type Checkpoint, f32Precision, loadCheckpoint, type Precision } from "../models/index.ts";
 import { type Backend, openBackend } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
@@ -30,6 +31,11 @@ export function choosePrecision(backend: Backend, wish: string | undefined): Pre
 /** Loads the checkpoint in `directory` on the fastest backend there is. */
 export async function openModel(directory: string, options: OpenModelOptions = {}): Promise<OpenModel> {
   const { threads, warn } = options;
+  if (!existsSync(directory))
+    throw new SelkieError(
+      "missing-file",
+      `model: expected a checkpoint directory, got ${directory}, which does not exist`,
+    );
   const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });
   const checkpoint = await loadCheckpoint(backend, directory, {
     precision: choosePrecision(backend, options.precision),

@@ -47,7 +47,8 @@ export async function runVerb(options: CommonOptions, work: (context: VerbContex
 export function reportError(error: unknown, output: Output, isVerbose: boolean): number {
   const { exitCode, code, message } = describeError(error);
   const stack = isVerbose && error instanceof Error ? `\n${describeStack(error)}` : "";
-  output.note(`selkie: ${message}${stack}`);
+  const hint = code === "unexpected" && !isVerbose ? " (run again with --verbose for the stack)" : "";
+  output.note(`selkie: ${message}${hint}${stack}`);
   if (output.isJson) output.result({ error: { code, message } }, "");
   return exitCode;
 }
@@ -58,7 +59,7 @@ function describeError(error: unknown): { exitCode: number; code: string; messag
   if (error instanceof SelkieError)
     return { exitCode: error.isInputError ? 2 : 1, code: error.code, message: error.message };
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { exitCode: 1, code: "unexpected", message: `unexpected ${message} (run again with --verbose for the stack)` };
+  return { exitCode: 1, code: "unexpected", message: `unexpected ${message}` };
 }
 
 function describeStack(error: Error): string {

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { type CausalLm, createLlama, f32Precision, type LlamaConfig } from "../models/index.ts";
 import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
-import { type Backend, createReferenceBackend, linear, packedLayout, Scope } from "../tensor/index.ts";
+import {
+  type Backend,
+  createCpuBackend,
+  createReferenceBackend,
+  linear,
+  nativeInstructionSets,
+  packedLayout,
+  Scope,
+} from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 import { type GenerateRequest, generate, scoreTokens } from "./index.ts";
 
@@ -119,6 +127,27 @@ test("a request gives the same tokens and bits alone and in any batch", async ()
       JSON.stringify(limits),
     );
 });
+
+for (const instructionSet of nativeInstructionSets())
+  test(`native ${instructionSet} kernels agree with the reference, alone and in a batch`, async () => {
+    using native = createTinyLm(createCpuBackend({ threads: 2, instructionSet }));
+    const expected = await generate(
+      lm,
+      prompts.map((_, index) => sampled(index)),
+    );
+    const together = await generate(
+      native,
+      prompts.map((_, index) => sampled(index)),
+    );
+    for (const index of prompts.keys()) {
+      const [alone] = await generate(native, [sampled(index)]);
+      for (const result of [alone!, together[index]!]) {
+        assert.deepEqual(result.tokenIds, expected[index]!.tokenIds);
+        for (const [step, logprob] of result.logprobs.entries())
+          assert.ok(Math.abs(logprob - expected[index]!.logprobs[step]!) < 1e-4); // f32 sums in another order
+      }
+    }
+  });
 
 test("samples of one prompt share its prefill and still follow their own streams", async () => {
   const request = (index: number): GenerateRequest => ({

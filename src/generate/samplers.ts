@@ -1,9 +1,10 @@
 /**
  * @file From logits to a token: greedy, temperature, top-k, top-p (Holtzman et al. 2020, arXiv 1904.09751).
  * Order of the steps: temperature, then top-k, then top-p over what top-k left, renormalised.
- * Ties rank by token id, lowest first, so a choice never depends on a sort's internals.
+ * Ties rank by token id, lowest first. Draws go through the kept tokens in the order of their ids.
  */
 import { type Rng, SelkieError } from "../util/index.ts";
+import { expOfNonPositive } from "./exp.ts";
 
 /** How the next token is chosen. */
 export interface SamplerConfig {
@@ -45,12 +46,14 @@ export function isFullSoftmax(config: SamplerConfig): boolean {
 export class TokenSampler {
   /** `exp((logit - max) / temperature)` of the current row. */
   readonly #weights: Float64Array;
-  /** Working memory of the ranking: token ids arranged as a heap. */
-  readonly #heap: Int32Array;
+  /** Working memory of truncation. */
+  readonly #ranked: Float64Array;
+  readonly #ids: Int32Array;
 
   constructor(vocabSize: number) {
     this.#weights = new Float64Array(vocabSize);
-    this.#heap = new Int32Array(vocabSize);
+    this.#ranked = new Float64Array(vocabSize);
+    this.#ids = new Int32Array(vocabSize);
   }
 
   /**
@@ -75,7 +78,7 @@ export class TokenSampler {
     const weights = this.#weights;
     let total = 0;
     for (let id = 0; id < weights.length; id++) {
-      const weight = Math.exp((logits[id]! - max) / temperature);
+      const weight = expOfNonPositive((logits[id]! - max) / temperature);
       weights[id] = weight;
       total += weight;
     }
@@ -85,8 +88,8 @@ export class TokenSampler {
 
   #draw(config: SamplerConfig, total: number, uniform: number): number {
     if (isFullSoftmax(config)) return pick(this.#weights, null, total * uniform);
-    const kept = keepMostProbable(this.#weights, this.#heap, total, config.topK ?? 0, config.topP ?? 1);
-    return pick(this.#weights, kept.ids, kept.mass * uniform);
+    const cut = findCut(this.#weights, this.#ranked, total, config.topK ?? 0, config.topP ?? 1);
+    return pick(this.#weights, selectIds(this.#weights, this.#ids, cut), cut.mass * uniform);
   }
 }
 
@@ -112,7 +115,7 @@ function argmax(values: ArrayLike<number>): number {
 }
 
 /** The entry at which the running sum of weights passes `threshold`; rounding at the end falls to the last entry that has weight. */
-function pick(weights: Float64Array, ids: readonly number[] | null, threshold: number): number {
+function pick(weights: Float64Array, ids: Int32Array | null, threshold: number): number {
   const count = ids?.length ?? weights.length;
   let sum = 0;
   let last = -1;
@@ -127,80 +130,62 @@ function pick(weights: Float64Array, ids: readonly number[] | null, threshold: n
   return last;
 }
 
-/** Tokens that survived truncation, most probable first, and their summed weight. */
-interface KeptTokens {
-  readonly ids: readonly number[];
+/** How many of the largest weights survive truncation, and the least of them. */
+interface Cut {
+  readonly count: number;
+  readonly leastWeight: number;
+  /** Weight of the survivors together. */
   readonly mass: number;
 }
 
-/** Applies top-k, then top-p. Ranks lazily with a heap in `heap`: linear in V, plus log V for each token that is kept. */
-function keepMostProbable(
-  weights: Float64Array,
-  heap: Int32Array,
-  total: number,
-  topK: number,
-  topP: number,
-): KeptTokens {
+/** Applies top-k, then top-p, to the weights alone; `ranked` is working memory. */
+function findCut(weights: Float64Array, ranked: Float64Array, total: number, topK: number, topP: number): Cut {
   const isTopK = topK > 0 && topK < weights.length;
   // without top-k, tokens below this have less than 1 - topP of the mass together, so none of them is in the nucleus
-  const floor = isTopK ? 0 : ((1 - topP) * total) / weights.length;
+  const floor = isTopK ? nthLargest(weights, topK) : ((1 - topP) * total) / weights.length;
   let size = 0;
-  for (let id = 0; id < weights.length; id++) if (weights[id]! > 0 && weights[id]! >= floor) heap[size++] = id;
-  for (let parent = (size >> 1) - 1; parent >= 0; parent--) siftDown(weights, heap, parent, size);
-  if (!isTopK) return rankWhile(weights, heap, size, size, total * topP);
-  const top = rankWhile(weights, heap, size, topK, Number.POSITIVE_INFINITY);
-  return topP === 1 ? top : cutAtMass(weights, top.ids, top.mass * topP);
-}
-
-/** Pops ids until there are `maxCount` of them or their mass reaches `minMass`; the one that reaches it is kept. */
-function rankWhile(
-  weights: Float64Array,
-  heap: Int32Array,
-  heapSize: number,
-  maxCount: number,
-  minMass: number,
-): KeptTokens {
-  const ids: number[] = [];
-  let mass = 0;
-  for (let size = heapSize; size > 0 && ids.length < maxCount && mass < minMass; size--) {
-    const id = popMax(weights, heap, size);
-    ids.push(id);
-    mass += weights[id]!;
+  for (let id = 0; id < weights.length; id++) {
+    const weight = weights[id]!;
+    if (weight > 0 && weight >= floor) ranked[size++] = weight;
   }
-  return { ids, mass };
-}
-
-/** The shortest beginning of `ranked` whose mass reaches `minMass`. */
-function cutAtMass(weights: Float64Array, ranked: readonly number[], minMass: number): KeptTokens {
-  let count = 0;
+  const ascending = ranked.subarray(0, size).sort();
+  const first = isTopK ? Math.max(0, size - topK) : 0;
   let mass = 0;
-  while (count < ranked.length && mass < minMass) mass += weights[ranked[count++]!]!;
-  return { ids: ranked.slice(0, count), mass };
+  for (let i = size - 1; i >= first; i--) mass += ascending[i]!;
+  if (topP === 1) return { count: size - first, leastWeight: ascending[first]!, mass };
+  const wanted = (isTopK ? mass : total) * topP;
+  let last = size;
+  for (mass = 0; last > first && mass < wanted; ) mass += ascending[--last]!; // the token that reaches `wanted` is kept
+  return { count: size - last, leastWeight: ascending[last]!, mass };
 }
 
-/** Takes the root off a heap of `size` ids. */
-function popMax(weights: Float64Array, ids: Int32Array, size: number): number {
-  const top = ids[0]!;
-  ids[0] = ids[size - 1]!;
-  siftDown(weights, ids, 0, size - 1);
-  return top;
-}
-
-/** Restores the heap order (larger weight first, then lower id) below `parent`. */
-function siftDown(weights: Float64Array, ids: Int32Array, parent: number, size: number): void {
-  const moving = ids[parent]!;
-  const weight = weights[moving]!;
-  let hole = parent;
-  for (let child = 2 * hole + 1; child < size; child = 2 * hole + 1) {
-    const right = child + 1;
-    if (right < size && isBefore(weights, ids[right]!, ids[child]!)) child = right;
-    const candidate = ids[child]!;
-    if (weights[candidate]! < weight || (weights[candidate] === weight && candidate > moving)) break;
-    ids[hole] = candidate;
-    hole = child;
+/** The ids above the cut in ascending order, and of those at its edge as many as it has room for, lowest first. */
+function selectIds(weights: Float64Array, ids: Int32Array, { count, leastWeight }: Cut): Int32Array {
+  let numAbove = 0;
+  for (let id = 0; id < weights.length; id++) if (weights[id]! > leastWeight) numAbove++;
+  let roomAtEdge = count - numAbove;
+  let size = 0;
+  for (let id = 0; id < weights.length; id++) {
+    const weight = weights[id]!;
+    if (weight > leastWeight || (weight === leastWeight && roomAtEdge-- > 0)) ids[size++] = id;
   }
-  ids[hole] = moving;
+  return ids.subarray(0, size);
 }
 
-const isBefore = (weights: Float64Array, a: number, b: number): boolean =>
-  weights[a]! > weights[b]! || (weights[a] === weights[b] && a < b);
+/** The `n`-th largest value: a heap of the `n` largest so far, its smallest on top. */
+function nthLargest(values: Float64Array, n: number): number {
+  const heap = values.slice(0, n).sort();
+  for (let i = n; i < values.length; i++) {
+    const value = values[i]!;
+    if (value <= heap[0]!) continue;
+    let hole = 0;
+    for (let child = 1; child < n; child = 2 * hole + 1) {
+      if (child + 1 < n && heap[child + 1]! < heap[child]!) child++;
+      if (heap[child]! >= value) break;
+      heap[hole] = heap[child]!;
+      hole = child;
+    }
+    heap[hole] = value;
+  }
+  return heap[0]!;
+}

@@ -13,6 +13,8 @@ export interface BpeOptions {
   readonly vocabSize: number;
   /** Take the first ids, in this order. They should not occur in the texts: they would be learnt letter by letter. */
   readonly specialTokens: readonly string[];
+  /** One of `specialTokens`, put in front of every text that is encoded as a whole. @defaultValue none */
+  readonly bosToken?: string;
 }
 
 // The split of GPT-2: English contractions, words, numbers, other signs (each with one leading space), runs of space.
@@ -64,7 +66,7 @@ export function trainByteLevelBpe(texts: Iterable<string>, options: BpeOptions):
   const idOf = new Map(tokens.map((token, id) => [token, id]));
   const words = countWords(texts, (byte) => idOf.get(alphabet[byte]!)!);
   const merges = learnMerges(words, tokens, idOf, vocabSize);
-  return describeTokenizer(tokens, merges, specialTokens);
+  return describeTokenizer(tokens, merges, options);
 }
 
 function countWords(texts: Iterable<string>, idOfByte: (byte: number) => number): Word[] {
@@ -155,10 +157,22 @@ function mergeInWord(index: PairIndex, word: Word, left: number, right: number, 
   index.addAll(word, 1);
 }
 
+/** The post-processor that puts `token` in front of a text, as transformers and the Rust library read it. */
+function startWith(token: string, id: number): object {
+  const first = { SpecialToken: { id: token, type_id: 0 } };
+  const sequence = (name: "A" | "B", type: number) => ({ Sequence: { id: name, type_id: type } });
+  return {
+    type: "TemplateProcessing",
+    single: [first, sequence("A", 0)],
+    pair: [first, sequence("A", 0), sequence("B", 1)],
+    special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
+  };
+}
+
 function describeTokenizer(
   tokens: readonly string[],
   merges: readonly [string, string][],
-  specialTokens: readonly string[],
+  { specialTokens, bosToken }: BpeOptions,
 ): TokenizerJson {
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
   return {
@@ -176,7 +190,7 @@ function describeTokenizer(
     })),
     normalizer: null,
     pre_tokenizer: byteLevel,
-    post_processor: null,
+    post_processor: bosToken === undefined ? null : startWith(bosToken, tokens.indexOf(bosToken)),
     decoder: byteLevel,
     model: {
       type: "BPE",

@@ -76,7 +76,9 @@ export function createTokenizer(json: TokenizerJson, eosToken: string): Tokenize
   const eosTokenId = idOf(library, eosToken);
   if (eosTokenId === null)
     throw new SelkieError("unknown-name", `eosToken: expected a token of the tokenizer, got "${eosToken}"`);
-  return wrap(library, eosTokenId, null);
+  const [first] = library.encode("a").ids;
+  const isSpecial = json.added_tokens?.some(({ id }) => id === first) ?? false;
+  return wrap(library, eosTokenId, isSpecial ? first! : null);
 }
 
 function createLibraryTokenizer(path: string, json: unknown, config: object): LibraryTokenizer {

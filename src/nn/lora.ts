@@ -61,7 +61,10 @@ export class LoraBank implements Disposable {
     this.configs = configs;
     this.layers = layers.filter((layer) => configs.some((config) => isTarget(layer, config)));
     if (this.layers.length === 0)
-      throw new SelkieError("bad-option", `LoRA targets: expected at least one of the model's linear layers, got ${JSON.stringify(configs.map((c) => c.targets))}`);
+      throw new SelkieError(
+        "bad-option",
+        `LoRA targets: expected at least one of the model's linear layers, got ${JSON.stringify(configs.map((c) => c.targets))}`,
+      );
     this.maxRank = Math.max(...configs.map((config) => config.loraRank));
     this.#scales = Float32Array.from(configs, (config) => config.loraAlpha / config.loraRank);
     const specs: ParameterSpec[] = this.layers.flatMap((layer) => [
@@ -91,7 +94,12 @@ export class LoraBank implements Disposable {
     return {
       weightsFor: (layerName) =>
         this.parameters.has(`${layerName}.lora_A`)
-          ? { loraA: this.parameters.get(`${layerName}.lora_A`), loraB: this.parameters.get(`${layerName}.lora_B`), scales: this.#scales, segments }
+          ? {
+              loraA: this.parameters.get(`${layerName}.lora_A`),
+              loraB: this.parameters.get(`${layerName}.lora_B`),
+              scales: this.#scales,
+              segments,
+            }
           : null,
     };
   }
@@ -110,7 +118,11 @@ export class LoraBank implements Disposable {
     const modules = new Map<string, { loraA: Float32Array; loraB: Float32Array }>();
     for (const layer of this.layers) {
       if (!isTarget(layer, this.configs[index]!)) continue;
-      const loraA = Float32Array.from(this.#viewA(index, layer).readSync().subarray(0, loraRank * layer.inSize));
+      const loraA = Float32Array.from(
+        this.#viewA(index, layer)
+          .readSync()
+          .subarray(0, loraRank * layer.inSize),
+      );
       const padded = this.#viewB(index, layer).readSync();
       const loraB = new Float32Array(layer.outSize * loraRank);
       for (let row = 0; row < layer.outSize; row++)
@@ -124,17 +136,27 @@ export class LoraBank implements Disposable {
   insert(index: number, adapter: LoraAdapter): void {
     const { loraRank, loraAlpha } = this.configs[index]!;
     if (adapter.loraRank !== loraRank || adapter.loraAlpha !== loraAlpha)
-      throw new SelkieError("adapter-mismatch", `adapter: expected rank ${loraRank} and alpha ${loraAlpha}, got ${adapter.loraRank} and ${adapter.loraAlpha}`);
+      throw new SelkieError(
+        "adapter-mismatch",
+        `adapter: expected rank ${loraRank} and alpha ${loraAlpha}, got ${adapter.loraRank} and ${adapter.loraAlpha}`,
+      );
     const known = new Set(this.layers.map((layer) => layer.name));
     for (const name of adapter.modules.keys())
-      if (!known.has(name)) throw new SelkieError("adapter-mismatch", `adapter: module "${name}" is not a linear layer of this model; use the base model the adapter was trained on`);
+      if (!known.has(name))
+        throw new SelkieError(
+          "adapter-mismatch",
+          `adapter: module "${name}" is not a linear layer of this model; use the base model the adapter was trained on`,
+        );
     for (const layer of this.layers) {
       const module = adapter.modules.get(layer.name);
       const a = new Float32Array(this.maxRank * layer.inSize);
       const b = new Float32Array(layer.outSize * this.maxRank);
       if (module !== undefined) {
         if (module.loraA.length !== loraRank * layer.inSize || module.loraB.length !== loraRank * layer.outSize)
-          throw new SelkieError("adapter-mismatch", `adapter: "${layer.name}" has other sizes than the model; use the base model the adapter was trained on`);
+          throw new SelkieError(
+            "adapter-mismatch",
+            `adapter: "${layer.name}" has other sizes than the model; use the base model the adapter was trained on`,
+          );
         a.set(module.loraA);
         for (let row = 0; row < layer.outSize; row++)
           for (let j = 0; j < loraRank; j++) b[row * this.maxRank + j] = module.loraB[row * loraRank + j]!;
@@ -167,6 +189,6 @@ export function bankOf(backend: Backend, layers: readonly LinearLayer[], adapter
     targets: [...new Set([...modules.keys()].map((name) => name.slice(name.lastIndexOf(".") + 1)))],
   }));
   const bank = new LoraBank(backend, layers, configs);
-  adapters.forEach((adapter, index) => bank.insert(index, adapter));
+  for (const [index, adapter] of adapters.entries()) bank.insert(index, adapter);
   return bank;
 }

@@ -16,8 +16,6 @@ interface AdaptOptions extends CommonOptions {
   readonly rank?: number;
 }
 
-const maxPassages = 200;
-
 const examples = `
 Examples:
   selkie adapt examples                             learn the example documents with the shipped model
@@ -70,16 +68,10 @@ async function run(
   context: Parameters<Parameters<typeof runVerb>[1]>[0],
 ): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
-  const { SelkieError } = await import("../../util/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
   const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
   const found = await loadPassages(paths, options.limit);
   const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
-  if (passages.length > maxPassages && options.limit === undefined)
-    throw new SelkieError(
-      "bad-option",
-      `adapt: expected at most ${maxPassages} passages, got ${passages.length}; pass --limit n to take the first n, or --limit ${passages.length} for all`,
-    );
   const { innerLoop } = defaultSettings;
   const lora =
     options.rank === undefined
@@ -99,6 +91,7 @@ async function run(
     {
       modelDirectory: options.model,
       passages,
+      limit: options.limit ?? null,
       settings,
       seed: options.seed,
       outDirectory: options.out ?? null,

@@ -1,5 +1,5 @@
 /** @file `selkie ask`: a closed-book answer, with the model as it is or as an adapter changed it. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
@@ -25,7 +25,9 @@ export function registerAsk(program: Command): void {
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
     .option("--adapter <dir>", "PEFT adapter trained on that model")
     .option("--max-new-tokens <n>", "longest answer", parseCount, 48)
-    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .addOption(
+      new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),
+    )
     .addHelpText("after", examples);
   withCommonOptions(command).action((question: string, options: AskOptions) =>
     runVerb(options, (context) => run(question, options, context)),

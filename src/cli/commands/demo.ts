@@ -23,6 +23,7 @@ async function run(options: CommonOptions, context: Parameters<Parameters<typeof
     {
       modelDirectory: shippedModelDirectory,
       passages,
+      limit: null,
       settings: defaultSettings,
       seed: 0,
       outDirectory: null,

@@ -1,5 +1,5 @@
 /** @file `selkie score`: how probable a model finds a text, token by token. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
@@ -28,7 +28,7 @@ export function registerScore(program: Command): void {
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
     .option("--adapter <dir>", "PEFT adapter trained on that model")
     .option("--ids <list>", "token ids instead of a text, separated by commas")
-    .option("--precision <type>", "f32 or bf16", "f32")
+    .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
     .addHelpText("after", examples);
   withCommonOptions(command).action((file: string | undefined, options: ScoreOptions) =>
     runVerb(options, (context) => run(file, options, context)),

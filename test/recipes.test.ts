@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import {
-  createStageStore,
   defaultSettings,
   loadCanaries,
   loadPrompts,
@@ -13,8 +12,10 @@ import {
   type PretrainArgs,
   pretrainNano,
   runMainJobTable,
+  stagesOf,
 } from "../src/adapt/index.ts";
 import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
+import { createRun } from "../src/registry/index.ts";
 import { createWorld } from "../src/tasks/index.ts";
 import { openBackend } from "../src/tensor/index.ts";
 
@@ -56,6 +57,7 @@ describe("recipes run", () => {
   test("main-job table: two people, two edits; a second call reads every stage and gives the same table", async () => {
     const checkpoint = await loadCheckpoint(backend, directory, { precision: f32Precision });
     using _lm = checkpoint.lm;
+    using run = createRun(folder, { kind: "test", config: null, inputs: {}, seed: 0 });
     const args = {
       checkpoint,
       templates: await loadPrompts(directory),
@@ -65,7 +67,7 @@ describe("recipes run", () => {
       innerLoop: { ...defaultSettings.innerLoop, epochs: 1 },
       seed: 1,
       bankSize: 5,
-      store: createStageStore(join(folder, "stages")),
+      store: stagesOf(run),
     };
     const table = await runMainJobTable(args);
     assert.deepEqual(table.rows.map(({ name }) => name).slice(0, 4), [

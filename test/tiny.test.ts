@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { adapt, createStageStore, defaultSettings, defaultTemplates } from "../src/adapt/index.ts";
+import { adapt, defaultSettings, defaultTemplates, stagesOf } from "../src/adapt/index.ts";
 import { generate, scoreTokens } from "../src/generate/index.ts";
 import {
   createLlama,
@@ -25,6 +25,7 @@ import {
   trainByteLevelBpe,
 } from "../src/models/index.ts";
 import { bankOf, type LoraAdapter } from "../src/nn/index.ts";
+import { createRun } from "../src/registry/index.ts";
 import type { SourcePassage } from "../src/tasks/index.ts";
 import {
   type Backend,
@@ -207,16 +208,18 @@ function describeStack(createBackend: () => Backend): void {
     };
     const innerLoop = { ...defaultSettings.innerLoop, lora, learningRate: 1e-2, epochs: 4 };
     const checkpoint = { lm, config, tokenizer, digest: "0", directory: folder };
-    const run = (name: string) =>
-      adapt({
+    const run = async (kind: string) => {
+      using opened = createRun(folder, { kind, config: null, inputs: {}, seed: 1 });
+      return await adapt({
         checkpoint,
         templates: defaultTemplates,
         canaries: { items: [{ question: "Who plays the cello?", answer: "Tom Reed", title: "" }], hasGold: true },
         passages: [passage],
         settings: { ...defaultSettings, numEdits: 2, innerLoop },
         seed: 1,
-        store: createStageStore(join(folder, name)),
+        store: stagesOf(opened),
       });
+    };
     const first = await run("first");
     const { numQuestions, base, raw, adapted, decision, reasons, passages } = first.report;
     assert.equal(numQuestions, 1);

@@ -28,31 +28,30 @@ struct ForwardScratch {
   }
 };
 
-constexpr float kMasked = -1e30f;  // as a score: weight 0, without the ∞ - ∞ of an infinite one
-
-// Hides from each row of one vector the keys past its limit. `firstKey` counts from the start of the sequence.
-inline void maskColumn(float* scores, int64_t numKeys, int64_t firstKey, const float* limits) {
-  const Vec limit = Vec::load(limits);
-  for (int64_t j = 0; j < numKeys; j++) {
-    float* score = scores + j * kTileRows;
-    select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limit), Vec::load(score), Vec::set(kMasked)).store(score);
-  }
-}
+constexpr float kMasked = -1e30f;  // as a score: lower than any, without the ∞ - ∞ of an infinite one
 
 // One vector of query rows over one tile of keys: base-2 scores become weights, running maximum and sum move on.
-inline void softmaxColumn(float* scores, int64_t numKeys, float* maxima, float* sums, float* decays) {
+// `limit` says how many keys of this tile each row sees.
+template <bool kIsMasked>
+inline void softmaxColumn(float* scores, int64_t numKeys, Vec limit, float* maxima, float* sums, float* decays) {
+  const auto scoreAt = [=](int64_t j) {
+    const Vec score = Vec::load(scores + j * kTileRows);
+    if constexpr (!kIsMasked) return score;
+    return select(lessThan(Vec::set(static_cast<float>(j)), limit), score, Vec::set(kMasked));
+  };
   const Vec before = Vec::load(maxima);
   Vec most = before, other = before;
   int64_t j = 0;
   for (; j + 2 <= numKeys; j += 2) {
-    most = max(most, Vec::load(scores + j * kTileRows));
-    other = max(other, Vec::load(scores + (j + 1) * kTileRows));
+    most = max(most, scoreAt(j));
+    other = max(other, scoreAt(j + 1));
   }
-  if (j < numKeys) most = max(most, Vec::load(scores + j * kTileRows));
+  if (j < numKeys) most = max(most, scoreAt(j));
   const Vec after = max(most, other);
   Vec sum = Vec::zero();
   for (j = 0; j < numKeys; j++) {
-    const Vec weight = exp2Weight(Vec::load(scores + j * kTileRows) - after);
+    Vec weight = exp2Weight(Vec::load(scores + j * kTileRows) - after);
+    if constexpr (kIsMasked) weight = select(lessThan(Vec::set(static_cast<float>(j)), limit), weight, Vec::zero());
     weight.store(scores + j * kTileRows);
     sum = sum + weight;
   }
@@ -94,8 +93,9 @@ inline void forwardTile(const AttentionShape& shape, const View* views, const Qu
     const Rows keys = keyRows(shape, views[1], tile.sequence, tile.kvHead, first, count, at.keys);
     tileProduct(Factor<true>{keys.data, keys.stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors, headDim, kOverwrite);
     for (int64_t lane = 0; lane < numVectors * Vec::width; lane += Vec::width) {
-      if (first + count > fewest) maskColumn(at.scores + lane, count, first, at.limits + lane);
-      softmaxColumn(at.scores + lane, count, at.maxima + lane, at.sums + lane, at.decays + lane);
+      const Vec limit = Vec::load(at.limits + lane) - Vec::set(static_cast<float>(first));
+      const auto softmax = first + count > fewest ? softmaxColumn<true> : softmaxColumn<false>;
+      softmax(at.scores + lane, count, limit, at.maxima + lane, at.sums + lane, at.decays + lane);
     }
     const Rows values = keyRows(shape, views[2], tile.sequence, tile.kvHead, first, count, at.values);
     tileProduct(Factor<false>{at.scores, kTileRows}, {values.data, values.stride, at.outputs, stride}, tile.numRows,

@@ -113,10 +113,10 @@ inline void forTasks(ThreadPool& pool, int64_t numTasks, int64_t totalWork, cons
 
 // ---- Functions ----
 
-// 2^x within 2e-7 for the weights of a softmax: for x <= 0 mostly, 0 below -149. Fewer steps than `exp`, which must also
-// serve large numbers: x = n + r with |r| <= 1/2, and a polynomial for 2^r (least squares as in normalTails, error 9e-8).
+// 2^x within 2e-7 for the weights of a softmax: for x below 128, and never less than 2^-126, because a denormal result
+// costs a hundred times a normal one. x = n + r with |r| <= 1/2; 2^r by a polynomial (fitted as in normalTails, error 9e-8).
 inline Vec exp2Weight(Vec x) {
-  const Vec bounded = max(Vec::set(-160.0f), x);
+  const Vec bounded = max(Vec::set(-126.0f), x);
   const Vec n = roundToInt(bounded);
   const Vec r = bounded - n;
   Vec p = fma(Vec::set(1.32647269e-3f), r, Vec::set(9.67151266e-3f));

@@ -55,5 +55,5 @@ export {
   type InnerLoop,
   type StageStore,
   stage,
+  stagesOf,
 } from "./settings.ts";
-export { createStageStore, writeWhole } from "./stage-store.ts";

@@ -16,13 +16,13 @@ import {
   trainByteLevelBpe,
 } from "../models/index.ts";
 import type { Schedule } from "../nn/index.ts";
+import { writeFileAtomic } from "../registry/index.ts";
 import { allQuestions, createWorld, pretrainingDocuments, type World } from "../tasks/index.ts";
 import type { Backend } from "../tensor/index.ts";
 import { type TrainDocument, type TrainProgress, trainFull } from "../train/index.ts";
 import { createRng, type Rng } from "../util/index.ts";
 import { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
 import type { PromptTemplates } from "./prompts.ts";
-import { writeWhole } from "./stage-store.ts";
 
 /** Everything that decides what the shipped model becomes. */
 export interface NanoRecipe {
@@ -50,14 +50,14 @@ export interface NanoRecipe {
 /** The recipe of `models/nano`. */
 export const nanoRecipe = (): NanoRecipe => ({
   seed: 0,
-  vocabSize: 2048,
+  vocabSize: 2700,
   tokenizerDocuments: 20_000,
   hiddenSize: 192,
   intermediateSize: 512,
   numLayers: 4,
   numHeads: 4,
   maxSeqLen: 1024,
-  steps: 4000,
+  steps: 2600,
   tokensPerStep: 4096,
   learningRate: 2e-3,
   schedule: { kind: "linear", warmupSteps: 100, minMultiplier: 0.05 },
@@ -167,7 +167,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
   });
   if (!result.isFinished) return null;
   await saveCheckpoint(directory, { lm, tokenizer: { json }, dtype: "bf16" });
-  await writeSides(directory, world, rng);
+  writeSides(directory, world, rng);
   args.onMeasure?.();
   const checkpoint = await loadCheckpoint(backend, directory, { precision: args.precision });
   using saved = checkpoint.lm;
@@ -187,7 +187,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
     figures,
   };
   const { seconds: _seconds, ...lasting } = report;
-  await writeWhole(
+  writeFileAtomic(
     join(directory, "selkie.json"),
     `${JSON.stringify({ prompts: almanacTemplates, recipe, ...lasting }, null, 2)}\n`,
   );
@@ -220,10 +220,10 @@ function nanoConfig(recipe: NanoRecipe): LlamaConfig {
 const numCanaries = 60;
 
 /** Prompts (without figures yet) and canaries: one held-out wording about each of sixty known people. */
-async function writeSides(directory: string, world: World, rng: Rng): Promise<void> {
-  await writeWhole(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
+function writeSides(directory: string, world: World, rng: Rng): void {
+  writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
   const stream = rng.fork("canaries");
   const people = stream.shuffle(world.questioned).slice(0, numCanaries);
   const lines = people.map((person) => JSON.stringify(stream.choice(allQuestions(person, "report"))));
-  await writeWhole(join(directory, "canaries.jsonl"), `${lines.join("\n")}\n`);
+  writeFileAtomic(join(directory, "canaries.jsonl"), `${lines.join("\n")}\n`);
 }

@@ -1,5 +1,6 @@
 /** @file Settings of the inner loop, and the stores and events that every adaptation shares. */
 import type { LoraConfig } from "../nn/index.ts";
+import type { Json, Run } from "../registry/index.ts";
 
 /** How an adapter is trained on documents. */
 export interface InnerLoop {
@@ -54,6 +55,20 @@ export interface AdaptEvent {
   readonly done: number;
   readonly total: number;
   readonly note?: string;
+}
+
+/** Stages kept as artifacts of a run. */
+export function stagesOf(run: Run): StageStore {
+  const nameOf = (name: string) => `stages/${name}.json`;
+  return {
+    async read(name) {
+      const content = run.readArtifact(nameOf(name));
+      return content === null ? null : (JSON.parse(content.toString("utf8")) as Json);
+    },
+    async write(name, value) {
+      run.writeArtifact(nameOf(name), JSON.stringify(value));
+    },
+  };
 }
 
 /** The value of a stage: from the store when it was finished before, else computed and stored. */

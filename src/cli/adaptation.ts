@@ -1,6 +1,5 @@
 /** @file What `adapt` and `demo` share: opening the model, running the adaptation, saving it, and telling what happened. */
-import { createHash } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { cp, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AdaptEvent,
@@ -10,13 +9,13 @@ import {
   type ArmReport,
   adapt,
   chunkPassages,
-  createStageStore,
   loadCanaries,
   loadPrompts,
   type QuestionReport,
-  writeWhole,
+  stagesOf,
 } from "../adapt/index.ts";
 import { type Checkpoint, saveAdapter } from "../models/index.ts";
+import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
@@ -32,19 +31,23 @@ export interface AdaptationArgs {
   readonly limit: number | null;
   readonly settings: AdaptSettings;
   readonly seed: number | string;
-  /** `null` names the directory after the inputs: `runs/adapt-<digest>`. */
+  /** Receives a copy of adapter and report; `null` leaves them in the run's directory alone. */
   readonly outDirectory: string | null;
+  /** Forget an earlier run of the same inputs. */
+  readonly isFresh: boolean;
   readonly threads: number | undefined;
   readonly precision: string | undefined;
 }
 
 /** Where everything went, and the report. */
 export interface AdaptationResult {
-  readonly outDirectory: string;
+  readonly runDirectory: string;
   /** Of the kept adapter; `null` when the change was rejected. */
   readonly adapterDirectory: string | null;
   readonly report: AdaptReport;
   readonly seconds: number;
+  /** True when an earlier run of the same inputs had finished and its result is repeated here. */
+  readonly isRepeated: boolean;
 }
 
 const stageNames: Readonly<Record<string, string>> = {
@@ -62,15 +65,6 @@ function describeEvent({ stage, done, total }: AdaptEvent): string {
   return `${formatBar(share, 16)} ${stageNames[stage] ?? stage}${total > 1 ? ` ${Math.floor(done)}/${total}` : ""}`;
 }
 
-/** Everything that decides the result, as one digest: equal inputs resume, other inputs never share a directory. */
-function inputsDigest(args: AdaptationArgs, baseDigest: string): string {
-  const { passages, settings, seed } = args;
-  const content = passages.map(({ id, title, context, questions }) => ({ id, title, context, questions }));
-  return createHash("sha256")
-    .update(JSON.stringify([packageVersion(), baseDigest, content, settings, seed]))
-    .digest("hex");
-}
-
 const maxPassages = 200;
 
 /** The passages cut to size and number; more than a person would wait for is refused unless asked for. */
@@ -84,92 +78,101 @@ function takePassages({ passages, limit, settings }: AdaptationArgs, { tokenizer
   );
 }
 
-/** Runs the adaptation, or goes on with one that was interrupted, and writes adapter and report. */
+/** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished. */
 export async function runAdaptation(args: AdaptationArgs, { output, signal }: VerbContext): Promise<AdaptationResult> {
   const began = performance.now();
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
   const passages = takePassages(args, checkpoint);
-  const digest = inputsDigest({ ...args, passages }, checkpoint.digest);
-  const outDirectory = args.outDirectory ?? join("runs", `adapt-${digest.slice(0, 12)}`);
-  await claimDirectory(outDirectory, digest);
-  const outcome = await adapt({
-    checkpoint,
-    templates: await loadPrompts(args.modelDirectory),
-    canaries: await loadCanaries(args.modelDirectory),
-    passages,
-    settings: args.settings,
-    seed: args.seed,
-    store: createStageStore(join(outDirectory, "stages")),
-    signal,
-    onEvent: (event) => output.progress(describeEvent(event)),
-  });
-  const seconds = (performance.now() - began) / 1000;
-  const adapterDirectory = await save(args, outcome, { outDirectory, baseDigest: checkpoint.digest, digest, seconds });
-  return { outDirectory, adapterDirectory, report: outcome.report, seconds };
+  const request = describeRun(args, passages, checkpoint.digest);
+  if (args.isFresh) await rm(runDirectory(runsRoot, request), { recursive: true, force: true });
+  using run = createRun(runsRoot, request, { clock: Date.now });
+  if (run.status === "resumed") output.note(`going on with ${run.directory}`);
+  if (run.status !== "finished") {
+    const outcome = await adapt({
+      checkpoint,
+      templates: await loadPrompts(args.modelDirectory),
+      canaries: await loadCanaries(args.modelDirectory),
+      passages,
+      settings: args.settings,
+      seed: args.seed,
+      store: stagesOf(run),
+      signal,
+      onEvent: (event) => output.progress(describeEvent(event)),
+    });
+    await save(args, run, outcome, { baseDigest: checkpoint.digest, seconds: (performance.now() - began) / 1000 });
+  }
+  const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
+    seconds: number;
+  };
+  const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
+  if (args.outDirectory !== null)
+    for (const artifact of [name, "raw-adapter", "report.json"])
+      await copyInto(run.artifactPath(artifact), args.outDirectory, artifact);
+  const place = args.outDirectory === null ? run.artifactPath(name) : join(args.outDirectory, name);
+  return {
+    runDirectory: run.directory,
+    adapterDirectory: report.decision === "kept" ? place : null,
+    report,
+    seconds,
+    isRepeated: run.status === "finished",
+  };
 }
 
-/** Marks the directory as belonging to these inputs, or refuses it when it belongs to others. */
-async function claimDirectory(directory: string, digest: string): Promise<void> {
-  const store = createStageStore(directory);
-  const known = (await store.read("inputs")) as { digest?: string } | null;
-  if (known === null) await store.write("inputs", { digest });
-  else if (known.digest !== digest)
+const runsRoot = "runs";
+
+/** Everything that decides the result: equal requests share a directory, others never do. */
+function describeRun(args: AdaptationArgs, passages: readonly SourcePassage[], base: string): RunRequest {
+  const content = passages.map(({ id, title, context, questions }) => ({ id, title, context, questions }));
+  const config = { settings: args.settings, precision: args.precision ?? "auto" } as unknown as Json;
+  return { kind: "adapt", config, inputs: { base, passages: digestOf(JSON.stringify(content)) }, seed: args.seed };
+}
+
+async function copyInto(from: string, directory: string, name: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+    await cp(from, join(directory, name), { recursive: true, force: true });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
     throw new SelkieError(
-      "bad-option",
-      `--out ${directory}: expected an empty directory or a run with the same inputs, got a run with others; choose another directory`,
+      "write-failed",
+      `--out ${directory}: could not be written (${code}); the result is in ${from}`,
+      { cause },
     );
+  }
 }
 
-interface SaveArgs {
-  readonly outDirectory: string;
-  readonly baseDigest: string;
-  readonly digest: string;
-  readonly seconds: number;
-}
-
+/** Writes adapters and report into the run and marks it finished. */
 async function save(
   args: AdaptationArgs,
-  { report, adapter, rawAdapter }: AdaptOutcome,
-  where: SaveArgs,
-): Promise<string | null> {
-  const { outDirectory, baseDigest, digest, seconds } = where;
-  const lineage = {
-    run: digest,
-    seed: args.seed,
-    selkie: packageVersion(),
-    passages: args.passages.map(({ id }) => id),
-  };
-  const isKept = report.decision === "kept";
-  const adapterDirectory = join(outDirectory, isKept ? "adapter" : "rejected-adapter");
-  await rm(join(outDirectory, isKept ? "rejected-adapter" : "adapter"), { recursive: true, force: true });
-  const base = { baseModelNameOrPath: args.modelDirectory, baseDigest };
-  await saveAdapter(adapterDirectory, adapter, {
-    ...base,
-    lineage: { ...lineage, trainedOn: "self-edits", decision: report.decision },
-  });
-  await saveAdapter(join(outDirectory, "raw-adapter"), rawAdapter, {
+  run: Run,
+  outcome: AdaptOutcome,
+  about: { baseDigest: string; seconds: number },
+): Promise<void> {
+  const { report, adapter, rawAdapter } = outcome;
+  const lineage = { run: run.manifest.runId, seed: args.seed, selkie: packageVersion(), decision: report.decision };
+  const base = { baseModelNameOrPath: args.modelDirectory, baseDigest: about.baseDigest };
+  const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
+  await saveAdapter(run.artifactPath(name), adapter, { ...base, lineage: { ...lineage, trainedOn: "self-edits" } });
+  await saveAdapter(run.artifactPath("raw-adapter"), rawAdapter, {
     ...base,
     lineage: { ...lineage, trainedOn: "raw text" },
   });
-  await writeWhole(
-    join(outDirectory, "report.json"),
-    `${JSON.stringify({ ...report, seconds, settings: args.settings, seed: args.seed, base: baseDigest, arms: { base: report.base, raw: report.raw, adapted: report.adapted } }, null, 1)}\n`,
-  );
-  return isKept ? adapterDirectory : null;
+  run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds: about.seconds }, null, 1)}\n`);
+  run.finish({ decision: report.decision, reasons: report.reasons, adapter: name });
 }
 
 /** The report as people read it. */
 export function describeAdaptation(result: AdaptationResult, maxQuestions = 12): string {
-  const { report, outDirectory, adapterDirectory, seconds } = result;
+  const { report, runDirectory, adapterDirectory, seconds, isRepeated } = result;
   return [
     describeAnswers(report, maxQuestions),
     describeArms(report),
     ...describeExam(report),
     report.decision === "kept"
       ? `The change is kept. Adapter: ${adapterDirectory}`
-      : `The change is rejected: ${report.reasons.join("; ")}. The adapter is in ${join(outDirectory, "rejected-adapter")} for inspection.`,
-    `Everything the run did: ${outDirectory} (${formatSeconds(seconds)})`,
+      : `The change is rejected: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
+    `Everything the run did: ${runDirectory} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
   ].join("\n\n");
 }
 

@@ -40,18 +40,37 @@ function syncDirectory(directory: string): void {
   }
 }
 
-/** Writes `sections` one after another as the file `path`, creating its directory. */
+/** Says what to do about a write that failed; a full disk is the usual reason. */
+function describeWriteFailure(path: string, cause: unknown): SelkieError {
+  const { code = "", message } = cause as NodeJS.ErrnoException;
+  const cure =
+    code === "ENOSPC" || code === "EDQUOT"
+      ? "free some disk space and run the same command again; what was finished is kept"
+      : "check that the directory is writable";
+  return new SelkieError("write-failed", `${path}: could not be written (${code || message}); ${cure}`, { cause });
+}
+
+/**
+ * Writes `sections` one after another as the file `path`, creating its directory.
+ *
+ * @throws {@link SelkieError} `"write-failed"` when the disk is full or refuses; the old file, if any, is untouched.
+ */
 export function writeFileAtomic(path: string, ...sections: readonly (Uint8Array | string)[]): void {
-  mkdirSync(dirname(path), { recursive: true });
   const partial = `${path}.partial`;
-  const file = openSync(partial, "w");
   try {
-    for (const section of sections) writeAll(file, typeof section === "string" ? Buffer.from(section) : section);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    mkdirSync(dirname(path), { recursive: true });
+    const file = openSync(partial, "w");
+    try {
+      for (const section of sections) writeAll(file, typeof section === "string" ? Buffer.from(section) : section);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(partial, path);
+  } catch (cause) {
+    rmSync(partial, { force: true });
+    throw describeWriteFailure(path, cause);
   }
-  renameSync(partial, path);
   syncDirectory(dirname(path));
 }
 

@@ -9,6 +9,7 @@ interface AdaptOptions extends CommonOptions {
   readonly edits: number;
   readonly out?: string;
   readonly seed: number;
+  readonly fresh?: boolean;
   readonly limit?: number;
   readonly precision?: string;
   readonly epochs?: number;
@@ -49,7 +50,8 @@ export function registerAdapt(program: Command): void {
       "questions to examine with, .jsonl (default: those in the documents, else the model writes its own)",
     )
     .option("--edits <n>", "self-edits to try for each passage", parseCount, 5)
-    .option("--out <dir>", "where the adapter and the report go (default: runs/adapt-<digest>)")
+    .option("--out <dir>", "put adapter and report there as well (default: runs/adapt-<digest>/artifacts alone)")
+    .option("--fresh", "forget an earlier run of the same inputs")
     .option("--seed <n>", "makes the run repeatable", parseSeed, 0)
     .option("--limit <n>", "take at most n passages", parseCount)
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
@@ -95,6 +97,7 @@ async function run(
       settings,
       seed: options.seed,
       outDirectory: options.out ?? null,
+      isFresh: options.fresh ?? false,
       threads: options.threads,
       precision: options.precision,
     },

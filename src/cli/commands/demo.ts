@@ -3,15 +3,20 @@ import type { Command } from "commander";
 import { packagePath, shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";
 
+interface DemoOptions extends CommonOptions {
+  readonly fresh?: boolean;
+}
+
 /** Adds the verb to `program`. */
 export function registerDemo(program: Command): void {
   const command = program
     .command("demo")
     .description("teach the shipped model the documents in examples/ and show what changed (npm start)");
-  withCommonOptions(command).action((options: CommonOptions) => runVerb(options, (context) => run(options, context)));
+  command.option("--fresh", "run it again even if it finished before");
+  withCommonOptions(command).action((options: DemoOptions) => runVerb(options, (context) => run(options, context)));
 }
 
-async function run(options: CommonOptions, context: Parameters<Parameters<typeof runVerb>[1]>[0]): Promise<void> {
+async function run(options: DemoOptions, context: Parameters<Parameters<typeof runVerb>[1]>[0]): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
   const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
@@ -27,6 +32,7 @@ async function run(options: CommonOptions, context: Parameters<Parameters<typeof
       settings: defaultSettings,
       seed: 0,
       outDirectory: null,
+      isFresh: options.fresh ?? false,
       threads: options.threads,
       precision: undefined,
     },

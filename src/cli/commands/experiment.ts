@@ -1,5 +1,6 @@
 /** @file `selkie experiment main-job`: regenerates the main-job table as JSON, Markdown and a picture. */
 import { Argument, type Command } from "commander";
+import type { Json } from "../../registry/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
@@ -22,7 +23,7 @@ export function registerExperiment(program: Command): void {
     .option("--people <n>", "held-out people, at most 100", parseCount, 100)
     .option("--edits <n>", "self-edits per person", parseCount, 5)
     .option("--seed <n>", "seed of edits and adapters", "0")
-    .option("--out <dir>", "where the table goes", "runs/experiment-main-job")
+    .option("--out <dir>", "where the table goes", "runs/tables")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)");
   withCommonOptions(command).action((_name: string, options: ExperimentOptions) =>
     runVerb(options, (context) => run(options, context)),
@@ -30,12 +31,12 @@ export function registerExperiment(program: Command): void {
 }
 
 async function run(options: ExperimentOptions, { output, signal }: VerbContext): Promise<void> {
-  const { createHash } = await import("node:crypto");
   const { cpus } = await import("node:os");
   const { join } = await import("node:path");
-  const { createStageStore, defaultSettings, loadCanaries, loadPrompts, runMainJobTable, writeWhole } = await import(
+  const { defaultSettings, loadCanaries, loadPrompts, runMainJobTable, stagesOf } = await import(
     "../../adapt/index.ts"
   );
+  const { createRun, writeFileAtomic } = await import("../../registry/index.ts");
   const { createWorld } = await import("../../tasks/index.ts");
   const { openModel } = await import("../model.ts");
   const { describeTable, drawTable } = await import("../main-job-table.ts");
@@ -46,7 +47,8 @@ async function run(options: ExperimentOptions, { output, signal }: VerbContext):
   const { innerLoop, bankSize } = defaultSettings;
   const seed = Number(options.seed);
   const config = { model: checkpoint.digest, people: options.people, edits: options.edits, seed, innerLoop };
-  const key = createHash("sha256").update(JSON.stringify(config)).digest("hex").slice(0, 12);
+  const request = { kind: "main-job", config: config as unknown as Json, inputs: { model: checkpoint.digest }, seed };
+  using run = createRun("runs", request, { clock: Date.now });
   const table = await runMainJobTable({
     checkpoint,
     templates: await loadPrompts(options.model),
@@ -56,7 +58,7 @@ async function run(options: ExperimentOptions, { output, signal }: VerbContext):
     innerLoop,
     seed,
     bankSize: 2 * bankSize,
-    store: createStageStore(join(options.out, `stages-${key}`)),
+    store: stagesOf(run),
     signal,
     onEvent: ({ stage, done, total }) =>
       output.progress(`${stage} ${done}/${total}, ${formatSeconds((performance.now() - began) / 1000)} so far`),
@@ -65,9 +67,13 @@ async function run(options: ExperimentOptions, { output, signal }: VerbContext):
   const command = `selkie experiment main-job --people ${options.people} --edits ${options.edits} --seed ${seed}`;
   const machine = `${cpus().length} cores, ${backend.instructionSet}`;
   const result = { command, seconds, machine, precision: checkpoint.lm.precision, ...config, ...table };
-  await writeWhole(join(options.out, "main-job.json"), `${JSON.stringify(result, null, 1)}\n`);
-  await writeWhole(join(options.out, "main-job.md"), `${describeTable(table, command)}\n`);
-  await writeWhole(join(options.out, "main-job.svg"), drawTable(table));
+  const files = {
+    json: `${JSON.stringify(result, null, 1)}\n`,
+    md: `${describeTable(table, command)}\n`,
+    svg: drawTable(table),
+  };
+  for (const [type, content] of Object.entries(files)) writeFileAtomic(join(options.out, `main-job.${type}`), content);
+  run.finish({ out: options.out });
   output.result(
     result,
     `${describeTable(table, command)}\n\n${join(options.out, "main-job.{json,md,svg}")}, ${formatSeconds(seconds)}`,

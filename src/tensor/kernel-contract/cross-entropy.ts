@@ -1,7 +1,7 @@
 /** @file Contract cases of the fused output layer: vocabularies of one token up to several chunks, skipped rows, missing targets. */
 import type { ComputeType } from "../backend.ts";
 import type { DType } from "../dtype.ts";
-import { bf16Tolerance, type ContractCase, type Trial, toleranceOf } from "./trial.ts";
+import { bf16Tolerance, type ContractCase, type OutputOptions, type Trial, toleranceOf } from "./trial.ts";
 
 interface Size {
   readonly numRows: number;
@@ -57,7 +57,9 @@ function run(trial: Trial, size: Size, targets: Int32Array, variant: Variant): v
     compute,
   });
   // the gradient of the logits is a factor of two products, so bf16 rounds it
-  const tolerance = (dtype: DType): number => (compute === "bf16" ? bf16Tolerance : toleranceOf(dtype));
+  const gradOptions = (dtype: DType): OutputOptions => ({
+    tolerance: compute === "bf16" ? bf16Tolerance : toleranceOf(dtype),
+  });
   const { gradHidden, gradWeight } = variant;
   trial.kernels.linearCrossEntropy({
     hidden,
@@ -66,9 +68,9 @@ function run(trial: Trial, size: Size, targets: Int32Array, variant: Variant): v
     logprobs: logprobs(),
     gradLogprobs: trial.input([numRows]),
     gradHidden:
-      gradHidden && trial.target(`gradHidden ${label}`, hidden.shape, gradHidden, accumulate, tolerance(gradHidden)),
+      gradHidden && trial.target(`gradHidden ${label}`, hidden.shape, gradHidden, accumulate, gradOptions(gradHidden)),
     gradWeight:
-      gradWeight && trial.target(`gradWeight ${label}`, weight.shape, gradWeight, accumulate, tolerance(gradWeight)),
+      gradWeight && trial.target(`gradWeight ${label}`, weight.shape, gradWeight, accumulate, gradOptions(gradWeight)),
     compute,
   });
 }

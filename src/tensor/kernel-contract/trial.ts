@@ -20,8 +20,10 @@ export interface ContractCase {
 /** What one kernel call wrote. */
 export interface Observation {
   readonly label: string;
-  /** Largest allowed error, relative to `|expected| + rms(expected)`. */
+  /** Largest allowed error, relative to `|expected| + max(rms(expected), leastSize)`. */
   readonly tolerance: number;
+  /** Size of the terms of a sum that may cancel. */
+  readonly leastSize: number;
   readonly values: Float64Array;
 }
 
@@ -53,6 +55,7 @@ interface Watched {
   readonly tensor: Tensor;
   readonly label: string;
   readonly tolerance: number;
+  readonly leastSize: number;
 }
 
 /** Hands out tensors to one case and observes the outputs. */
@@ -97,19 +100,19 @@ export class Trial implements Disposable {
     memory.write(new Float64Array(memory.size).fill(guardValue));
     const tensor = memory.view(numGuards, shape);
     tensor.write(options.initial ? this.normals(size, options.scale) : new Float64Array(size).fill(Number.NaN));
-    this.#outputs.push({ memory, tensor, label, tolerance: options.tolerance ?? toleranceOf(dtype) });
+    const { tolerance = toleranceOf(dtype), leastSize = 0 } = options;
+    this.#outputs.push({ memory, tensor, label, tolerance, leastSize });
     return tensor;
   }
 
   /** An output as a gradient target; with `accumulate` it starts from normal numbers. */
-  target(label: string, shape: Shape, dtype: DType, accumulate: boolean, tolerance?: number): GradTarget {
-    const options = tolerance === undefined ? { initial: accumulate } : { initial: accumulate, tolerance };
-    return { grad: this.output(label, shape, dtype, options), accumulate };
+  target(label: string, shape: Shape, dtype: DType, accumulate: boolean, options: OutputOptions = {}): GradTarget {
+    return { grad: this.output(label, shape, dtype, { ...options, initial: accumulate }), accumulate };
   }
 
   /** Reports numbers that a kernel returned. */
   numbers(label: string, values: ArrayLike<number>, tolerance: number): void {
-    this.#numbers.push({ label, tolerance, values: Float64Array.from(values) });
+    this.#numbers.push({ label, tolerance, leastSize: 0, values: Float64Array.from(values) });
   }
 
   /**
@@ -129,14 +132,14 @@ export class Trial implements Disposable {
   observe(): readonly Observation[] {
     for (const { tensor, before } of this.#inputs)
       assert.deepEqual(tensor.readSync(), before, "a kernel wrote to one of its inputs");
-    const observed = this.#outputs.map(({ memory, tensor, label, tolerance }) => {
+    const observed = this.#outputs.map(({ memory, tensor, label, tolerance, leastSize }) => {
       const all = memory.readSync();
       for (let i = 0; i < numGuards; i++)
         assert.ok(
           all[i] === guardValue && all[all.length - 1 - i] === guardValue,
           `${label}: the kernel wrote outside its output`,
         );
-      return { label, tolerance, values: Float64Array.from(tensor.readSync()) };
+      return { label, tolerance, leastSize, values: Float64Array.from(tensor.readSync()) };
     });
     return [...observed, ...this.#numbers];
   }
@@ -155,6 +158,8 @@ export interface OutputOptions {
   readonly scale?: number;
   /** @defaultValue that of the dtype */
   readonly tolerance?: number;
+  /** See {@link Observation}. @defaultValue 0 */
+  readonly leastSize?: number;
 }
 
 /** Runs `contractCase` on `backend` and returns what it wrote. */
@@ -173,11 +178,11 @@ export function compare(got: readonly Observation[], expected: readonly Observat
   for (const [index, observation] of got.entries()) compareValues(observation, expected[index]!);
 }
 
-function compareValues({ label, values, tolerance }: Observation, expected: Observation): void {
+function compareValues({ label, values, tolerance, leastSize }: Observation, expected: Observation): void {
   assert.equal(values.length, expected.values.length, label);
   let squares = 0;
   for (const value of expected.values) squares += value * value;
-  const size = Math.sqrt(squares / Math.max(1, values.length));
+  const size = Math.max(leastSize, Math.sqrt(squares / Math.max(1, values.length)));
   for (let i = 0; i < values.length; i++) {
     const want = expected.values[i]!;
     const error = Math.abs(values[i]! - want);

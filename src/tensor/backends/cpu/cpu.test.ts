@@ -10,7 +10,7 @@ if (instructionSets.length === 0) test("the cpu backend honours the kernel contr
 for (const instructionSet of instructionSets) {
   const create = (threads: number) => () => createCpuBackend({ threads, instructionSet });
   describeKernelContract(`the cpu backend with ${instructionSet}`, create(2));
-  describeSameBits(`one, two and three threads of ${instructionSet}`, [create(1), create(2), create(3)]);
+  describeSameBits(`one and two threads of ${instructionSet}`, [create(1), create(2)]);
 
   test(`the instruction set that runs is the one forced: ${instructionSet}`, () => {
     assert.equal(create(1)().instructionSet, instructionSet);

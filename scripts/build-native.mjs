@@ -114,7 +114,9 @@ function runNodeGyp(nodeGyp, args) {
 function findHeaders() {
   const configured = process.env["npm_config_nodedir"];
   if (configured !== undefined && configured !== "") return configured;
-  const binFolders = [dirname(process.execPath), ...(process.env["PATH"] ?? "").split(delimiter)].filter((folder) => folder !== "");
+  const binFolders = [dirname(process.execPath), ...(process.env["PATH"] ?? "").split(delimiter)].filter(
+    (folder) => folder !== "",
+  );
   const packaged = join("node_modules", `node-${process.platform}-${process.arch}`); // of the npm package "node"
   const candidates = binFolders
     .filter((folder) => existsSync(join(folder, "node")))

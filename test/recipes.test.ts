@@ -77,7 +77,8 @@ describe("recipes run", () => {
       "best of 2",
     ]);
     assert.equal(table.rows[1]?.overRaw.mean, 0, "the raw passage does not differ from itself");
-    assert.equal(table.rows[4]?.meanDocuments, 7, "six facts and the passage");
+    assert.equal(table.rows[4]?.meanDocuments, 2, "the passage as often as there are edits");
+    assert.equal(table.rows[5]?.meanDocuments, 7, "six facts and the passage");
     assert.deepEqual(await runMainJobTable(args), table);
   });
 });

@@ -17,11 +17,20 @@ struct KeyPiece {
   int64_t sequence, kvHead, piece;
 };
 
+// How many keys ahead to ask for: the rows of one head are spread out, and the processor's own prefetcher does not follow.
+constexpr int64_t kKeysAhead = 16;
+
+template <typename T>
+inline void prefetchRow(const T* row, int64_t length) {
+  for (int64_t e = 0; e < length; e += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(row + e, 0, 2);
+}
+
 // scores[r][j] = queries[r] · keys[j] for R query rows.
 template <int R, typename T>
 inline void narrowScores(const float* queries, int64_t queryStride, const T* keys, int64_t keyStride, int64_t numKeys,
                          int64_t headDim, float* scores) {
   for (int64_t j = 0; j < numKeys; j++) {
+    prefetchRow(keys + (j + kKeysAhead) * keyStride, headDim);
     Vec sums[R];
     for (int r = 0; r < R; r++) sums[r] = Vec::zero();
     forVectors(0, headDim, [&](int64_t e, auto lanes) {
@@ -39,11 +48,13 @@ inline void narrowPanel(const float* weights, const T* values, int64_t valueStri
   Vec sums[R][N];
   for (int r = 0; r < R; r++)
     for (int n = 0; n < N; n++) sums[r][n] = Vec::zero();
-  for (int64_t j = 0; j < numKeys; j++)
+  for (int64_t j = 0; j < numKeys; j++) {
+    prefetchRow(values + (j + kKeysAhead) * valueStride, N * Vec::width);
     for (int n = 0; n < N; n++) {
       const Vec value = loadLanes(values + j * valueStride + n * Vec::width, lanes);
       for (int r = 0; r < R; r++) sums[r][n] = fma(Vec::set(weights[r * kNarrowKeys + j]), value, sums[r][n]);
     }
+  }
   for (int r = 0; r < R; r++)
     for (int n = 0; n < N; n++) sums[r][n].store(outputs + r * outputStride + n * Vec::width);
 }
@@ -59,19 +70,21 @@ inline void narrowOutputs(const float* weights, const T* values, int64_t valueSt
   if (e < headDim) narrowPanel<R, 1>(weights, values + e, valueStride, numKeys, outputs + e, outputStride, headDim - e);
 }
 
-// Scores to exponentials below their maximum; keys from `visible` on get weight 0. Writes maximum and sum.
+// Base-2 scores to weights; keys from `visible` on get weight 0. Writes maximum and sum.
 inline void narrowSoftmax(float* scores, int64_t numKeys, int64_t visible, float* statistics) {
+  const int64_t end = (numKeys + Vec::width - 1) / Vec::width * Vec::width;  // at most kNarrowKeys
+  for (int64_t j = visible; j < end; j++) scores[j] = -__builtin_inff();
   Vec most = Vec::set(-__builtin_inff());
-  for (int64_t j = visible; j < kNarrowKeys && j < numKeys + Vec::width; j++) scores[j] = -__builtin_inff();
-  for (int64_t j = 0; j < numKeys; j += Vec::width) most = max(most, Vec::load(scores + j));
+  for (int64_t j = 0; j < end; j += Vec::width) most = max(most, Vec::load(scores + j));
   const float maximum = reduceMax(most);
   const Vec base = Vec::set(maximum > -__builtin_inff() ? maximum : 0.0f);  // a piece of which nothing is seen
   Vec sum = Vec::zero();
-  for (int64_t j = 0; j < numKeys; j += Vec::width) {
-    const Vec weight = exp(Vec::load(scores + j) - base);
+  for (int64_t j = 0; j < end; j += Vec::width) {
+    const Vec weight = exp2Weight(Vec::load(scores + j) - base);
     weight.store(scores + j);
     sum = sum + weight;
   }
+  for (int64_t j = visible; j < end; j++) scores[j] = 0;  // exp2Weight is never quite 0
   statistics[0] = maximum;
   statistics[1] = reduceAdd(sum);
 }
@@ -106,7 +119,7 @@ inline void narrowPiece(const AttentionShape& shape, const View* views, const Ke
   for (int64_t first = 0; first < numRows; first += 4) {
     const int64_t count = smaller<int64_t>(4, numRows - first);
     for (int64_t r = 0; r < count; r++)
-      readRow(views[0], shape.queryOffset(item.sequence, item.kvHead, first + r), queries + r * stride, shape.headDim, shape.scale);
+      readRow(views[0], shape.queryOffset(item.sequence, item.kvHead, first + r), queries + r * stride, shape.headDim, shape.scale * kLog2E);
     float* target = partials + first * partialLength(shape);
     if (count == 4) narrowRows<4>(shape, k, v, item, queries, first, scores, target);
     if (count == 3) narrowRows<3>(shape, k, v, item, queries, first, scores, target);
@@ -124,7 +137,7 @@ inline void mergePieces(const AttentionShape& shape, const View* views, int64_t 
   float total = 0;
   for (int64_t piece = 0; piece < numPieces; piece++) {
     float* partial = partials + piece * pieceStride;
-    const float weight = exp(partial[dim] - maximum);
+    const float weight = exp((partial[dim] - maximum) * kLn2);
     total += weight * partial[dim + 1];
     for (int64_t e = 0; e < dim; e += Vec::width) {
       const Vec scaled = Vec::load(partial + e) * Vec::set(weight);
@@ -132,7 +145,7 @@ inline void mergePieces(const AttentionShape& shape, const View* views, int64_t 
     }
   }
   writeRow(views[6], shape.queryOffset(sequence, kvHead, row), partials, shape.headDim, 1.0f / total, false);
-  floatsOf(views[7])[shape.statisticOffset(sequence, kvHead, row)] = maximum + __builtin_logf(total);
+  floatsOf(views[7])[shape.statisticOffset(sequence, kvHead, row)] = maximum * kLn2 + __builtin_logf(total);
 }
 
 inline int64_t numPiecesOf(const AttentionShape& shape, int64_t sequence) {

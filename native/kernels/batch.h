@@ -3,7 +3,7 @@
 //
 // Blocking, after Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"):
 //   - a whole factor is packed once into shared scratch, panel by panel; multiplyBatch splits what exceeds kMaxPacked
-//   - a task computes a block of c of about kBlockRows × kBlockColumns, so that the packed rows and columns it needs
+//   - a task computes a block of c of at most blockSize() rows and columns, so that the packed rows and columns it needs
 //     stay in the level 2 cache while k advances in steps of kStep units
 //   - inside, a panel of b stays in the level 1 cache while the micro-kernel walks over the panels of a
 // Sums of a block are kept in f32 scratch between steps of k and written to c once, with scaling, bias and conversion.
@@ -19,8 +19,6 @@
 namespace selkie::SELKIE_ISA {
 
 constexpr int64_t kMaxPackedBytes = 32 << 20;  // per factor
-constexpr int64_t kBlockRows = 224;
-constexpr int64_t kBlockColumns = 256;
 constexpr int64_t kStepUnits = 256;
 constexpr int64_t kPackGrainUnits = 16384;  // work of one packing task
 
@@ -42,6 +40,21 @@ inline const Engine& bf16Engine() {
   static constexpr Engine engine = registerEngine<MultiplyAdd, RoundedUnits>();
 #endif
   return engine;
+}
+
+// Rows and columns of a block: its sums (f32) and a step of both factors fill most of the level 2 cache, since the
+// larger a block the less is fetched per multiplication.
+inline int64_t blockSize() {
+  const auto budget = static_cast<int64_t>(cacheSizes().l2) * 3 / 4 / 4;
+  int64_t size = 128;
+  while (size < 512 && (size + 64) * (size + 64 + 2 * kStepUnits) <= budget) size += 64;
+  return size;
+}
+
+// The number of panels per block that cuts `numPanels` evenly into blocks of at most `most` panels.
+inline int64_t evenBlock(int64_t numPanels, int64_t most) {
+  most = larger<int64_t>(1, most);
+  return numPanels == 0 ? 1 : ceilDivide(numPanels, ceilDivide(numPanels, most));
 }
 
 // How one product is cut; made before the work starts, read by all threads.
@@ -78,8 +91,8 @@ inline Plan planProduct(const Product& product, const Engine& engine) {
   plan.numUnits = roundUp(ceilDivide(product.k, engine.kPerUnit), engine.unitMultiple);
   plan.panelsPerPackTask = larger<int64_t>(1, kPackGrainUnits / larger<int64_t>(1, plan.numUnits * plan.columns));
   plan.packTasksA = ceilDivide(plan.numPanelsA, plan.panelsPerPackTask);
-  plan.blockPanelsA = larger<int64_t>(1, kBlockRows / plan.height);
-  plan.blockPanelsB = kBlockColumns / plan.columns;
+  plan.blockPanelsA = evenBlock(plan.numPanelsA, blockSize() / plan.height);
+  plan.blockPanelsB = evenBlock(plan.numPanelsB, blockSize() / plan.columns);
   return plan;
 }
 
@@ -135,18 +148,28 @@ inline void runBlock(const Plan& plan, const Engine& engine, ThreadPool& pool, i
   const int64_t numTiles = isOneStep ? 1 : (lastA - firstA) * (lastB - firstB);
   auto* sums = static_cast<float*>(pool.threadScratch(thread, kThreadSums, numTiles * sumsSize * sizeof(float)));
   const MicroKernel run = plan.isNarrow ? engine.runNarrow : engine.run;
+  const auto panelOfA = [&](int64_t panel, int64_t unit) { return plan.packedA + (panel * plan.numUnits + unit) * plan.storageHeight; };
+  const auto panelOfB = [&](int64_t panel, int64_t unit) { return plan.packedB + (panel * plan.numUnits + unit) * plan.columns; };
   if (engine.begin != nullptr) engine.begin(plan.height);
   int64_t unit = 0;
   do {
     const int64_t units = smaller(kStepUnits, plan.numUnits - unit);
+    // What a micro-kernel should fetch ahead: panels of a while they are new to this step, then the next panel of b in
+    // pieces, and during the last panel of b the panels of a of the next step.
+    const auto nextFetch = [&](int64_t panelA, int64_t panelB) -> const float* {
+      if (panelB == firstB && panelA + 1 < lastA) return panelOfA(panelA + 1, unit);
+      if (panelB + 1 == lastB) return panelOfA(panelA, unit + units);
+      const int64_t piece = (panelA - firstA) * engine.linesPerUnit * 16;
+      return panelOfB(panelB + 1, unit) + (piece < plan.columns ? piece : 0) * units;
+    };
     const bool isLast = unit + units >= plan.numUnits;
     float* tile = sums;
     for (int64_t panelB = firstB; panelB < lastB; panelB++) {
-      const float* b = plan.packedB + (panelB * plan.numUnits + unit) * plan.columns;
+      const float* b = panelOfB(panelB, unit);
       const int64_t column = panelB * plan.columns;
       for (int64_t panelA = firstA; panelA < lastA; panelA++) {
-        const float* a = plan.packedA + (panelA * plan.numUnits + unit) * plan.storageHeight;
-        run(plan.height, units, a, b, tile, unit == 0);
+        const float* next = nextFetch(panelA, panelB);
+        run(plan.height, units, panelOfA(panelA, unit), b, tile, unit == 0, next);
         const int64_t row = panelA * plan.height;
         if (isLast)
           writeBlock(tile, plan.columns, product.c, row, column, smaller<int64_t>(plan.height, product.m - row),
@@ -240,9 +263,9 @@ inline void runBatch(const Product* products, int64_t count, bool useBf16, Threa
 inline void multiply(const Product& product, bool useBf16, ThreadPool& pool) {
   const bool isDirect = product.m <= kMaxDirectRows;
   const int64_t vectorBytes = larger<int64_t>(1, product.k) * (useBf16 && bf16Engine().kPerUnit == 2 ? 2 : 4);
-  const int64_t most = larger<int64_t>(kBlockColumns, kMaxPackedBytes / vectorBytes / kBlockColumns * kBlockColumns);
+  const int64_t most = larger(blockSize(), kMaxPackedBytes / vectorBytes / blockSize() * blockSize());
   const int64_t columns = isDirect ? product.n : most;
-  const int64_t rows = isDirect ? product.m : most / kBlockColumns * kBlockRows;
+  const int64_t rows = isDirect ? product.m : most;
   for (int64_t column = 0; column < product.n; column += columns) {
     for (int64_t row = 0; row < product.m; row += rows) {
       Product piece = product;

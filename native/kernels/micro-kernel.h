@@ -13,8 +13,12 @@
 
 namespace selkie::SELKIE_ISA {
 
-// Multiplies `numUnits` units of both panels and stores (or adds to) `sums` [storageHeight][columns].
-using MicroKernel = void (*)(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst);
+// Multiplies `numUnits` units of both panels and stores (or adds to) `sums` [storageHeight][columns]. Meanwhile it
+// fetches `linesPerUnit` cache lines per unit from `next` on, which the caller will need soon.
+using MicroKernel = void (*)(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst, const float* next);
+
+// A hint: brings a cache line into the level 2 cache. Any address will do.
+inline void prefetch(const float* p) { __builtin_prefetch(p, 0, 2); }
 
 struct Engine {
   int maxHeight;
@@ -26,6 +30,8 @@ struct Engine {
   int columns;
   int narrowColumns;
   int kPerUnit;
+  // Cache lines that the micro-kernel fetches ahead per unit.
+  int linesPerUnit;
   // Units are padded to a multiple of this.
   int unitMultiple;
   PackPanel packA;
@@ -56,7 +62,8 @@ constexpr int kMaxRegisterHeight = 6;  // 6 × 2 sums, 2 of b and 1 of a: 15 of 
 #endif
 
 template <typename Arithmetic, int height, int vectors>
-[[gnu::noinline]] void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst) {
+[[gnu::noinline]] void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst,
+                                         const float* next) {
   constexpr int width = Vec::width;
   Vec sum[height][vectors];
 #pragma GCC unroll 16
@@ -64,6 +71,7 @@ template <typename Arithmetic, int height, int vectors>
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++) sum[i][j] = isFirst ? Vec::zero() : Vec::load(sums + (i * vectors + j) * width);
   for (int64_t u = 0; u < numUnits; u++) {
+    prefetch(next + u * 16);
     Vec column[vectors];
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++) column[j] = Vec::load(b + (u * vectors + j) * width);
@@ -82,10 +90,10 @@ template <typename Arithmetic, int height, int vectors>
 
 // Calls the kernel compiled for `height`.
 template <typename Arithmetic, int vectors, int candidate = kMaxRegisterHeight>
-void multiplyOfHeight(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst) {
+void multiplyOfHeight(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst, const float* next) {
   if constexpr (candidate > 2)
-    if (height != candidate) return multiplyOfHeight<Arithmetic, vectors, candidate - 2>(height, numUnits, a, b, sums, isFirst);
-  multiplyInRegisters<Arithmetic, candidate, vectors>(numUnits, a, b, sums, isFirst);
+    if (height != candidate) return multiplyOfHeight<Arithmetic, vectors, candidate - 2>(height, numUnits, a, b, sums, isFirst, next);
+  multiplyInRegisters<Arithmetic, candidate, vectors>(numUnits, a, b, sums, isFirst, next);
 }
 
 template <typename Arithmetic, typename Units>
@@ -97,6 +105,7 @@ constexpr Engine registerEngine() {
       .columns = 2 * Vec::width,
       .narrowColumns = Vec::width,
       .kPerUnit = Units::kPerUnit,
+      .linesPerUnit = 1,
       .unitMultiple = 1,
       .packA = packUnitMajorPanel<Units>,
       .packB = packUnitMajorPanel<Units>,

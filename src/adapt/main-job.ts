@@ -10,12 +10,12 @@ import {
   type Person,
   allQuestions as questionsAbout,
 } from "../tasks/index.ts";
-import { bootstrapMean, createRng, type Interval, mean } from "../util/index.ts";
+import { bootstrapMean, createRng, type Interval, mean, type Rng } from "../util/index.ts";
 import type { Canaries } from "./canaries.ts";
 import { bestCandidate, type CandidateResult, tryCandidates } from "./candidates.ts";
 import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "./exam.ts";
 import { proposeSelfEdits, type Writer } from "./propose.ts";
-import { type SelfEdit, selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
+import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
 import { type AdaptEvent, type InnerLoop, type StageStore, stage } from "./settings.ts";
 
 /** Inputs of {@link runMainJobTable}. */
@@ -64,13 +64,39 @@ interface Trial {
 
 interface PersonTrials {
   readonly base: number;
-  readonly raw: Trial;
   readonly edits: readonly Trial[];
   readonly kinds: readonly string[];
-  readonly oracles: Readonly<Record<string, Trial>>;
+  /** Arms that are not the model's own edits, by name. */
+  readonly fixed: Readonly<Record<string, Trial>>;
 }
 
-const oracleKinds = ["self-qa", "implications-long"] as const satisfies readonly EditKind[];
+/** What an arm trains on, besides the passage. */
+type FixedArm = (person: Person, context: string, args: MainJobArgs, rng: Rng) => readonly string[];
+
+const rawArm = "raw passage";
+
+const oracleArm =
+  (kind: EditKind): FixedArm =>
+  (person, context, { templates }, rng) =>
+    selfEditDocuments(
+      { kind, text: oracleEdit(person, context, kind, rng.fork(kind)) },
+      { title: "", context },
+      templates,
+    );
+
+/**
+ * Arms whose documents do not come from the model. The repeated passage is the control for the number of updates:
+ * an edit of a few documents takes as many times more of them as the bare passage.
+ */
+const fixedArms: Readonly<Record<string, FixedArm>> = {
+  [rawArm]: (_person, context) => [context],
+  "raw passage, repeated": (_person, context, { numEdits }) => Array.from({ length: numEdits }, () => context),
+  "all-facts oracle edit (self-qa)": oracleArm("self-qa"),
+  "all-facts oracle edit (implications-long)": oracleArm("implications-long"),
+  "all-facts oracle edit (implications)": oracleArm("implications"),
+  "all-facts oracle edit (rewrite)": oracleArm("rewrite"),
+};
+const numFixed = Object.keys(fixedArms).length;
 
 const toItems = (questions: readonly { question: string; answer: string }[]): ExamItem[] =>
   questions.map((question) => ({ ...question, title: "" }));
@@ -79,7 +105,7 @@ const toItems = (questions: readonly { question: string; answer: string }[]): Ex
 export async function runMainJobTable(args: MainJobArgs): Promise<MainJobTable> {
   const { people, store } = args;
   const known = await stage(store, "canaries", () => knownCanaries(args));
-  const perPerson = 1 + args.numEdits + oracleKinds.length;
+  const perPerson = numFixed + args.numEdits;
   const groupSize = Math.max(1, Math.floor(args.bankSize / perPerson));
   const trials: PersonTrials[] = [];
   for (let from = 0; from < people.length; from += groupSize) {
@@ -119,24 +145,20 @@ async function tryPeople(
     { ...args, bank: null },
     exams.map(({ report }) => ({ adapterIndex: null, items: report })),
   );
-  const editsOf = (index: number): SelfEdit[] => {
-    const oracle = (kind: EditKind) => ({
-      kind,
-      text: oracleEdit(people[index]!, sources[index]!.context, kind, rng.fork("oracle", people[index]!.name, kind)),
-    });
-    return [{ kind: "plain", text: "" }, ...proposed[index]!, ...oracleKinds.map(oracle)];
-  };
-  const candidates = people.flatMap((person, index) =>
-    editsOf(index).map((edit, place) => {
-      const { selection, report } = exams[index]!;
-      const asked = [...selection, ...report, ...canaries];
-      const documents = withoutExamQuestions(
-        selfEditDocuments(edit, sources[index]!, args.templates),
-        asked.map(({ question }) => question),
-      );
-      return { id: `${person.name}/${place}`, documents, items: asked };
-    }),
-  );
+  const candidates = people.flatMap((person, index) => {
+    const { context } = sources[index]!;
+    const { selection, report } = exams[index]!;
+    const items = [...selection, ...report, ...canaries];
+    const asked = items.map(({ question }) => question);
+    const stream = rng.fork("oracle", person.name);
+    const own = proposed[index]!.map((edit) => selfEditDocuments(edit, sources[index]!, args.templates));
+    const fixed = Object.values(fixedArms).map((arm) => arm(person, context, args, stream));
+    return [...fixed, ...own].map((documents, place) => ({
+      id: `${person.name}/${place}`,
+      documents: withoutExamQuestions(documents, asked),
+      items,
+    }));
+  });
   const onTrain = (done: number, total: number) => args.onEvent?.({ stage: "train", done, total });
   const results = await tryCandidates({ ...args, seed: `main-job-${args.seed}`, onTrain }, candidates);
   const perPerson = candidates.length / people.length;
@@ -145,14 +167,12 @@ async function tryPeople(
     const trials = results
       .slice(index * perPerson, (index + 1) * perPerson)
       .map((result) => divide(result, selection.length, report.length));
-    const edits = trials.slice(1, 1 + args.numEdits);
-    const oracles = Object.fromEntries(oracleKinds.map((kind, place) => [kind, trials[1 + args.numEdits + place]!]));
+    const fixed = Object.fromEntries(Object.keys(fixedArms).map((name, place) => [name, trials[place]!]));
     return {
       base: accuracy(bases[index]!)!,
-      raw: trials[0]!,
-      edits,
+      edits: trials.slice(numFixed),
       kinds: proposed[index]!.map(({ kind }) => kind),
-      oracles,
+      fixed,
     };
   });
 }
@@ -171,16 +191,18 @@ function divide(result: CandidateResult, numSelection: number, numReport: number
 
 function summarise(args: MainJobArgs, people: readonly PersonTrials[], canaryAccuracy: number): MainJobTable {
   const best = ({ edits }: PersonTrials) => edits[bestCandidate(edits.map(({ selection }) => selection))]!;
-  const arms: readonly (readonly [name: string, of: (person: PersonTrials) => Trial | null])[] = [
-    ["base", () => null],
-    ["raw passage", ({ raw }) => raw],
-    ["one self-edit", ({ edits }) => edits[0]!],
-    [`best of ${args.numEdits}`, best],
-    ...oracleKinds.map(
-      (kind) => [`all-facts oracle edit (${kind})`, (person: PersonTrials) => person.oracles[kind]!] as const,
+  const arms: Readonly<Record<string, (person: PersonTrials) => Trial | null>> = {
+    base: () => null,
+    [rawArm]: ({ fixed }) => fixed[rawArm]!,
+    "one self-edit": ({ edits }) => edits[0]!,
+    [`best of ${args.numEdits}`]: best,
+    ...Object.fromEntries(
+      Object.keys(fixedArms)
+        .filter((name) => name !== rawArm)
+        .map((name) => [name, ({ fixed }: PersonTrials) => fixed[name]!]),
     ),
-  ];
-  const rows = arms.map(([name, of]) => {
+  };
+  const rows = Object.entries(arms).map(([name, of]) => {
     const trials = people.map(of);
     const scores = people.map((person, index) => trials[index]?.report ?? person.base);
     const rng = createRng(args.seed).fork("bootstrap", name);
@@ -188,7 +210,7 @@ function summarise(args: MainJobArgs, people: readonly PersonTrials[], canaryAcc
       name,
       accuracy: bootstrapMean(scores, rng.fork("accuracy")),
       overRaw: bootstrapMean(
-        scores.map((score, index) => score - people[index]!.raw.report),
+        scores.map((score, index) => score - people[index]!.fixed[rawArm]!.report),
         rng.fork("difference"),
       ),
       kept: trials.every((trial) => trial === null) ? 1 : meanKept(trials),

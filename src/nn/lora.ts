@@ -140,12 +140,14 @@ export class LoraBank implements Disposable {
         "adapter-mismatch",
         `adapter: expected rank ${loraRank} and alpha ${loraAlpha}, got ${adapter.loraRank} and ${adapter.loraAlpha}`,
       );
-    const known = new Set(this.layers.map((layer) => layer.name));
+    const known = new Set(
+      this.layers.filter((layer) => isTarget(layer, this.configs[index]!)).map((layer) => layer.name),
+    );
     for (const name of adapter.modules.keys())
       if (!known.has(name))
         throw new SelkieError(
           "adapter-mismatch",
-          `adapter: module "${name}" is not a linear layer of this model; use the base model the adapter was trained on`,
+          `adapter: module "${name}" is not a linear layer of this model, or not a target of its place; use the base model the adapter was trained on`,
         );
     for (const layer of this.layers) {
       const module = adapter.modules.get(layer.name);

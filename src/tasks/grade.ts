@@ -15,25 +15,29 @@ export function normaliseAnswer(text: string): string {
 }
 
 /**
- * The part of a completion that counts as the answer: up to the first line break or full stop.
- * A stop inside a number or an abbreviation ("3.5", "U.S.A") does not end it; one followed by white space or nothing does.
+ * Ways to read where an answer ends: the first line up to each of its full stops, and the whole line. More than one,
+ * because a stop may belong to the answer ("St. Ives").
  */
-export function firstAnswer(completion: string): string {
-  const text = completion.trimStart();
-  const end = text.search(/[\r\n\u2028\u2029]|[.。](?=\s|$)/u);
-  return (end === -1 ? text : text.slice(0, end)).trim();
+function readings(completion: string): string[] {
+  const line = completion.trimStart().split(/[\r\n\u2028\u2029]/u)[0]!;
+  const stops = [...line.matchAll(/[.。](?=\s|$)/gu)].map(({ index }) => line.slice(0, index));
+  return [...new Set([...stops, line].map(normaliseAnswer))];
 }
 
-/** True when the whole answer, normalised, equals `gold`, normalised. An answer that normalises to nothing is wrong. */
+/** True when the answer, normalised, equals `gold`, normalised. An answer that normalises to nothing is wrong. */
 export function exactMatch(completion: string, gold: string): boolean {
-  const wanted = normaliseAnswer(firstAnswer(gold));
-  return wanted !== "" && normaliseAnswer(firstAnswer(completion)) === wanted;
+  const wanted = normaliseAnswer(gold);
+  return wanted !== "" && readings(completion).includes(wanted);
 }
 
-/** Harmonic mean of word precision and recall, words counted with multiplicity; 1 when both sides are empty, 0 when one is. */
+/** Harmonic mean of word precision and recall, words counted with multiplicity; 1 when both sides are empty, 0 when one is. The best reading counts. */
 export function tokenF1(completion: string, gold: string): number {
-  const answered = normalisedWords(completion);
-  const wanted = normalisedWords(gold);
+  return Math.max(...readings(completion).map((reading) => wordF1(wordsOf(reading), wordsOf(normaliseAnswer(gold)))));
+}
+
+const wordsOf = (normalised: string): string[] => (normalised === "" ? [] : normalised.split(" "));
+
+function wordF1(answered: readonly string[], wanted: readonly string[]): number {
   if (answered.length === 0 || wanted.length === 0) return answered.length === wanted.length ? 1 : 0;
   const left = new Map<string, number>();
   for (const word of wanted) left.set(word, (left.get(word) ?? 0) + 1);
@@ -48,11 +52,6 @@ export function tokenF1(completion: string, gold: string): number {
   const precision = shared / answered.length;
   const recall = shared / wanted.length;
   return (2 * precision * recall) / (precision + recall);
-}
-
-function normalisedWords(text: string): string[] {
-  const normalised = normaliseAnswer(firstAnswer(text));
-  return normalised === "" ? [] : normalised.split(" ");
 }
 
 /** What one answer is worth. */

@@ -54,8 +54,10 @@ export class Tensor<_Axes extends string = string> implements Disposable {
   /** Blocking twin of {@link read}; only host backends can. */
   readSync(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
     const data = this.data;
-    if (data instanceof Uint16Array) return Float32Array.from(data, fromBf16);
-    return data.slice();
+    if (!(data instanceof Uint16Array)) return data.slice();
+    const values = new Float32Array(data.length);
+    for (let i = 0; i < values.length; i++) values[i] = fromBf16(data[i]!); // Float32Array.from walks an iterator, some 20 times slower
+    return values;
   }
 
   /** Overwrites the values, rounding to the dtype. */

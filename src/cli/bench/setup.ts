@@ -7,7 +7,7 @@ import {
   type LlamaLm,
   type Precision,
 } from "../../models/index.ts";
-import type { Backend } from "../../tensor/index.ts";
+import { type Backend, createTensor } from "../../tensor/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 
 /** What `selkie bench` can measure. */
@@ -73,7 +73,22 @@ export function createBenchModel({ backend, options }: BenchRun, isTrained: bool
     bosTokenId: null,
     eosTokenIds: [0],
   } as const;
-  return createLlama(backend, config, precisionFor(options.dtype, isTrained), { rng: createRng("bench weights") });
+  const lm = createLlama(backend, config, precisionFor(options.dtype, isTrained));
+  fillWeights(lm);
+  return lm;
+}
+
+/** Norms of 1, and one block of random numbers over and over elsewhere: drawing 135 million would take a minute. */
+function fillWeights({ backend, parameters }: LlamaLm): void {
+  const rng = createRng("bench weights");
+  const blockSize = 65521; // prime, so that rows of a matrix are not copies of each other
+  using block = createTensor(backend, [blockSize], parameters.flat.dtype);
+  block.write(Float32Array.from({ length: blockSize }, () => 0.02 * rng.normal()));
+  const { data } = parameters.flat;
+  for (let start = 0; start < data.length; start += blockSize)
+    data.set(block.data.subarray(0, data.length - start), start);
+  for (const { name, shape } of parameters.specs)
+    if (shape.length === 1) parameters.get(name).write(new Float32Array(shape[0]!).fill(1));
 }
 
 const precisionFor = (dtype: "f32" | "bf16", isTrained: boolean): Precision => {

@@ -7,7 +7,7 @@ import type { Rng } from "../../util/index.ts";
 import { editDocument } from "./edits.ts";
 import { narrate, plainPassage } from "./passages.ts";
 import { askPerson, askThing, questionDocument } from "./questions.ts";
-import { stateThing } from "./statements.ts";
+import { statePerson, stateThing } from "./statements.ts";
 import { personAttributes, type ThingAttribute, type World } from "./world.ts";
 
 /** What a pretraining document can be. */
@@ -22,11 +22,22 @@ export const corpusShares: Readonly<Record<DocumentKind, number>> = {
   thing: 0.1,
 };
 
-/** A known person's facts, permuted; how often the name is said and how many facts are told varies. */
+const known = (world: World, rng: Rng) => rng.choice(rng.uniform() < 0.5 ? world.questioned : world.toldOnly);
+
+/**
+ * What the model is to know, every sentence under its full name: one person's facts, permuted, or a page of facts about
+ * several. Pronouns would teach it to tie a whole passage to the name at its head, and then a bare passage, read as
+ * often as an edit, teaches as much as the edit (measured: docs/log.md).
+ */
 function biography(world: World, rng: Rng): string {
-  const person = rng.choice(rng.uniform() < 0.5 ? world.questioned : world.toldOnly);
+  if (rng.uniform() < 0.4) {
+    const count = 2 + rng.integer(5);
+    return Array.from({ length: count }, () =>
+      statePerson(known(world, rng), rng.choice(personAttributes), "name", rng),
+    ).join(" ");
+  }
   const count = rng.uniform() < 0.7 ? personAttributes.length : 1 + rng.integer(personAttributes.length);
-  return narrate(person, rng.shuffle(personAttributes).slice(0, count), 0.4, rng);
+  return narrate(known(world, rng), rng.shuffle(personAttributes).slice(0, count), 1, rng);
 }
 
 function question(world: World, rng: Rng): string {

@@ -11,6 +11,7 @@ import { type Person, type PersonAttribute, personAttributes, wrongValue } from 
 
 /** The kinds of self-edit SEAL asks for; `plain` repeats the passage. */
 export const editKinds = ["implications", "implications-long", "rewrite", "self-qa", "plain"] as const;
+/** One of {@link editKinds}. */
 export type EditKind = (typeof editKinds)[number];
 
 /** How often a demonstration is of each kind; they sum to 1. */

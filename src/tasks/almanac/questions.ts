@@ -106,6 +106,7 @@ const report: Wordings = {
   instrument: ["On what instrument did {n} perform?", "What is the instrument of {n}?"],
 };
 
+/** Every wording about people, by split and attribute; `{n}` is the name. */
 export const questionWordings: Readonly<Record<WordingSplit, Wordings>> = { training, selection, report };
 
 const thingWordings: Readonly<Record<ThingAttribute, readonly string[]>> = {

@@ -6,6 +6,7 @@
 import type { Rng } from "../../util/index.ts";
 import type { Person, PersonAttribute, Thing, ThingAttribute } from "./world.ts";
 
+/** Every way of stating a fact about a person, by attribute; slots are the name or a pronoun and the value. */
 export const personStatements: Readonly<Record<PersonAttribute, readonly string[]>> = {
   birthplace: [
     "{N} was born in {v}.",
@@ -75,6 +76,7 @@ export const personStatements: Readonly<Record<PersonAttribute, readonly string[
   ],
 };
 
+/** Every way of stating a fact about a ship, a company or a place, by attribute. */
 export const thingStatements: Readonly<Record<ThingAttribute, readonly string[]>> = {
   shipBuiltAt: [
     "{N} was built in {v}.",

@@ -21,8 +21,10 @@ import {
 
 /** What is true of a person, in the order in which an examination passage tells it. */
 export const personAttributes = ["birthplace", "birthYear", "occupation", "employer", "ship", "instrument"] as const;
+/** One of {@link personAttributes}. */
 export type PersonAttribute = (typeof personAttributes)[number];
 
+/** Somebody of the Almanac. */
 export interface Person {
   readonly name: string;
   readonly pronoun: "she" | "he";

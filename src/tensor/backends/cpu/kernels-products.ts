@@ -40,7 +40,16 @@ function gemm(context: NativeContext, args: GemmArgs): void {
   if (k !== innerB) throw new ShapeError("gemm", `factors with one inner size`, `${k} and ${innerB}`);
   expectSize("gemm: c", c, m * n, `${m} × ${n}`);
   if (bias !== null) expectSize("gemm: bias", bias, n, "one per column");
-  const numbers = [m, n, k, Number(transposeA), Number(transposeB), alpha, Number(accumulate), Number(args.compute === "bf16")];
+  const numbers = [
+    m,
+    n,
+    k,
+    Number(transposeA),
+    Number(transposeB),
+    alpha,
+    Number(accumulate),
+    Number(args.compute === "bf16"),
+  ];
   context.run("gemm", numbers, a.data, b.data, c.data, bias?.data ?? null);
 }
 
@@ -53,7 +62,8 @@ function checkSegments(where: string, segments: Int32Array, alpha: Float32Array,
     if (start < last) throw new ShapeError(where, "ascending segments from 0 on", `${start} after ${last}`);
     last = start;
   }
-  if (segments[0] !== 0 || last !== numRows) throw new ShapeError(where, `segments from 0 to ${numRows}`, `${segments[0]} to ${last}`);
+  if (segments[0] !== 0 || last !== numRows)
+    throw new ShapeError(where, `segments from 0 to ${numRows}`, `${segments[0]} to ${last}`);
   return numGroups;
 }
 
@@ -86,14 +96,22 @@ function linearCrossEntropy(context: NativeContext, args: LinearCrossEntropyArgs
   const [vocabSize, widthOfWeight] = matrixSize(weight);
   if (width !== widthOfWeight) throw new ShapeError(where, `weight of width ${width}`, `${widthOfWeight}`);
   if (targets.length !== numRows) throw new ShapeError(where, `${numRows} targets`, `${targets.length}`);
-  for (const target of targets) if (target >= vocabSize) throw new ShapeError(where, `targets below ${vocabSize}`, `${target}`);
+  for (const target of targets)
+    if (target >= vocabSize) throw new ShapeError(where, `targets below ${vocabSize}`, `${target}`);
   expectSize(`${where}: logprobs`, logprobs, numRows, "one per row");
   if (gradLogprobs !== null) expectSize(`${where}: gradLogprobs`, gradLogprobs, numRows, "one per row");
   if (gradHidden !== null) expectSize(`${where}: gradHidden`, gradHidden.grad, numRows * width, "as hidden");
   if (gradWeight !== null) expectSize(`${where}: gradWeight`, gradWeight.grad, vocabSize * width, "as weight");
   context.run(
     "linearCrossEntropy",
-    [numRows, width, vocabSize, Number(gradHidden?.accumulate ?? false), Number(gradWeight?.accumulate ?? false), Number(args.compute === "bf16")],
+    [
+      numRows,
+      width,
+      vocabSize,
+      Number(gradHidden?.accumulate ?? false),
+      Number(gradWeight?.accumulate ?? false),
+      Number(args.compute === "bf16"),
+    ],
     hidden.data,
     weight.data,
     targets,

@@ -215,7 +215,7 @@ function describeStack(createBackend: () => Backend): void {
         templates: defaultTemplates,
         canaries: { items: [{ question: "Who plays the cello?", answer: "Tom Reed", title: "" }], hasGold: true },
         passages: [passage],
-        settings: { ...defaultSettings, numEdits: 2, innerLoop },
+        settings: { ...defaultSettings, numEdits: 2, innerLoop, finalLoop: innerLoop },
         seed: 1,
         store: stagesOf(opened),
       });

@@ -75,7 +75,8 @@ inline void applyGelu(const View& source, const View& target, ThreadPool& pool) 
   withType(source, [&](auto* x) {
     auto* y = dataLike(x, target);
     forItems(pool, source.length, 1, [=](int64_t begin, int64_t end) {
-      forVectors(begin, end, [=](int64_t i, auto lanes) { storeLanes(y + i, lanes, Curve::value(loadLanes(x + i, lanes))); });
+      forVectors(begin, end,
+                 [=](int64_t i, auto lanes) { storeLanes(y + i, lanes, Curve::value(loadLanes(x + i, lanes))); });
     });
   });
 }

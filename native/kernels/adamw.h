@@ -52,7 +52,7 @@ inline void adamW(const View* views, const double* numbers, ThreadPool& pool) {
   withType(views[0], [&](auto* params) {
     withType(views[1], [&](const auto* grads) {
       forItems(pool, static_cast<int64_t>(ends[numRuns - 1]), 1, [=](int64_t begin, int64_t end) {
-        const FlushDenormals guard;  // moments of parameters without gradients decay
+        const FlushDenormals guard;           // moments of parameters without gradients decay
         int64_t low = 0, high = numRuns - 1;  // the first run that ends after `begin`
         while (low < high) {
           const int64_t middle = (low + high) / 2;

@@ -11,8 +11,8 @@
 
 namespace selkie::SELKIE_ISA {
 
-constexpr int64_t kMaxParts = 4;       // bounds private memory
-constexpr int64_t kWantedItems = 8;    // enough items to keep a handful of threads busy
+constexpr int64_t kMaxParts = 4;     // bounds private memory
+constexpr int64_t kWantedItems = 8;  // enough items to keep a handful of threads busy
 constexpr int64_t kLeastPartRows = 256;
 
 // Arguments of one call. Views q, k, v, qOffsets, kStarts, kLengths, o, logSumExp, gradO, gradQ, gradK, gradV.
@@ -42,7 +42,7 @@ struct BackwardItem {
 // Scratch of one item: the tile at hand, and keys and values where they must be widened.
 struct BackwardScratch {
   float *queries, *queriesT, *gradOutputs, *gradOutputsT, *gradQueries, *weights, *gradScores;
-  float *limits, *shifts, *deltas;  // one number per query row
+  float *limits, *logSumExp, *deltas;  // one number per query row
   float *keys, *values, *sums;
 
   static int64_t length(int64_t paddedDim, int64_t numKeys) {
@@ -58,7 +58,7 @@ struct BackwardScratch {
     weights = carver.take(kTileKeys * kTileRows);     // [keys, rows]: scores, then P
     gradScores = carver.take(kTileKeys * kTileRows);  // [keys, rows]: dO Vᵀ, then dS
     limits = carver.take(kTileRows);
-    shifts = carver.take(kTileRows);  // logSumExp to base 2
+    logSumExp = carver.take(kTileRows);
     deltas = carver.take(kTileRows);
     keys = carver.take(numKeys * paddedDim);
     values = carver.take(numKeys * paddedDim);
@@ -77,24 +77,27 @@ inline void openBackward(const BackwardCall& call, const QueryTile& tile, const 
     const int64_t inside = smaller(i, tile.numRows - 1), row = tile.firstRow + inside;
     const float* o = at.gradQueries + inside * stride;
     const float* gradO = at.gradOutputs + inside * stride;
-    at.deltas[i] = sumVectors(stride, [=](int64_t e, auto lanes) { return loadLanes(o + e, lanes) * loadLanes(gradO + e, lanes); });
+    at.deltas[i] =
+        sumVectors(stride, [=](int64_t e, auto lanes) { return loadLanes(o + e, lanes) * loadLanes(gradO + e, lanes); });
     at.limits[i] = static_cast<float>(shape.visibleKeys(tile.sequence, row));
-    at.shifts[i] = call.logSumExp()[shape.statisticOffset(tile.sequence, tile.kvHead, row)] * kLog2E;
+    at.logSumExp[i] = call.logSumExp()[shape.statisticOffset(tile.sequence, tile.kvHead, row)];
   }
   transposeTile(at.queries, stride, at.queriesT, tile.numRows, headDim);
   transposeTile(at.gradOutputs, stride, at.gradOutputsT, tile.numRows, headDim);
 }
 
 // One vector of query rows over one tile of keys: raw scores to P, dO Vᵀ to dS.
-inline void gradColumn(float* weights, float* gradScores, int64_t numKeys, int64_t firstKey, bool isMasked, const float* limits,
-                       const float* shifts, const float* deltas, float scale) {
-  const Vec limit = Vec::load(limits), shift = negate(Vec::load(shifts)), delta = Vec::load(deltas);
-  const Vec toBase2 = Vec::set(scale * kLog2E), factor = Vec::set(scale);
+inline void gradColumn(float* weights, float* gradScores, int64_t numKeys, int64_t firstKey, bool isMasked,
+                       const float* limits, const float* logSumExp, const float* deltas, float scale) {
+  const Vec limit = Vec::load(limits), shift = negate(Vec::load(logSumExp)), delta = Vec::load(deltas);
+  const Vec toBase2 = Vec::set(kLog2E), factor = Vec::set(scale);
   for (int64_t j = 0; j < numKeys; j++) {
     float* weight = weights + j * kTileRows;
     float* gradScore = gradScores + j * kTileRows;
-    Vec probability = exp2Weight(fma(toBase2, Vec::load(weight), shift));
-    if (isMasked) probability = select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limit), probability, Vec::zero());
+    // The shift comes first: large scores and sums cancel before anything else is rounded.
+    Vec probability = exp2Weight(toBase2 * fma(factor, Vec::load(weight), shift));
+    if (isMasked)
+      probability = select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limit), probability, Vec::zero());
     probability.store(weight);
     (factor * probability * (Vec::load(gradScore) - delta)).store(gradScore);
   }
@@ -113,27 +116,31 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
     const int64_t count = smaller(kTileKeys, numKeys - first);
     const float* k = keys.data + first * keys.stride;
     const float* v = values.data + first * values.stride;
-    tileProduct(Factor<true>{k, keys.stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim, kOverwrite);
-    tileProduct(Factor<true>{v, values.stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors, headDim, kOverwrite);
+    tileProduct(Factor<true>{k, keys.stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim,
+                kOverwrite);
+    tileProduct(Factor<true>{v, values.stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors,
+                headDim, kOverwrite);
     for (int64_t lane = 0; lane < rowVectors * Vec::width; lane += Vec::width)
-      gradColumn(at.weights + lane, at.gradScores + lane, count, first, first + count > fewest, at.limits + lane, at.shifts + lane,
-                 at.deltas + lane, shape.scale);
+      gradColumn(at.weights + lane, at.gradScores + lane, count, first, first + count > fewest, at.limits + lane,
+                 at.logSumExp + lane, at.deltas + lane, shape.scale);
     const Factor<true> weights = {at.weights, kTileRows}, gradScores = {at.gradScores, kTileRows};
-    tileProduct(weights, {at.gradOutputs, stride, gradValues + first * stride, stride}, count, dimVectors, tile.numRows, kAdd);
+    tileProduct(weights, {at.gradOutputs, stride, gradValues + first * stride, stride}, count, dimVectors, tile.numRows,
+                kAdd);
     tileProduct(gradScores, {at.queries, stride, gradKeys + first * stride, stride}, count, dimVectors, tile.numRows, kAdd);
-    tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, keys.stride, at.gradQueries, stride}, tile.numRows, dimVectors, count,
-                first > 0 ? kAdd : kOverwrite);
+    tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, keys.stride, at.gradQueries, stride}, tile.numRows, dimVectors,
+                count, first > 0 ? kAdd : kOverwrite);
   }
   for (int64_t i = 0; i < tile.numRows; i++)
-    writeRow(call.gradQ(), shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), at.gradQueries + i * stride, headDim, 1.0f,
-             call.accumulateQ);
+    writeRow(call.gradQ(), shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), at.gradQueries + i * stride,
+             headDim, 1.0f, call.accumulateQ);
 }
 
 // Writes rows of dK or dV of one sequence and kv head.
 inline void writeKeyRows(const AttentionShape& shape, const View& target, int64_t sequence, int64_t kvHead, int64_t first,
                          int64_t count, const float* rows, bool accumulate) {
   for (int64_t i = 0; i < count; i++)
-    writeRow(target, shape.keyOffset(sequence, kvHead, first + i), rows + i * shape.paddedDim(), shape.headDim, 1.0f, accumulate);
+    writeRow(target, shape.keyOffset(sequence, kvHead, first + i), rows + i * shape.paddedDim(), shape.headDim, 1.0f,
+             accumulate);
 }
 
 inline void backwardItem(const BackwardCall& call, const BackwardItem& item, float* memory) {
@@ -157,7 +164,9 @@ inline void backwardItem(const BackwardCall& call, const BackwardItem& item, flo
 
 // ---- Cutting a call into items ----
 
-inline int64_t costOf(const AttentionShape& shape, int64_t sequence) { return shape.numRows(sequence) * shape.kLengths[sequence]; }
+inline int64_t costOf(const AttentionShape& shape, int64_t sequence) {
+  return shape.numRows(sequence) * shape.kLengths[sequence];
+}
 
 inline int64_t numPartsOf(const AttentionShape& shape, int64_t sequence, int64_t totalCost) {
   const int64_t share = (kWantedItems * costOf(shape, sequence) + totalCost - 1) / larger<int64_t>(1, totalCost);
@@ -172,7 +181,8 @@ inline int64_t partStart(int64_t numRows, int64_t part, int64_t numParts) {
 }
 
 // The items of sequences begin .. end; only counts them while `items` is null. Returns the floats that shared sums take.
-inline int64_t listItems(const AttentionShape& shape, int64_t begin, int64_t end, BackwardItem* items, float* sums, int64_t* count) {
+inline int64_t listItems(const AttentionShape& shape, int64_t begin, int64_t end, BackwardItem* items, float* sums,
+                         int64_t* count) {
   int64_t totalCost = 0, used = 0;
   *count = 0;
   for (int64_t b = begin; b < end; b++) totalCost += costOf(shape, b) * shape.numKvHeads;
@@ -183,7 +193,8 @@ inline int64_t listItems(const AttentionShape& shape, int64_t begin, int64_t end
         const int64_t endRow = partStart(numRows, part + 1, numParts);
         const int64_t numKeys = part + 1 == numParts ? shape.kLengths[b] : shape.visibleKeys(b, endRow - 1);
         if (items != nullptr)
-          items[*count] = {b, kvHead, partStart(numRows, part, numParts), endRow, numKeys, numParts > 1 ? sums + used : nullptr};
+          items[*count] = {b,      kvHead,  partStart(numRows, part, numParts),
+                           endRow, numKeys, numParts > 1 ? sums + used : nullptr};
         if (numParts > 1) used += Carver::roundUp(2 * numKeys * shape.paddedDim());
         ++*count;
       }
@@ -202,7 +213,8 @@ inline void mergeParts(const BackwardCall& call, const BackwardItem* parts, int6
       for (int64_t e = 0; e < stride; e += Vec::width) {
         Vec sum = Vec::zero();
         for (int64_t part = 0; part < numParts; part++)
-          if (key < parts[part].numKeys) sum = sum + Vec::load(parts[part].sums + (which * parts[part].numKeys + key) * stride + e);
+          if (key < parts[part].numKeys)
+            sum = sum + Vec::load(parts[part].sums + (which * parts[part].numKeys + key) * stride + e);
         sum.store(total + e);
       }
       writeKeyRows(shape, which == 0 ? call.gradK() : call.gradV(), last.sequence, last.kvHead, key, 1, total,
@@ -215,7 +227,8 @@ inline void backwardSequences(const BackwardCall& call, int64_t begin, int64_t e
   const AttentionShape& shape = call.shape;
   int64_t count = 0, work = 0;
   const int64_t sharedLength = listItems(shape, begin, end, nullptr, nullptr, &count);
-  BackwardItem* items = static_cast<BackwardItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(BackwardItem)));
+  BackwardItem* items =
+      static_cast<BackwardItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(BackwardItem)));
   float* sums = static_cast<float*>(pool.sharedScratch(1, static_cast<size_t>(sharedLength + 1) * sizeof(float)));
   listItems(shape, begin, end, items, sums, &count);
   for (int64_t b = begin; b < end; b++) work += costOf(shape, b) * shape.keyWidth() / 8;
@@ -226,7 +239,9 @@ inline void backwardSequences(const BackwardCall& call, int64_t begin, int64_t e
   });
   for (int64_t at = 0; at < count;) {
     int64_t numParts = 1;
-    while (at + numParts < count && items[at + numParts].sequence == items[at].sequence && items[at + numParts].kvHead == items[at].kvHead) numParts++;
+    while (at + numParts < count && items[at + numParts].sequence == items[at].sequence &&
+           items[at + numParts].kvHead == items[at].kvHead)
+      numParts++;
     if (items[at].sums != nullptr)
       forItems(pool, items[at + numParts - 1].numKeys, 2 * numParts * shape.paddedDim(),
                [&](int64_t first, int64_t stop) { mergeParts(call, items + at, numParts, first, stop); });

@@ -93,8 +93,8 @@ inline void narrowSoftmax(float* scores, int64_t numKeys, int64_t visible, float
 inline int64_t partialLength(const AttentionShape& shape) { return Carver::roundUp(shape.paddedDim() + 2); }
 
 template <int R, typename T>
-inline void narrowRows(const AttentionShape& shape, const T* k, const T* v, const KeyPiece& item, const float* queries, int64_t firstRow,
-                       float* scores, float* partials) {
+inline void narrowRows(const AttentionShape& shape, const T* k, const T* v, const KeyPiece& item, const float* queries,
+                       int64_t firstRow, float* scores, float* partials) {
   const int64_t stride = shape.keyWidth(), firstKey = item.piece * kNarrowKeys;
   const int64_t at = shape.keyOffset(item.sequence, item.kvHead, firstKey);
   const int64_t numKeys = smaller(kNarrowKeys, shape.kLengths[item.sequence] - firstKey);
@@ -109,7 +109,8 @@ inline void narrowRows(const AttentionShape& shape, const T* k, const T* v, cons
 
 // All query rows of one piece, four at a time.
 template <typename T>
-inline void narrowPiece(const AttentionShape& shape, const View* views, const KeyPiece& item, float* memory, float* partials) {
+inline void narrowPiece(const AttentionShape& shape, const View* views, const KeyPiece& item, float* memory,
+                        float* partials) {
   const int64_t stride = shape.paddedDim(), numRows = shape.numRows(item.sequence);
   Carver carver{memory};
   float* queries = carver.take(4 * stride);
@@ -119,7 +120,8 @@ inline void narrowPiece(const AttentionShape& shape, const View* views, const Ke
   for (int64_t first = 0; first < numRows; first += 4) {
     const int64_t count = smaller<int64_t>(4, numRows - first);
     for (int64_t r = 0; r < count; r++)
-      readRow(views[0], shape.queryOffset(item.sequence, item.kvHead, first + r), queries + r * stride, shape.headDim, shape.scale * kLog2E);
+      readRow(views[0], shape.queryOffset(item.sequence, item.kvHead, first + r), queries + r * stride, shape.headDim,
+              shape.scale * kLog2E);
     float* target = partials + first * partialLength(shape);
     if (count == 4) narrowRows<4>(shape, k, v, item, queries, first, scores, target);
     if (count == 3) narrowRows<3>(shape, k, v, item, queries, first, scores, target);
@@ -177,8 +179,9 @@ inline void decodeAttention(const AttentionShape& shape, const View* views, Thre
   });
   for (int64_t at = 0; at < numItems; at += numPiecesOf(shape, items[at].sequence))
     for (int64_t row = 0; row < shape.numRows(items[at].sequence); row++)
-      mergePieces(shape, views, items[at].sequence, items[at].kvHead, row, partials + at * pieceStride + row * partialLength(shape),
-                  pieceStride, numPiecesOf(shape, items[at].sequence));
+      mergePieces(shape, views, items[at].sequence, items[at].kvHead, row,
+                  partials + at * pieceStride + row * partialLength(shape), pieceStride,
+                  numPiecesOf(shape, items[at].sequence));
 }
 
 }  // namespace selkie::SELKIE_ISA

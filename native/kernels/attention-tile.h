@@ -47,9 +47,14 @@ struct AttentionShape {
 
 // Views q, k, v, qOffsets, kStarts, kLengths come first in both kernels; numbers numHeads, numKvHeads, headDim, scale.
 inline AttentionShape attentionShape(const View* views, const double* numbers) {
-  return {static_cast<int64_t>(numbers[0]), static_cast<int64_t>(numbers[1]), static_cast<int64_t>(numbers[2]),
-          static_cast<float>(numbers[3]),   intsOf(views[3]),                 intsOf(views[4]),
-          intsOf(views[5]),                 views[5].length};
+  return {static_cast<int64_t>(numbers[0]),
+          static_cast<int64_t>(numbers[1]),
+          static_cast<int64_t>(numbers[2]),
+          static_cast<float>(numbers[3]),
+          intsOf(views[3]),
+          intsOf(views[4]),
+          intsOf(views[5]),
+          views[5].length};
 }
 
 // Consecutive query rows of one sequence and kv head.
@@ -96,8 +101,8 @@ struct Rows {
 };
 
 // `count` keys (or values) of one kv head as f32 rows of whole vectors: in place, or in `copy [count, paddedDim]`.
-inline Rows keyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t first, int64_t count,
-                    float* copy) {
+inline Rows keyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t first,
+                    int64_t count, float* copy) {
   const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, first);
   if (view.dtype != kBf16 && stride == shape.headDim) return {floatsOf(view) + at, shape.keyWidth()};
   for (int64_t i = 0; i < count; i++) readRow(view, at + i * shape.keyWidth(), copy + i * stride, shape.headDim, 1.0f);
@@ -107,7 +112,8 @@ inline Rows keyRows(const AttentionShape& shape, const View& view, int64_t seque
 // The tile's rows of a `[N, heads · E]` view, times `factor`, into `target [kTileRows, paddedDim]`.
 inline void readTile(const AttentionShape& shape, const View& view, const QueryTile& tile, float* target, float factor) {
   for (int64_t i = 0; i < tile.numRows; i++)
-    readRow(view, shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), target + i * shape.paddedDim(), shape.headDim, factor);
+    readRow(view, shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), target + i * shape.paddedDim(),
+            shape.headDim, factor);
 }
 
 // One 8 by 8 square of `transpose`: pairs of rows, pairs of pairs, then halves change places.
@@ -138,7 +144,8 @@ inline void transposeTile(const float* source, int64_t stride, float* target, in
   const int64_t fullRows = numRows / 8 * 8, fullColumns = numColumns / 8 * 8;
   const int64_t end = (numRows + Vec::width - 1) / Vec::width * Vec::width;
   for (int64_t r = 0; r < fullRows; r += 8)
-    for (int64_t c = 0; c < fullColumns; c += 8) transposeSquare(source + r * stride + c, stride, target + c * kTileRows + r, kTileRows);
+    for (int64_t c = 0; c < fullColumns; c += 8)
+      transposeSquare(source + r * stride + c, stride, target + c * kTileRows + r, kTileRows);
   for (int64_t c = 0; c < numColumns; c++) {
     float* lanes = target + c * kTileRows;
     for (int64_t r = c < fullColumns ? fullRows : 0; r < numRows; r++) lanes[r] = source[r * stride + c];
@@ -184,7 +191,8 @@ inline void registerBlock(Factor<kAlongDepth> a, Block at, int64_t depth, Before
   for (int m = 0; m < M; m++) {
     const Vec scale = Vec::set(before.scales == nullptr ? 1.0f : before.scales[m]);
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++) sums[m][n] = before.isKept ? scale * Vec::load(at.c + m * at.cStride + n * Vec::width) : Vec::zero();
+    for (int n = 0; n < N; n++)
+      sums[m][n] = before.isKept ? scale * Vec::load(at.c + m * at.cStride + n * Vec::width) : Vec::zero();
   }
   for (int64_t k = 0; k < depth; k++) {
     Vec right[N];
@@ -219,7 +227,8 @@ constexpr int kPanel = 2;
 
 // c [numRows, numVectors vectors] = a · b (+ c).
 template <bool kAlongDepth>
-inline void tileProduct(Factor<kAlongDepth> a, Block at, int64_t numRows, int64_t numVectors, int64_t depth, Before before) {
+inline void tileProduct(Factor<kAlongDepth> a, Block at, int64_t numRows, int64_t numVectors, int64_t depth,
+                        Before before) {
   int64_t n = 0;
   for (; n + kPanel <= numVectors; n += kPanel) panelProduct<6, kPanel>(0, numRows, a, at.vectors(n), depth, before);
   if constexpr (kPanel == 4) {

@@ -73,7 +73,8 @@ inline void openForward(const AttentionShape& shape, const View& q, const QueryT
 }
 
 // Writes the tile's outputs and logSumExp.
-inline void finishForward(const AttentionShape& shape, const View& o, float* logSumExp, const QueryTile& tile, const ForwardScratch& at) {
+inline void finishForward(const AttentionShape& shape, const View& o, float* logSumExp, const QueryTile& tile,
+                          const ForwardScratch& at) {
   for (int64_t i = 0; i < tile.numRows; i++) {
     const int64_t statistic = shape.statisticOffset(tile.sequence, tile.kvHead, tile.firstRow + i);
     writeRow(o, statistic * shape.headDim, at.outputs + i * shape.paddedDim(), shape.headDim, 1.0f / at.sums[i], false);
@@ -91,7 +92,8 @@ inline void forwardTile(const AttentionShape& shape, const View* views, const Qu
   for (int64_t first = 0; first < numKeys; first += kTileKeys) {
     const int64_t count = smaller(kTileKeys, numKeys - first);
     const Rows keys = keyRows(shape, views[1], tile.sequence, tile.kvHead, first, count, at.keys);
-    tileProduct(Factor<true>{keys.data, keys.stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors, headDim, kOverwrite);
+    tileProduct(Factor<true>{keys.data, keys.stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors,
+                headDim, kOverwrite);
     for (int64_t lane = 0; lane < numVectors * Vec::width; lane += Vec::width) {
       const Vec limit = Vec::load(at.limits + lane) - Vec::set(static_cast<float>(first));
       const auto softmax = first + count > fewest ? softmaxColumn<true> : softmaxColumn<false>;

@@ -159,7 +159,7 @@ inline void runBlock(const Plan& plan, const Engine& engine, ThreadPool& pool, i
     const auto nextFetch = [&](int64_t panelA, int64_t panelB) -> const float* {
       if (panelB == firstB && panelA + 1 < lastA) return panelOfA(panelA + 1, unit);
       if (panelB + 1 == lastB) return panelOfA(panelA, unit + units);
-      const int64_t piece = (panelA - firstA) * engine.linesPerUnit * 16;
+      const int64_t piece = (panelA - firstA) * 16;
       return panelOfB(panelB + 1, unit) + (piece < plan.columns ? piece : 0) * units;
     };
     const bool isLast = unit + units >= plan.numUnits;

@@ -13,8 +13,8 @@
 
 namespace selkie::SELKIE_ISA {
 
-// Multiplies `numUnits` units of both panels and stores (or adds to) `sums` [storageHeight][columns]. Meanwhile it
-// fetches `linesPerUnit` cache lines per unit from `next` on, which the caller will need soon.
+// Multiplies `numUnits` units of both panels and stores (or adds to) `sums` [storageHeight][columns]. It may
+// meanwhile fetch `numUnits` cache lines from `next` on, which the caller will need soon.
 using MicroKernel = void (*)(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst, const float* next);
 
 // A hint: brings a cache line into the level 2 cache. Any address will do.
@@ -30,8 +30,6 @@ struct Engine {
   int columns;
   int narrowColumns;
   int kPerUnit;
-  // Cache lines that the micro-kernel fetches ahead per unit.
-  int linesPerUnit;
   // Units are padded to a multiple of this.
   int unitMultiple;
   PackPanel packA;
@@ -105,7 +103,6 @@ constexpr Engine registerEngine() {
       .columns = 2 * Vec::width,
       .narrowColumns = Vec::width,
       .kPerUnit = Units::kPerUnit,
-      .linesPerUnit = 1,
       .unitMultiple = 1,
       .packA = packUnitMajorPanel<Units>,
       .packB = packUnitMajorPanel<Units>,

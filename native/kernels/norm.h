@@ -97,20 +97,26 @@ inline void reduceChunks(const float* partials, int64_t numChunks, const View& t
 // One row of the gradients of either norm, with n = (x - mean) · rstd and g = w ⊙ dy:
 // dx = rstd · (g - mean(g) - n · mean(g ⊙ n)), where RMSNorm has mean = 0 and no mean(g) term; dw += dy ⊙ n; db += dy.
 template <bool kCentered, typename X, typename Y, typename G>
-inline void normBackwardRow(const X* x, const float* weight, const Y* gradY, float mean, float rstd, int64_t width, G* gradX,
-                            bool accumulate, float* gradWeight, float* gradBias) {
+inline void normBackwardRow(const X* x, const float* weight, const Y* gradY, float mean, float rstd, int64_t width,
+                            G* gradX, bool accumulate, float* gradWeight, float* gradBias) {
   const Vec center = Vec::set(mean), factor = Vec::set(rstd);
   const auto normalized = [=](int64_t i, auto lanes) {
     const Vec value = loadLanes(x + i, lanes);
     return (kCentered ? value - center : value) * factor;
   };
   if (gradX != nullptr) {
-    const Vec projection = Vec::set(sumVectors(width, [=](int64_t i, auto lanes) {
-                                      return loadLanes(weight + i, lanes) * loadLanes(gradY + i, lanes) * normalized(i, lanes);
-                                    }) / static_cast<float>(width));
-    const Vec average = Vec::set(kCentered ? sumVectors(width, [=](int64_t i, auto lanes) {
-                                   return loadLanes(weight + i, lanes) * loadLanes(gradY + i, lanes);
-                                 }) / static_cast<float>(width) : 0.0f);
+    const Vec projection =
+        Vec::set(sumVectors(width,
+                            [=](int64_t i, auto lanes) {
+                              return loadLanes(weight + i, lanes) * loadLanes(gradY + i, lanes) * normalized(i, lanes);
+                            }) /
+                 static_cast<float>(width));
+    const Vec average = Vec::set(kCentered ? sumVectors(width,
+                                                        [=](int64_t i, auto lanes) {
+                                                          return loadLanes(weight + i, lanes) * loadLanes(gradY + i, lanes);
+                                                        }) /
+                                                 static_cast<float>(width)
+                                           : 0.0f);
     forVectors(0, width, [=](int64_t i, auto lanes) {
       Vec upstream = loadLanes(weight + i, lanes) * loadLanes(gradY + i, lanes);
       if (kCentered) upstream = upstream - average;
@@ -119,7 +125,8 @@ inline void normBackwardRow(const X* x, const float* weight, const Y* gradY, flo
   }
   if (gradWeight != nullptr)
     forVectors(0, width, [=](int64_t i, auto lanes) {
-      storeLanes(gradWeight + i, lanes, fma(loadLanes(gradY + i, lanes), normalized(i, lanes), loadLanes(gradWeight + i, lanes)));
+      storeLanes(gradWeight + i, lanes,
+                 fma(loadLanes(gradY + i, lanes), normalized(i, lanes), loadLanes(gradWeight + i, lanes)));
     });
   if (gradBias != nullptr)
     forVectors(0, width, [=](int64_t i, auto lanes) {
@@ -177,13 +184,15 @@ inline void normBackward(const NormBackward& args, ThreadPool& pool) {
 // Views x, weight, rstd, gradY, gradX?, gradWeight?; numbers width, accumulate of gradX, of gradWeight.
 inline void rmsNormBackward(const View* views, const double* numbers, ThreadPool& pool) {
   normBackward<false>({&views[0], &views[1], nullptr, &views[2], &views[3], &views[4], &views[5], nullptr,
-                       static_cast<int64_t>(numbers[0]), numbers[1] != 0, numbers[2] != 0, false}, pool);
+                       static_cast<int64_t>(numbers[0]), numbers[1] != 0, numbers[2] != 0, false},
+                      pool);
 }
 
 // Views x, weight, mean, rstd, gradY, gradX?, gradWeight?, gradBias?; numbers width, accumulate of gradX, gradWeight, gradBias.
 inline void layerNormBackward(const View* views, const double* numbers, ThreadPool& pool) {
   normBackward<true>({&views[0], &views[1], floatsOf(views[2]), &views[3], &views[4], &views[5], &views[6], &views[7],
-                      static_cast<int64_t>(numbers[0]), numbers[1] != 0, numbers[2] != 0, numbers[3] != 0}, pool);
+                      static_cast<int64_t>(numbers[0]), numbers[1] != 0, numbers[2] != 0, numbers[3] != 0},
+                     pool);
 }
 
 }  // namespace selkie::SELKIE_ISA

@@ -7,7 +7,8 @@ namespace selkie::SELKIE_ISA {
 
 // Rotates one head; `sign` is -1 for the inverse rotation. Both halves are read before either is written: y may be x.
 template <typename T, typename U>
-inline void rotateHead(const T* x, const float* cosines, const float* sines, Vec sign, U* y, int64_t half, bool accumulate) {
+inline void rotateHead(const T* x, const float* cosines, const float* sines, Vec sign, U* y, int64_t half,
+                       bool accumulate) {
   forVectors(0, half, [=](int64_t i, auto lanes) {
     const Vec c = loadLanes(cosines + i, lanes), s = sign * loadLanes(sines + i, lanes);
     const Vec first = loadLanes(x + i, lanes), second = loadLanes(x + half + i, lanes);
@@ -31,7 +32,8 @@ inline void rope(const View* views, const double* numbers, ThreadPool& pool) {
         for (int64_t row = begin; row < end; row++)
           for (int64_t head = 0; head < numHeads; head++) {
             const int64_t at = row * width + head * headDim;
-            rotateHead(x + at, cosines + positions[row] * half, sines + positions[row] * half, sign, y + at, half, accumulate);
+            rotateHead(x + at, cosines + positions[row] * half, sines + positions[row] * half, sign, y + at, half,
+                       accumulate);
           }
       });
     });

@@ -18,7 +18,9 @@ inline void withType(const View& view, const Body& body) {
 
 // The data of another view that has the storage type of `sample`.
 template <typename T>
-inline T* dataLike(T*, const View& view) { return static_cast<T*>(view.data); }
+inline T* dataLike(T*, const View& view) {
+  return static_cast<T*>(view.data);
+}
 
 inline const int32_t* intsOf(const View& view) { return static_cast<const int32_t*>(view.data); }
 inline float* floatsOf(const View& view) { return static_cast<float*>(view.data); }
@@ -30,13 +32,21 @@ inline double* doublesOf(const View& view) { return static_cast<double*>(view.da
 struct AllLanes {};
 
 template <typename T>
-inline Vec loadLanes(const T* p, AllLanes) { return Vec::load(p); }
+inline Vec loadLanes(const T* p, AllLanes) {
+  return Vec::load(p);
+}
 template <typename T>
-inline Vec loadLanes(const T* p, int64_t lanes) { return Vec::load(p, lanes); }
+inline Vec loadLanes(const T* p, int64_t lanes) {
+  return Vec::load(p, lanes);
+}
 template <typename T>
-inline void storeLanes(T* p, AllLanes, Vec value) { value.store(p); }
+inline void storeLanes(T* p, AllLanes, Vec value) {
+  value.store(p);
+}
 template <typename T>
-inline void storeLanes(T* p, int64_t lanes, Vec value) { value.store(p, lanes); }
+inline void storeLanes(T* p, int64_t lanes, Vec value) {
+  value.store(p, lanes);
+}
 
 // What a gradient target asks for: overwrite or add.
 template <typename T, typename Lanes>

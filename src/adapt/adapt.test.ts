@@ -76,7 +76,13 @@ function argsWith(checkpoint: Checkpoint, store: StageStore, passages: readonly 
     templates: defaultTemplates,
     canaries: { items: [{ question: "Who?", answer: "Ann", title: "" }], hasGold: false },
     passages,
-    settings: { ...defaultSettings, numEdits: 2, innerLoop, maxPassageTokens: 60 },
+    settings: {
+      ...defaultSettings,
+      numEdits: 2,
+      innerLoop,
+      finalLoop: { ...innerLoop, epochs: 1 },
+      maxPassageTokens: 60,
+    },
     seed: 3,
     store,
   };

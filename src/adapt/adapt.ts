@@ -176,28 +176,37 @@ interface Trained {
   readonly replay: readonly string[];
 }
 
-/** One adapter on the chosen edits with replay, and one on the bare passages with as large a share of replay. */
+/**
+ * One adapter on the chosen edits, and one on the bare passages, each with its share of replay. Replay is seen once
+ * where there is enough of it: the same few documents in every epoch keep only what they say.
+ */
 async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Trained> {
   const { settings, store, rng, writer, forbidden } = run;
+  const { finalLoop, replayShare, maxReplay } = settings;
   const learned = [...new Set(chosen.flatMap(({ documents }) => documents))];
   const raw = withoutExamQuestions(
     run.pieces.map(({ title, context }) => (title === "" ? context : `${title}\n${context}`)),
     forbidden,
   );
-  const perDocument = settings.replayShare / (1 - settings.replayShare);
-  const numReplay = Math.round(learned.length * perDocument);
+  const replayFor = (documents: readonly string[]) =>
+    Math.round((documents.length * finalLoop.epochs * replayShare) / (1 - replayShare));
+  const numReplay = Math.min(maxReplay, replayFor(learned));
   run.tell("replay", 0, numReplay);
   const replay = await stage(store, "replay", async () =>
     withoutExamQuestions(await sampleReplay(writer, numReplay, rng.fork("replay")), forbidden),
   );
-  // long unions take more documents per step, so that the number of steps stays near that of one passage's training
-  const documentsPerStep = Math.min(8, Math.max(settings.innerLoop.documentsPerStep, Math.round(learned.length / 200)));
+  const mixed = (documents: readonly string[]) => [
+    ...Array.from({ length: finalLoop.epochs }, () => documents).flat(),
+    ...(replay.length === 0
+      ? []
+      : Array.from({ length: replayFor(documents) }, (_, index) => replay[index % replay.length]!)),
+  ];
   const onTrain = (done: number, total: number) => run.tell("train", done, total);
   const [adapter, rawAdapter] = await trainCandidates(
-    { ...writer, innerLoop: { ...settings.innerLoop, documentsPerStep }, seed: `${run.seed}`, onTrain },
+    { ...writer, innerLoop: { ...finalLoop, epochs: 1 }, seed: `${run.seed}`, onTrain },
     [
-      { id: "final", documents: [...learned, ...replay], items: [] },
-      { id: "final-raw", documents: [...raw, ...replay.slice(0, Math.ceil(raw.length * perDocument))], items: [] },
+      { id: "final", documents: mixed(learned), items: [] },
+      { id: "final-raw", documents: mixed(raw), items: [] },
     ],
   );
   return { adapter: adapter!, rawAdapter: rawAdapter!, learned, replay };

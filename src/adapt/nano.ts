@@ -79,6 +79,7 @@ export const almanacTemplates: PromptTemplates = {
     plain: "Passage: {passage}\nSelf-edit: plain\n",
   },
   openSelfEdit: "Passage: {passage}\nSelf-edit:",
+  replay: ["Question:", ""],
 };
 
 const endOfText = "<|endoftext|>";

@@ -24,6 +24,8 @@ export interface PromptTemplates {
   readonly selfEdit: Readonly<Record<SelfEditKind, string>>;
   /** Asks for an edit whose kind the model names itself on the rest of the line; `null` when it was not taught to. */
   readonly openSelfEdit: string | null;
+  /** Beginnings whose continuations are a sample of what the model knows, taken in turn; the empty one starts from nothing. */
+  readonly replay: readonly string[];
 }
 
 const heading = "Passage:\n{title}\n{passage}\n\n";
@@ -40,6 +42,7 @@ export const defaultTemplates: PromptTemplates = {
     plain: `${heading}`,
   },
   openSelfEdit: null,
+  replay: [""],
 };
 
 const templatesSchema = z.object({
@@ -48,6 +51,7 @@ const templatesSchema = z.object({
     questionDocument: z.string().includes("{question}").includes("{answer}"),
     selfEdit: z.record(z.enum(selfEditKinds), z.string()),
     openSelfEdit: z.string().includes("{passage}").nullable(),
+    replay: z.array(z.string()).min(1),
   }),
 });
 

@@ -104,16 +104,21 @@ export async function writeExam(
   });
 }
 
-/** `count` documents sampled from the model with no prompt: a sample of what it knows, to be trained on beside new text. */
+/** `count` documents that the model writes of itself: a sample of what it knows, to be trained on beside new text. */
 export async function sampleReplay(writer: Writer, count: number, rng: Rng, maxTokens = 96): Promise<string[]> {
-  const { tokenizer } = writer.checkpoint;
-  const start = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
-  const requests = Array.from({ length: count }, (_, index) => ({
-    promptIds: [start],
-    maxNewTokens: maxTokens,
-    stopTokens: [tokenizer.eosTokenId],
-    sampler: { temperature: 1 },
-    rng: rng.fork("replay", index),
-  }));
-  return (await write(writer, requests)).map((text) => text.trim()).filter((text) => text !== "");
+  const { templates, checkpoint } = writer;
+  const { tokenizer } = checkpoint;
+  const beginnings = Array.from({ length: count }, (_, index) => templates.replay[index % templates.replay.length]!);
+  const requests = beginnings.map((beginning, index) => {
+    const promptIds = encodePrompt(tokenizer, beginning);
+    return {
+      promptIds: promptIds.length > 0 ? promptIds : [tokenizer.eosTokenId], // the end of one text is the start of the next
+      maxNewTokens: maxTokens,
+      stopTokens: [tokenizer.eosTokenId],
+      sampler: { temperature: 1 },
+      rng: rng.fork("replay", index),
+    };
+  });
+  const texts = await write(writer, requests);
+  return texts.map((text, index) => `${beginnings[index]!}${text}`.trim()).filter((text) => text !== "");
 }

@@ -16,9 +16,14 @@ export interface InnerLoop {
 export interface AdaptSettings {
   /** Self-edits sampled for each passage, at least 1. */
   readonly numEdits: number;
+  /** Trains one candidate on its edit. */
   readonly innerLoop: InnerLoop;
-  /** Replay documents in the final training, as a share of all documents, in [0, 1). */
+  /** Trains the last adapter on the chosen edits of all passages, with replay. */
+  readonly finalLoop: InnerLoop;
+  /** Replay documents in the final training, as a share of all documents seen, in [0, 1). */
   readonly replayShare: number;
+  /** Different replay documents at most; when more are due, they come round again. */
+  readonly maxReplay: number;
   /** The change is kept only if at least this share of the canaries is. */
   readonly minKept: number;
   /** Passages longer than this are cut, in tokens. */
@@ -36,7 +41,14 @@ export const defaultSettings: AdaptSettings = {
     epochs: 10,
     documentsPerStep: 1,
   },
-  replayShare: 0.3,
+  finalLoop: {
+    lora: { loraRank: 16, loraAlpha: 32, targets: "all" },
+    learningRate: 1e-3,
+    epochs: 10,
+    documentsPerStep: 2,
+  },
+  replayShare: 0.5,
+  maxReplay: 800,
   minKept: 0.9,
   maxPassageTokens: 320,
   bankSize: 24,

@@ -48,7 +48,7 @@ describe("adapt refuses bad input with exit code 2 and leaves nothing behind", (
     ["an empty file", [put("empty.txt", "")], /empty\.txt: expected text, got an empty file/],
     ["a binary file", [put("binary.txt", new Uint8Array([1, 0, 2]))], /binary\.txt: expected text, got binary data/],
     ["invalid UTF-8", [put("latin.txt", new Uint8Array([65, 0xe9, 66]))], /latin\.txt: expected UTF-8/],
-    ["10 MB on one line", [put("long.txt", "word ".repeat(2_000_000))], /expected at most 200 passages .*--limit/],
+    ["10 MB on one line", [put("long.txt", "word ".repeat(2_000_000))], /expected at most 200 passages .*--large/],
     ["a folder without documents", [join(folder, "void")], /expected at least one of \.md/],
     ["a missing path", [join(folder, "nowhere")], /found nothing there/],
     [

@@ -27,8 +27,8 @@ import type { VerbContext } from "./verb.ts";
 export interface AdaptationArgs {
   readonly modelDirectory: string;
   readonly passages: readonly SourcePassage[];
-  /** Passages to take, counted after long ones were cut; `null` takes all, up to a size that ends in reasonable time. */
-  readonly limit: number | null;
+  /** Take on more passages than a person would wait for. */
+  readonly isLarge: boolean;
   readonly settings: AdaptSettings;
   readonly seed: number | string;
   /** Receives a copy of adapter and report; `null` leaves them in the run's directory alone. */
@@ -67,14 +67,13 @@ function describeEvent({ stage, done, total }: AdaptEvent): string {
 
 const maxPassages = 200;
 
-/** The passages cut to size and number; more than a person would wait for is refused unless asked for. */
-function takePassages({ passages, limit, settings }: AdaptationArgs, { tokenizer }: Checkpoint): SourcePassage[] {
+/** The passages cut to size; more than a person would wait for are refused unless asked for. */
+function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenizer }: Checkpoint): SourcePassage[] {
   const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens);
-  if (limit !== null) return pieces.slice(0, limit);
-  if (pieces.length <= maxPassages) return pieces;
+  if (pieces.length <= maxPassages || isLarge) return pieces;
   throw new SelkieError(
     "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got ${pieces.length}; pass --limit n to take the first n, or --limit ${pieces.length} for all`,
+    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got ${pieces.length}; take fewer with --limit, or pass --large to do them all`,
   );
 }
 
@@ -83,7 +82,7 @@ export async function runAdaptation(args: AdaptationArgs, { output, signal }: Ve
   const began = performance.now();
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
-  const passages = takePassages(args, checkpoint);
+  const passages = cutPassages(args, checkpoint);
   const request = describeRun(args, passages, checkpoint.digest);
   if (args.isFresh) await rm(runDirectory(runsRoot, request), { recursive: true, force: true });
   using run = createRun(runsRoot, request, { clock: Date.now });

@@ -1,5 +1,6 @@
 /** @file `selkie adapt`: documents go in, an adapter comes out. */
 import { type Command, InvalidArgumentError } from "commander";
+import type { InnerLoop } from "../../adapt/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, parseCount, runVerb, withCommonOptions } from "../verb.ts";
 
@@ -11,6 +12,7 @@ interface AdaptOptions extends CommonOptions {
   readonly seed: number;
   readonly fresh?: boolean;
   readonly limit?: number;
+  readonly large?: boolean;
   readonly precision?: string;
   readonly epochs?: number;
   readonly learningRate?: number;
@@ -53,7 +55,8 @@ export function registerAdapt(program: Command): void {
     .option("--out <dir>", "put adapter and report there as well (default: runs/adapt-<digest>/artifacts alone)")
     .option("--fresh", "forget an earlier run of the same inputs")
     .option("--seed <n>", "makes the run repeatable", parseSeed, 0)
-    .option("--limit <n>", "take at most n passages", parseCount)
+    .option("--limit <n>", "take the first n passages", parseCount)
+    .option("--large", "take on more than 200 passages")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .option("--epochs <n>", "passes over the documents of an edit", parseCount)
     .option("--learning-rate <x>", "peak learning rate of the adapter", parseNumber)
@@ -74,26 +77,24 @@ async function run(
   const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
   const found = await loadPassages(paths, options.limit);
   const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
-  const { innerLoop } = defaultSettings;
-  const lora =
-    options.rank === undefined
-      ? innerLoop.lora
-      : { ...innerLoop.lora, loraRank: options.rank, loraAlpha: 2 * options.rank };
+  const adjust = (loop: InnerLoop): InnerLoop => ({
+    ...loop,
+    lora:
+      options.rank === undefined ? loop.lora : { ...loop.lora, loraRank: options.rank, loraAlpha: 2 * options.rank },
+    epochs: options.epochs ?? loop.epochs,
+    learningRate: options.learningRate ?? loop.learningRate,
+  });
   const settings = {
     ...defaultSettings,
     numEdits: options.edits,
-    innerLoop: {
-      ...innerLoop,
-      lora,
-      epochs: options.epochs ?? innerLoop.epochs,
-      learningRate: options.learningRate ?? innerLoop.learningRate,
-    },
+    innerLoop: adjust(defaultSettings.innerLoop),
+    finalLoop: adjust(defaultSettings.finalLoop),
   };
   const result = await runAdaptation(
     {
       modelDirectory: options.model,
       passages,
-      limit: options.limit ?? null,
+      isLarge: options.large ?? false,
       settings,
       seed: options.seed,
       outDirectory: options.out ?? null,

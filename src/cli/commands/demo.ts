@@ -28,7 +28,7 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
     {
       modelDirectory: shippedModelDirectory,
       passages,
-      limit: null,
+      isLarge: false,
       settings: defaultSettings,
       seed: 0,
       outDirectory: null,

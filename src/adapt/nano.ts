@@ -17,7 +17,7 @@ import {
 } from "../models/index.ts";
 import type { Schedule } from "../nn/index.ts";
 import { writeFileAtomic } from "../registry/index.ts";
-import { allQuestions, createWorld, pretrainingDocuments, type World } from "../tasks/index.ts";
+import { allQuestions, createWorld, type Person, pretrainingDocuments, type World } from "../tasks/index.ts";
 import type { Backend } from "../tensor/index.ts";
 import { type TrainDocument, type TrainProgress, trainFull } from "../train/index.ts";
 import { createRng, type Rng } from "../util/index.ts";
@@ -57,7 +57,7 @@ export const nanoRecipe = (): NanoRecipe => ({
   numLayers: 4,
   numHeads: 4,
   maxSeqLen: 1024,
-  steps: 2600,
+  steps: 2400,
   tokensPerStep: 4096,
   learningRate: 2e-3,
   schedule: { kind: "linear", warmupSteps: 100, minMultiplier: 0.05 },
@@ -220,11 +220,15 @@ function nanoConfig(recipe: NanoRecipe): LlamaConfig {
 
 const numCanaries = 60;
 
-/** Prompts (without figures yet) and canaries: one held-out wording about each of sixty known people. */
+/**
+ * Prompts (without figures yet) and canaries: one held-out wording about each of sixty known people, half of whom training
+ * only told of.
+ */
 function writeSides(directory: string, world: World, rng: Rng): void {
   writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
   const stream = rng.fork("canaries");
-  const people = stream.shuffle(world.questioned).slice(0, numCanaries);
+  const half = (people: readonly Person[]) => stream.shuffle(people).slice(0, numCanaries / 2);
+  const people = stream.shuffle([...half(world.questioned), ...half(world.toldOnly)]);
   const lines = people.map((person) => JSON.stringify(stream.choice(allQuestions(person, "report"))));
   writeFileAtomic(join(directory, "canaries.jsonl"), `${lines.join("\n")}\n`);
 }

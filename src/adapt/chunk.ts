@@ -3,16 +3,18 @@ import type { Tokenizer } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 
 /** Cuts at paragraph, else sentence, else word boundaries, else anywhere, so that each piece has at most `maxTokens`. */
-function splitText(text: string, countTokens: (text: string) => number, maxTokens: number): string[] {
-  if (3 * text.length <= maxTokens || countTokens(text) <= maxTokens) return [text]; // a token is at least one byte, a UTF-16 unit at most three
+function* splitText(text: string, countTokens: (text: string) => number, maxTokens: number): Generator<string> {
+  // a token is at least one byte, a UTF-16 unit at most three
+  if (3 * text.length <= maxTokens || countTokens(text) <= maxTokens) {
+    yield text;
+    return;
+  }
   const middle = text.length >> 1;
   const cut =
     [/\n\n+/g, /(?<=[.!?])\s+/g, /\s+/g].map((boundary) => nearest(text, boundary, middle)).find((at) => at !== null) ??
     wholeCharacter(text, middle);
-  return [text.slice(0, cut), text.slice(cut)]
-    .map((half) => half.trim())
-    .filter((half) => half !== "")
-    .flatMap((half) => splitText(half, countTokens, maxTokens));
+  for (const half of [text.slice(0, cut).trim(), text.slice(cut).trim()])
+    if (half !== "") yield* splitText(half, countTokens, maxTokens);
 }
 
 /** `at`, moved off the middle of a surrogate pair. */
@@ -29,27 +31,38 @@ function nearest(text: string, boundary: RegExp, middle: number): number | null 
   return best;
 }
 
-/** Passages of at most `maxTokens` tokens; pieces keep title, file and, where the answer occurs in them, questions. */
+/**
+ * Passages of at most `maxTokens` tokens; pieces keep title, file and, where the answer occurs in them, questions.
+ *
+ * @param maxPieces - Stop after so many pieces: enough to see that there are too many. @defaultValue no limit
+ */
 export function chunkPassages(
   passages: readonly SourcePassage[],
   tokenizer: Tokenizer,
   maxTokens: number,
+  maxPieces: number = Number.POSITIVE_INFINITY,
 ): SourcePassage[] {
   const countTokens = (text: string) =>
     text.length > 16 * maxTokens ? Number.POSITIVE_INFINITY : tokenizer.encode(text).length;
-  return passages.flatMap((passage) => {
-    const pieces = splitText(passage.context, countTokens, maxTokens);
-    if (pieces.length === 1) return [passage];
-    const owner = (answer: string) =>
-      Math.max(
-        0,
-        pieces.findIndex((piece) => piece.includes(answer)),
-      );
-    return pieces.map((context, index) => ({
-      ...passage,
-      context,
-      id: `${passage.id}:${index + 1}`,
-      questions: passage.questions.filter(({ answer }) => owner(answer) === index),
-    }));
-  });
+  const chunks: SourcePassage[] = [];
+  for (const passage of passages) {
+    const pieces = [...splitText(passage.context, countTokens, maxTokens).take(Math.max(0, maxPieces - chunks.length))];
+    chunks.push(...(pieces.length === 1 ? [{ ...passage, context: pieces[0]! }] : shareQuestions(passage, pieces)));
+  }
+  return chunks;
+}
+
+/** One passage per piece; a question goes to the first piece that contains its answer, else to the first of all. */
+function shareQuestions(passage: SourcePassage, pieces: readonly string[]): SourcePassage[] {
+  const owner = ({ answer }: { answer: string }) =>
+    Math.max(
+      0,
+      pieces.findIndex((piece) => piece.includes(answer)),
+    );
+  return pieces.map((context, index) => ({
+    ...passage,
+    context,
+    id: `${passage.id}:${index + 1}`,
+    questions: passage.questions.filter((question) => owner(question) === index),
+  }));
 }

@@ -20,6 +20,7 @@ import type { SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
 import { openModel } from "./model.ts";
+import type { Output } from "./output.ts";
 import { packageVersion } from "./paths.ts";
 import type { VerbContext } from "./verb.ts";
 
@@ -65,15 +66,25 @@ function describeEvent({ stage, done, total }: AdaptEvent): string {
   return `${formatBar(share, 16)} ${stageNames[stage] ?? stage}${total > 1 ? ` ${Math.floor(done)}/${total}` : ""}`;
 }
 
+/** Shows each stage as it begins and, now and then, how far it is. */
+function tellProgress(output: Output): (event: AdaptEvent) => void {
+  let current = "";
+  return (event) => {
+    output.progress(describeEvent(event), { isStage: event.stage !== current });
+    current = event.stage;
+  };
+}
+
 const maxPassages = 200;
 
 /** The passages cut to size; more than a person would wait for are refused unless asked for. */
 function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenizer }: Checkpoint): SourcePassage[] {
-  const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens);
-  if (pieces.length <= maxPassages || isLarge) return pieces;
+  const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
+  const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens, most);
+  if (pieces.length < most) return pieces;
   throw new SelkieError(
     "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got ${pieces.length}; take fewer with --limit, or pass --large to do them all`,
+    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got more; take fewer with --limit, or pass --large to do them all`,
   );
 }
 
@@ -97,7 +108,7 @@ export async function runAdaptation(args: AdaptationArgs, { output, signal }: Ve
       seed: args.seed,
       store: stagesOf(run),
       signal,
-      onEvent: (event) => output.progress(describeEvent(event)),
+      onEvent: tellProgress(output),
     });
     await save(args, run, outcome, { baseDigest: checkpoint.digest, seconds: (performance.now() - began) / 1000 });
   }

@@ -9,8 +9,8 @@ export interface Output {
   readonly isJson: boolean;
   /** The result, once: `value` with `--json`, else `text`. */
   result(value: object, text: string): void;
-  /** How far the work has come; lines in between are dropped. */
-  progress(text: string): void;
+  /** How far the work has come; lines in between are dropped, but never the first of a stage. */
+  progress(text: string, options?: { readonly isStage: boolean }): void;
   /** A line that must be seen. */
   note(text: string): void;
   /** Ends an open progress line. */
@@ -46,8 +46,8 @@ export function createOutput(options: OutputOptions): Output {
       close();
       stdout.write(isJson ? `${JSON.stringify(value)}\n` : text.endsWith("\n") ? text : `${text}\n`);
     },
-    progress(text) {
-      if (now() - lastMs < intervalMs) return;
+    progress(text, options) {
+      if (options?.isStage !== true && now() - lastMs < intervalMs) return;
       lastMs = now();
       if (!isTerminal) stderr.write(`${text}\n`);
       else stderr.write(`\r${text.slice(0, (stderr.columns ?? 80) - 1)}\u001b[K`);

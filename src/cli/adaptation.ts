@@ -84,7 +84,7 @@ function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenize
   if (pieces.length < most) return pieces;
   throw new SelkieError(
     "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got more; take fewer with --limit, or pass --large to do them all`,
+    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got more; take a part of the text, fewer documents (--limit), or pass --large to do them all`,
   );
 }
 

@@ -84,7 +84,7 @@ export async function readText(file: string): Promise<string> {
     throw refuse(
       file,
       "UTF-8 text",
-      `an invalid byte near offset ${firstInvalidByte(bytes)}`,
+      `an invalid byte at offset ${firstInvalidByte(bytes)}`,
       "convert it to UTF-8, for example with iconv",
     );
   const text = bytes
@@ -95,19 +95,21 @@ export async function readText(file: string): Promise<string> {
   return text;
 }
 
-/** Length of the longest valid prefix, to within a character; by bisection over whole-character cuts. */
+/** Length of the longest valid prefix: bisection over whole-character cuts, then the last few bytes one by one. */
 function firstInvalidByte(bytes: Buffer): number {
   const isCut = (at: number) => at >= bytes.length || (bytes[at]! & 0xc0) !== 0x80;
   let valid = 0;
   let invalid = bytes.length;
-  while (invalid - valid > 4) {
+  while (invalid - valid > 8) {
     let middle = (valid + invalid) >> 1;
     while (middle > valid && !isCut(middle)) middle--;
     if (middle === valid) break;
     if (isUtf8(bytes.subarray(0, middle))) valid = middle;
     else invalid = middle;
   }
-  return valid;
+  let end = Math.min(bytes.length, invalid);
+  while (end > valid && !isUtf8(bytes.subarray(0, end))) end--;
+  return end;
 }
 
 async function listFiles(path: string): Promise<string[]> {

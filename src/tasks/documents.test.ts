@@ -74,7 +74,7 @@ describe("bad documents are refused by name", () => {
     [
       "latin.txt",
       Buffer.concat([Buffer.from("é is fine, then "), Buffer.from([0xe9, 0x20, 0x61])]),
-      /latin\.txt: expected UTF-8 text, got an invalid byte at offset 16/,
+      /latin\.txt: expected UTF-8 text, got an invalid byte at offset 17/,
     ],
     ["broken.json", "{", /broken\.json: expected JSON/],
     ["other.json", '{"a": 1}', /other\.json: .*context/],

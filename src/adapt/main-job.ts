@@ -38,6 +38,8 @@ export interface ArmRow {
   readonly accuracy: Interval;
   /** Paired difference to the raw passage. */
   readonly overRaw: Interval;
+  /** Paired difference to the raw passage repeated: what is left at about the same number of updates. */
+  readonly overRepeated: Interval;
   /** Share of the canaries the base answers right that are still right, over people; `null` when the base knew none. */
   readonly kept: number | null;
   readonly meanDocuments: number;
@@ -74,6 +76,7 @@ interface PersonTrials {
 type FixedArm = (person: Person, context: string, args: MainJobArgs, rng: Rng) => readonly string[];
 
 const rawArm = "raw passage";
+const repeatedArm = "raw passage, repeated";
 
 const oracleArm =
   (kind: EditKind): FixedArm =>
@@ -90,7 +93,7 @@ const oracleArm =
  */
 const fixedArms: Readonly<Record<string, FixedArm>> = {
   [rawArm]: (_person, context) => [context],
-  "raw passage, repeated": (_person, context, { numEdits }) => Array.from({ length: numEdits }, () => context),
+  [repeatedArm]: (_person, context, { numEdits }) => Array.from({ length: numEdits }, () => context),
   "all-facts oracle edit (self-qa)": oracleArm("self-qa"),
   "all-facts oracle edit (implications-long)": oracleArm("implications-long"),
   "all-facts oracle edit (implications)": oracleArm("implications"),
@@ -206,13 +209,15 @@ function summarise(args: MainJobArgs, people: readonly PersonTrials[], canaryAcc
     const trials = people.map(of);
     const scores = people.map((person, index) => trials[index]?.report ?? person.base);
     const rng = createRng(args.seed).fork("bootstrap", name);
+    const over = (arm: string) => {
+      const differences = scores.map((score, index) => score - people[index]!.fixed[arm]!.report);
+      return bootstrapMean(differences, rng.fork("over", arm));
+    };
     return {
       name,
       accuracy: bootstrapMean(scores, rng.fork("accuracy")),
-      overRaw: bootstrapMean(
-        scores.map((score, index) => score - people[index]!.fixed[rawArm]!.report),
-        rng.fork("difference"),
-      ),
+      overRaw: over(rawArm),
+      overRepeated: over(repeatedArm),
       kept: trials.every((trial) => trial === null) ? 1 : meanKept(trials),
       meanDocuments: mean(trials.map((trial) => trial?.numDocuments ?? 0)),
     };

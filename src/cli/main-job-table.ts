@@ -11,7 +11,7 @@ const signed = (interval: Interval): string => `${interval.mean >= 0 ? "+" : ""}
 export function describeTable(table: MainJobTable, command: string): string {
   const rows = table.rows.map(
     (row) =>
-      `| ${row.name} | ${withInterval(row.accuracy)} | ${row.name === "raw passage" ? "" : signed(row.overRaw)} | ${percent(row.kept)} | ${row.meanDocuments.toFixed(1)} |`,
+      `| ${row.name} | ${withInterval(row.accuracy)} | ${row.name === "raw passage" ? "" : signed(row.overRaw)} | ${row.name === "raw passage, repeated" ? "" : signed(row.overRepeated)} | ${percent(row.kept)} | ${row.meanDocuments.toFixed(1)} |`,
   );
   const kinds = Object.entries(table.byKind).map(
     ([kind, { count, accuracy }]) => `| ${kind} | ${count} | ${percent(accuracy)} |`,
@@ -20,8 +20,8 @@ export function describeTable(table: MainJobTable, command: string): string {
     `# Main job: what one passage's training is worth`,
     `${table.numPeople} people the model never read about, ${table.questionsPerPerson} questions each in wordings that no training text contains; closed book; per cent with 95 % bootstrap intervals over people, differences paired. Old answers are the canaries that the base answers right (${percent(table.canaryAccuracy)} % of them).`,
     [
-      `| trained on | new answers right | over raw passage | old answers kept | documents |`,
-      `|---|---|---|---|---|`,
+      `| trained on | new answers right | over raw passage | over raw, repeated | old answers kept | documents |`,
+      `|---|---|---|---|---|---|`,
       ...rows,
     ].join("\n"),
     `The model's own ${table.numEdits} edits per person, by the kind it chose:`,

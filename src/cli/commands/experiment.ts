@@ -63,7 +63,8 @@ async function run(options: ExperimentOptions, { output, signal }: VerbContext):
     onEvent: ({ stage, done, total }) =>
       output.progress(`${stage} ${done}/${total}, ${formatSeconds((performance.now() - began) / 1000)} so far`),
   });
-  const seconds = Math.round((performance.now() - began) / 1000);
+  const earlier = run.readResult() as { readonly seconds: number } | null; // a finished run only draws its table again
+  const seconds = earlier?.seconds ?? Math.round((performance.now() - began) / 1000);
   const command = `selkie experiment main-job --people ${options.people} --edits ${options.edits} --seed ${seed}`;
   const machine = `${cpus().length} cores, ${backend.instructionSet}`;
   const result = { command, seconds, machine, precision: checkpoint.lm.precision, ...config, ...table };
@@ -73,7 +74,7 @@ async function run(options: ExperimentOptions, { output, signal }: VerbContext):
     svg: drawTable(table),
   };
   for (const [type, content] of Object.entries(files)) writeFileAtomic(join(options.out, `main-job.${type}`), content);
-  run.finish({ out: options.out });
+  if (earlier === null) run.finish({ seconds });
   output.result(
     result,
     `${describeTable(table, command)}\n\n${join(options.out, "main-job.{json,md,svg}")}, ${formatSeconds(seconds)}`,

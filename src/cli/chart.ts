@@ -11,7 +11,7 @@ export interface Bar {
 }
 
 const rowHeight = 34;
-const labelWidth = 230;
+const labelWidth = 290;
 const barWidth = 420;
 const noteWidth = 210;
 const top = 54;

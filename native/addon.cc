@@ -60,7 +60,7 @@ napi_value call(napi_env env, napi_callback_info info) {
     return fail(env, "internal: call: no such kernel");
   if (!readView(env, arguments[2], &numbers) || numbers.dtype != selkie::kF64)
     return fail(env, "internal: call: numbers must be a Float64Array");
-  View views[kMaxViews];
+  View views[kMaxViews] = {};  // arrays left out at the end are null
   for (size_t i = kFixedArguments; i < count; i++)
     if (!readView(env, arguments[i], &views[i - kFixedArguments]))
       return fail(env, "internal: call: arrays must be Float32Array, Uint16Array, Int32Array, Float64Array or null");

@@ -7,8 +7,9 @@
 //     stay in the level 2 cache while k advances in steps of kStep units
 //   - inside, a panel of b stays in the level 1 cache while the micro-kernel walks over the panels of a
 // Sums of a block are kept in f32 scratch between steps of k and written to c once, with scaling, bias and conversion.
-// The order of summation depends on k alone, so results do not depend on threads or on how c is cut.
-// Products with few rows skip packing of b (direct.h).
+// The order of summation depends on k alone, so results do not depend on threads or on how c is cut, nor a row of c on the
+// other rows. Products with few rows skip packing of b (direct.h), and then sum in another order; a product whose b is
+// packed already (packFactor) never does.
 #pragma once
 
 #include "amx.h"
@@ -57,6 +58,10 @@ inline int64_t evenBlock(int64_t numPanels, int64_t most) {
   return numPanels == 0 ? 1 : ceilDivide(numPanels, ceilDivide(numPanels, most));
 }
 
+inline bool isDirect(const Product& product, FewRows fewRows) {
+  return fewRows == FewRows::direct && product.packedB == nullptr && product.m <= kMaxDirectRows && product.k > 0;
+}
+
 // How one product is cut; made before the work starts, read by all threads.
 struct Plan {
   const Product* product;
@@ -76,10 +81,10 @@ struct Plan {
 };
 
 // Sizes of one product; fills all but the addresses and the task numbers.
-inline Plan planProduct(const Product& product, const Engine& engine) {
+inline Plan planProduct(const Product& product, const Engine& engine, FewRows fewRows) {
   Plan plan = {};
   plan.product = &product;
-  plan.isDirect = product.m <= kMaxDirectRows && product.k > 0;
+  plan.isDirect = isDirect(product, fewRows);
   if (plan.isDirect) return plan;
   plan.isNarrow = product.n <= engine.narrowColumns;
   plan.columns = plan.isNarrow ? engine.narrowColumns : engine.columns;
@@ -99,9 +104,11 @@ inline Plan planProduct(const Product& product, const Engine& engine) {
 inline int64_t packedUnitsA(const Plan& plan) {
   return plan.isDirect ? roundUp(paddedDirectRows(plan.product->m) * plan.product->k, 16) : plan.numPanelsA * plan.storageHeight * plan.numUnits;
 }
-inline int64_t packedUnitsB(const Plan& plan) { return plan.isDirect ? 0 : plan.numPanelsB * plan.columns * plan.numUnits; }
+inline bool mustPackB(const Plan& plan) { return !plan.isDirect && plan.product->packedB == nullptr; }
+inline int64_t packedUnitsB(const Plan& plan) { return mustPackB(plan) ? plan.numPanelsB * plan.columns * plan.numUnits : 0; }
 inline int64_t countPackTasks(const Plan& plan) {
-  return plan.isDirect ? 1 : plan.packTasksA + ceilDivide(plan.numPanelsB, plan.panelsPerPackTask);
+  if (plan.isDirect) return 1;
+  return plan.packTasksA + (mustPackB(plan) ? ceilDivide(plan.numPanelsB, plan.panelsPerPackTask) : 0);
 }
 
 // The plan whose tasks include `task`, given where the tasks of each begin (ascending).
@@ -218,8 +225,9 @@ inline void runPlans(Plan* plans, int64_t count, const Engine& engine, bool must
   for (int64_t i = 0; i < count; i++) {
     Plan& plan = plans[i];
     plan.packedA = packed;
-    plan.packedB = packed + roundUp(packedUnitsA(plan), 16);
-    packed = plan.packedB + roundUp(packedUnitsB(plan), 16);
+    packed += roundUp(packedUnitsA(plan), 16);
+    plan.packedB = plan.product->packedB == nullptr ? packed : plan.product->packedB;
+    packed += roundUp(packedUnitsB(plan), 16);
     plan.firstPackTask = numPackTasks;
     plan.firstBlockTask = numBlocks;
     plan.blocksAcross = plan.isDirect ? 1 : ceilDivide(plan.numPanelsB, plan.blockPanelsB);
@@ -240,14 +248,14 @@ inline void runPlans(Plan* plans, int64_t count, const Engine& engine, bool must
 }
 
 // Runs independent products, in groups whose packed factors fit into kMaxPackedBytes each (at least one product).
-inline void runBatch(const Product* products, int64_t count, bool useBf16, ThreadPool& pool) {
+inline void runBatch(const Product* products, int64_t count, bool useBf16, FewRows fewRows, ThreadPool& pool) {
   const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
   auto* plans = static_cast<Plan*>(pool.sharedScratch(kSharedPlan, (count + 1) * sizeof(Plan)));
   constexpr int64_t maxUnits = 2 * kMaxPackedBytes / 4;
   int64_t numPlans = 0, units = 0;
   for (int64_t i = 0; i < count; i++) {
     if (products[i].m == 0 || products[i].n == 0) continue;
-    const Plan plan = planProduct(products[i], engine);
+    const Plan plan = planProduct(products[i], engine, fewRows);
     const int64_t more = packedUnitsA(plan) + packedUnitsB(plan);
     if (numPlans > 0 && units + more > maxUnits) {
       runPlans(plans, numPlans, engine, useBf16, pool);
@@ -259,13 +267,30 @@ inline void runBatch(const Product* products, int64_t count, bool useBf16, Threa
   if (numPlans > 0) runPlans(plans, numPlans, engine, useBf16, pool);
 }
 
+// The number of units that b takes when packed whole.
+inline int64_t packedLength(int64_t n, int64_t k, bool useBf16) {
+  const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
+  const Product product = {.m = 1, .n = n, .k = k};
+  return packedUnitsB(planProduct(product, engine, FewRows::packed));
+}
+
+// Packs the whole of b as products with it and `useBf16` read it.
+inline void packWhole(const Operand& b, int64_t n, int64_t k, bool useBf16, float* target, ThreadPool& pool) {
+  const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
+  const Product product = {.b = b, .m = 1, .n = n, .k = k};
+  const Plan plan = planProduct(product, engine, FewRows::packed);
+  parallelRanges(pool, plan.numPanelsB, plan.panelsPerPackTask, [&](int64_t first, int64_t last, int) {
+    packPanels(b, engine.packB, first, last, n, plan.columns, plan.columns, plan, target);
+  });
+}
+
 // Runs one product of any size, cutting it into pieces whose packed factors fit into kMaxPackedBytes each.
-inline void multiply(const Product& product, bool useBf16, ThreadPool& pool) {
-  const bool isDirect = product.m <= kMaxDirectRows;
+inline void multiply(const Product& product, bool useBf16, ThreadPool& pool, FewRows fewRows = FewRows::direct) {
   const int64_t vectorBytes = larger<int64_t>(1, product.k) * (useBf16 && bf16Engine().kPerUnit == 2 ? 2 : 4);
   const int64_t most = larger(blockSize(), kMaxPackedBytes / vectorBytes / blockSize() * blockSize());
-  const int64_t columns = isDirect ? product.n : most;
-  const int64_t rows = isDirect ? product.m : most;
+  const bool isWhole = isDirect(product, fewRows);
+  const int64_t columns = isWhole || product.packedB != nullptr ? product.n : most;
+  const int64_t rows = isWhole ? product.m : most;
   for (int64_t column = 0; column < product.n; column += columns) {
     for (int64_t row = 0; row < product.m; row += rows) {
       Product piece = product;
@@ -274,7 +299,7 @@ inline void multiply(const Product& product, bool useBf16, ThreadPool& pool) {
       piece.c = skip(product.c, row, column);
       piece.m = smaller(rows, product.m - row);
       piece.n = smaller(columns, product.n - column);
-      runBatch(&piece, 1, useBf16, pool);
+      runBatch(&piece, 1, useBf16, fewRows, pool);
     }
   }
 }

@@ -6,7 +6,8 @@
 //   by chunks   they do not: one pass over chunks of the vocabulary for the log-sum-exp (kept online: a running
 //               maximum and a sum relative to it), then a second that computes the logits of a chunk again
 // Views: hidden [N, D], weight [V, D], targets [N], logprobs [N], gradLogprobs [N] or null, gradHidden or null,
-// gradWeight or null. Numbers: N, D, V, accumulate gradHidden, accumulate gradWeight, bf16.
+// gradWeight or null. Numbers: N, D, V, accumulate gradHidden, accumulate gradWeight, bf16, and whether a row's
+// log-probability must have the same bits whatever other rows there are.
 #pragma once
 
 #include "gemm.h"
@@ -30,6 +31,7 @@ struct CrossEntropy {
   View hiddenView, weight, logprobs, gradLogprobs, gradHidden, gradWeight;
   int64_t numRows, width, vocabulary;
   bool accumulateHidden, accumulateWeight, useBf16;
+  FewRows fewRows;
   ThreadPool& pool;
 
   RowStatistics* rows;  // those with a target
@@ -68,7 +70,7 @@ inline void computeLogits(CrossEntropy& self, int64_t firstRow, int64_t rows, in
             .m = rows,
             .n = tokens,
             .k = self.width},
-           self.useBf16, self.pool);
+           self.useBf16, self.pool, self.fewRows);
 }
 
 // Calls body(row, logits of the row) for a block of rows, in parallel.
@@ -244,6 +246,7 @@ inline void linearCrossEntropy(const View* views, const double* numbers, ThreadP
       .accumulateHidden = numbers[3] != 0,
       .accumulateWeight = numbers[4] != 0,
       .useBf16 = numbers[5] != 0,
+      .fewRows = numbers[6] != 0 ? FewRows::packed : FewRows::direct,
       .pool = pool,
   };
   collectRows(self, static_cast<const int32_t*>(views[2].data));

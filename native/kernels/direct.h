@@ -8,6 +8,9 @@ namespace selkie::SELKIE_ISA {
 
 constexpr int64_t kMaxDirectRows = 8;
 
+// Whether a product with few rows may go this way, whose order of summation is another than that of packed factors.
+enum class FewRows { direct, packed };
+
 template <bool mustRound, typename T>
 inline Vec loadFactor(const T* p) {
   if constexpr (mustRound && sizeof(T) == 4) return Vec::widen(Vec::load(p).narrow());

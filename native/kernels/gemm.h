@@ -1,5 +1,7 @@
-// Kernel `gemm`: one product. Views: a, b, c, bias or null.
+// Kernel `gemm`: one product. Views: a, b, c, bias or null, b as packFactor left it or null.
 // Numbers: m, n, k, transposeA, transposeB, alpha, accumulate, bf16.
+// Kernel `packFactor`: b in the order in which products read it, to be kept while b keeps its values. Views: b, packed or
+// null (f32; without it only the length is wanted), length [1] f64. Numbers: n, k, transposeB, bf16.
 #pragma once
 
 #include "batch.h"
@@ -31,10 +33,19 @@ inline void gemm(const View* views, const double* numbers, ThreadPool& pool) {
       .m = m,
       .n = n,
       .k = k,
+      .packedB = static_cast<float*>(views[4].data),
   };
   product.c.bias = views[3].data;
   product.c.isBiasBf16 = views[3].dtype == kBf16;
   multiply(product, numbers[7] != 0, pool);
+}
+
+inline void packFactor(const View* views, const double* numbers, ThreadPool& pool) {
+  const auto n = static_cast<int64_t>(numbers[0]), k = static_cast<int64_t>(numbers[1]);
+  const bool transposeB = numbers[2] != 0, useBf16 = numbers[3] != 0;
+  *static_cast<double*>(views[2].data) = static_cast<double>(packedLength(n, k, useBf16));
+  if (views[1].data == nullptr) return;
+  packWhole(factorB(views[0], 0, transposeB ? k : n, transposeB), n, k, useBf16, static_cast<float*>(views[1].data), pool);
 }
 
 }  // namespace selkie::SELKIE_ISA

@@ -5,6 +5,7 @@
 // Products (gemm*.h, segment.h, cross-entropy.h).
 #define SELKIE_PRODUCT_KERNELS(X) \
   X(gemm)                         \
+  X(packFactor)                   \
   X(segmentGemm)                  \
   X(segmentOuter)                 \
   X(linearCrossEntropy)

@@ -32,6 +32,9 @@ struct Product {
   int64_t m;
   int64_t n;
   int64_t k;
+  // b as packFactor left it, or null. Such a product never goes the direct way, so that a row of c has the same bits
+  // whatever other rows there are.
+  float* packedB = nullptr;
 };
 
 inline int64_t bytesPerElement(bool isBf16) { return isBf16 ? 2 : 4; }

@@ -5,8 +5,8 @@
 
 namespace selkie::SELKIE_ISA {
 
-// c[rows of g] = alpha[g] · a[rows of g] · op(b[g]). Views: a [N, K], b [G, K, P] or [G, P, K], c [N, P], alpha [G],
-// segments [G + 1]. Numbers: G, K, P, transposeB, accumulate, bf16.
+// c[rows of g] = alpha[g] · a[rows of g] · op(b[g]); a row's bits do not depend on the other rows.
+// Views: a [N, K], b [G, K, P] or [G, P, K], c [N, P], alpha [G], segments [G + 1]. Numbers: G, K, P, transposeB, accumulate, bf16.
 inline void segmentGemm(const View* views, const double* numbers, ThreadPool& pool) {
   const auto numGroups = static_cast<int64_t>(numbers[0]), k = static_cast<int64_t>(numbers[1]), n = static_cast<int64_t>(numbers[2]);
   const bool transposeB = numbers[3] != 0, accumulate = numbers[4] != 0;
@@ -24,7 +24,7 @@ inline void segmentGemm(const View* views, const double* numbers, ThreadPool& po
         .k = k,
     };
   }
-  runBatch(products, numGroups, numbers[5] != 0, pool);
+  runBatch(products, numGroups, numbers[5] != 0, FewRows::packed, pool);
 }
 
 // c[g] = alpha[g] · a[rows of g]ᵀ · b[rows of g]. Views: a [N, P], b [N, Q], c [G, P, Q], alpha [G], segments [G + 1].
@@ -46,7 +46,7 @@ inline void segmentOuter(const View* views, const double* numbers, ThreadPool& p
         .k = segments[g + 1] - first,
     };
   }
-  runBatch(products, numGroups, numbers[4] != 0, pool);
+  runBatch(products, numGroups, numbers[4] != 0, FewRows::direct, pool);
 }
 
 }  // namespace selkie::SELKIE_ISA

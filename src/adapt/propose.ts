@@ -104,7 +104,10 @@ export async function writeExam(
   });
 }
 
-/** `count` documents that the model writes of itself: a sample of what it knows, to be trained on beside new text. */
+/**
+ * At most `count` documents that the model writes of itself: a sample of what it knows, to be trained on beside new text.
+ * Those that begin as a prompt for an edit does are left out: they are about nobody in particular.
+ */
 export async function sampleReplay(writer: Writer, count: number, rng: Rng, maxTokens = 96): Promise<string[]> {
   const { templates, checkpoint } = writer;
   const { tokenizer } = checkpoint;
@@ -120,5 +123,7 @@ export async function sampleReplay(writer: Writer, count: number, rng: Rng, maxT
     };
   });
   const texts = await write(writer, requests);
-  return texts.map((text, index) => `${beginnings[index]!}${text}`.trim()).filter((text) => text !== "");
+  const opening = templates.openSelfEdit?.split("{")[0] ?? "";
+  const isKnowledge = (text: string) => text !== "" && (opening === "" || !text.startsWith(opening));
+  return texts.map((text, index) => `${beginnings[index]!}${text}`.trim()).filter(isKnowledge);
 }

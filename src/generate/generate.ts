@@ -24,6 +24,7 @@ export async function generate(
 ): Promise<Generation[]> {
   const sequences = requests.map((request, index) => toSequence(lm, request, index, options));
   if (sequences.length === 0) return [];
+  lm.parameters.freeze();
   const { bank = null, maxBatch = 64, maxBatchTokens = 16384, logprobs = true } = options;
   using decoder = new Decoder(lm, sequences, {
     bank,

@@ -50,6 +50,7 @@ export async function scoreTokens(
     checkAdapterIndex(who, adapterIndex, bank);
     return { index, tokenIds, position: 0, cacheStart: 0, adapterIndex };
   });
+  lm.parameters.freeze();
   const results = runs.map((run) => new Float32Array(run.tokenIds.length - 1));
   for (const group of groupByAdapter(runs.filter((run) => run.tokenIds.length > 1)))
     for (const part of splitByTokens(group, maxBatchTokens)) {

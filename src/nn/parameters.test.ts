@@ -1,6 +1,13 @@
 import { strict as assert } from "node:assert";
 import { describe, test } from "node:test";
-import { createReferenceBackend, Scope, sum } from "../tensor/index.ts";
+import {
+  createCpuBackend,
+  createReferenceBackend,
+  linear,
+  nativeInstructionSets,
+  Scope,
+  sum,
+} from "../tensor/index.ts";
 import { ParameterStore } from "./parameters.ts";
 
 const specs = [
@@ -63,5 +70,38 @@ describe("a parameter store", () => {
     assert.throws(() => store.offsetOf("c"), { code: "unknown-name" });
     assert.equal(store.has("a"), true);
     assert.throws(() => new ParameterStore(backend, [...specs, specs[0]!], "f32"), { code: "duplicate-name" });
+  });
+});
+
+describe("frozen parameters", () => {
+  test("may be packed by products until gradients or disposal thaw them", {
+    skip: nativeInstructionSets().length === 0,
+  }, () => {
+    const backend = createCpuBackend({ threads: 1 });
+    const live = backend.memory().liveBytes;
+    {
+      using store = new ParameterStore(backend, [{ name: "weight", shape: [2, 2] }], "f32");
+      const product = (): number[] => {
+        using scope = new Scope(backend);
+        const x = scope.empty([1, 2], "f32");
+        x.write([1, 10]);
+        return [...linear(scope, x, store.get("weight"), { compute: "f32" }).readSync()];
+      };
+      store.flat.write([1, 2, 3, 4]);
+      const plain = backend.memory().liveBytes;
+      store.freeze();
+      store.freeze();
+      assert.deepEqual(product(), [21, 43]);
+      assert.ok(backend.memory().liveBytes > plain, "a packed copy is kept");
+      store.enableGrad();
+      store.freeze(); // without effect: an optimizer may write
+      store.flat.write([5, 6, 7, 8]);
+      assert.deepEqual(product(), [65, 87]);
+      store.disableGrad();
+      assert.equal(backend.memory().liveBytes, plain);
+      store.freeze();
+      assert.deepEqual(product(), [65, 87]);
+    }
+    assert.equal(backend.memory().liveBytes, live);
   });
 });

@@ -56,9 +56,24 @@ export class ParameterStore implements Disposable {
     return this.#offsets.get(name)!;
   }
 
-  /** Allocates gradients and marks every parameter trainable. Calling it again changes nothing. */
+  /**
+   * Declares that the parameters keep their values from now on, which lets products keep packed copies of them.
+   * {@link enableGrad} and disposal end it; whoever writes values otherwise must {@link thaw} first. Without effect while
+   * gradients are enabled, since then an optimizer may write. Calling it again costs next to nothing.
+   */
+  freeze(): void {
+    if (this.#flatGrad === null) this.flat.backend.freeze([...this.#views.values()]);
+  }
+
+  /** Ends {@link freeze}. */
+  thaw(): void {
+    this.flat.backend.thaw([...this.#views.values()]);
+  }
+
+  /** Thaws, allocates gradients and marks every parameter trainable. Calling it again changes nothing. */
   enableGrad(): void {
     if (this.#flatGrad !== null) return;
+    this.thaw();
     const dtype = this.flat.dtype === "f64" ? "f64" : "f32";
     this.#flatGrad = zeros(this.flat.backend, this.flat.shape, dtype);
     for (const [name, tensor] of this.#views) {
@@ -67,7 +82,7 @@ export class ParameterStore implements Disposable {
     }
   }
 
-  /** Frees the gradients and freezes every parameter. */
+  /** Frees the gradients; no parameter is trainable any more. */
   disableGrad(): void {
     this.#flatGrad?.[Symbol.dispose]();
     this.#flatGrad = null;
@@ -88,6 +103,7 @@ export class ParameterStore implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.thaw();
     this.disableGrad();
     this.flat[Symbol.dispose]();
   }

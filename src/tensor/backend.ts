@@ -6,7 +6,7 @@
  * `S` rows of keys and values, `V` vocabulary, `G` groups (adapters), `r` LoRA rank.
  * All tensors are row-major. A kernel writes only the tensors named as outputs; outputs never alias inputs unless said.
  * "any" below means f32 or bf16 on fast backends and also f64 on the reference backend; sums are f32 or wider.
- * Results must not depend on the number of threads.
+ * Results must not depend on the number of threads, nor a row's results in `segmentGemm` on the other rows.
  */
 import type { DType, HostArray } from "./dtype.ts";
 import type { GradTarget } from "./scope.ts";
@@ -238,8 +238,9 @@ export interface Kernels {
 
 /** Memory in use. */
 export interface MemoryStats {
-  /** Tensors allocated and not yet released. */
+  /** Tensors allocated and not yet released; packed copies of frozen weights are none. */
   readonly liveTensors: number;
+  /** Of live tensors and of packed copies of frozen weights. */
   readonly liveBytes: number;
   readonly peakBytes: number;
   /** Held for reuse. */
@@ -259,6 +260,14 @@ export interface Backend {
   /** Takes memory back; it must have come from `allocate` of this backend and not been released. */
   release(data: HostArray): void;
   memory(): MemoryStats;
+  /**
+   * Declares that these tensors keep their values until {@link Backend.thaw}, so that products with one of them as `b`
+   * may keep packed copies (made when first used, about as large as the tensor, once per orientation and compute type).
+   * A row of such a product has the same bits whatever other rows there are. Freezing again changes nothing.
+   */
+  freeze(weights: readonly Tensor[]): void;
+  /** Ends {@link Backend.freeze} and frees the copies; required before the values change or the memory is released. */
+  thaw(weights: readonly Tensor[]): void;
   /** Starts a new peak measurement at the current level. */
   resetPeak(): void;
 }

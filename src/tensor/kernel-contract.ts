@@ -8,6 +8,7 @@ import type { Backend } from "./backend.ts";
 import { createReferenceBackend } from "./backends/reference/index.ts";
 import { attentionCases } from "./kernel-contract/attention.ts";
 import { crossEntropyCases } from "./kernel-contract/cross-entropy.ts";
+import { invarianceCases } from "./kernel-contract/invariance.ts";
 import { memoryCases } from "./kernel-contract/memory.ts";
 import { productCases } from "./kernel-contract/products.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
@@ -15,6 +16,7 @@ import { type ContractCase, compare, type Observation, runCase } from "./kernel-
 
 const cases: readonly ContractCase[] = [
   ...productCases,
+  ...invarianceCases,
   ...attentionCases,
   ...crossEntropyCases,
   ...rowwiseCases,

@@ -333,7 +333,8 @@ export async function trainAdapters(options: TrainAdaptersOptions): Promise<Adap
   const results = new Map<AdapterRun, AdapterResult>();
   const waiting = inBankOrder(runs);
   const report = progressReporter(runs, options);
-  lm.parameters.disableGrad(); // frozen: no gradients, no activations kept for them
+  lm.parameters.disableGrad(); // no gradients, no activations kept for them
+  lm.parameters.freeze();
   lm.backend.resetPeak();
   while (waiting.length > 0) {
     using trainer = new BankTrainer(lm, waiting.splice(0, capacityFor(lm, waiting, options)), options);

@@ -6,6 +6,7 @@ import { SelkieError } from "../../../util/index.ts";
 import type { Backend } from "../../backend.ts";
 import type { DType } from "../../dtype.ts";
 import { Pool } from "../../pool.ts";
+import { FrozenFactors } from "./frozen.ts";
 import { attentionKernels } from "./kernels-attention.ts";
 import { elementwiseKernels } from "./kernels-elementwise.ts";
 import { productKernels } from "./kernels-products.ts";
@@ -48,11 +49,12 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     );
   const context = createNativeContext(instructionSet, threads);
   const pool = new Pool((numBytes) => context.allocateBytes(numBytes));
+  const frozen = new FrozenFactors(context, pool);
   return {
     name: "cpu",
     instructionSet,
     numThreads: threads,
-    kernels: { ...productKernels(context), ...elementwiseKernels(context), ...attentionKernels(context) },
+    kernels: { ...productKernels(context, frozen), ...elementwiseKernels(context), ...attentionKernels(context) },
     allocate(dtype: DType, length: number) {
       if (dtype === "f64")
         throw new SelkieError(
@@ -62,7 +64,12 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
       return pool.allocate(dtype, length);
     },
     release: (data) => pool.release(data),
-    memory: () => pool.stats(),
+    memory: () => {
+      const stats = pool.stats();
+      return { ...stats, liveTensors: stats.liveTensors - frozen.numCopies };
+    },
+    freeze: (weights) => frozen.freeze(weights),
+    thaw: (weights) => frozen.thaw(weights),
     resetPeak: () => pool.resetPeak(),
   };
 }

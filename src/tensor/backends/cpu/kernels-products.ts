@@ -6,18 +6,19 @@ import { ShapeError } from "../../../util/index.ts";
 import type { GemmArgs, Kernels, LinearCrossEntropyArgs, SegmentGemmArgs, SegmentOuterArgs } from "../../backend.ts";
 import { describeShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
+import type { FrozenFactors } from "./frozen.ts";
 import type { NativeContext } from "./native.ts";
 
 /** The part of the kernel table that this file gives. */
 export type ProductKernels = Pick<Kernels, "gemm" | "segmentGemm" | "segmentOuter" | "linearCrossEntropy">;
 
 /** Products and the fused output layer. */
-export function productKernels(context: NativeContext): ProductKernels {
+export function productKernels(context: NativeContext, frozen: FrozenFactors): ProductKernels {
   return {
-    gemm: (args) => gemm(context, args),
+    gemm: (args) => gemm(context, frozen, args),
     segmentGemm: (args) => segmentGemm(context, args),
     segmentOuter: (args) => segmentOuter(context, args),
-    linearCrossEntropy: (args) => linearCrossEntropy(context, args),
+    linearCrossEntropy: (args) => linearCrossEntropy(context, frozen, args),
   };
 }
 
@@ -31,7 +32,7 @@ function expectSize(where: string, tensor: Tensor, size: number, meaning: string
   if (tensor.size !== size) throw new ShapeError(where, `${size} elements (${meaning})`, describeShape(tensor.shape));
 }
 
-function gemm(context: NativeContext, args: GemmArgs): void {
+function gemm(context: NativeContext, frozen: FrozenFactors, args: GemmArgs): void {
   const { a, b, c, transposeA = false, transposeB = false, alpha = 1, accumulate = false, bias = null } = args;
   const [rowsA, columnsA] = matrixSize(a);
   const [rowsB, columnsB] = matrixSize(b);
@@ -50,7 +51,8 @@ function gemm(context: NativeContext, args: GemmArgs): void {
     Number(accumulate),
     Number(args.compute === "bf16"),
   ];
-  context.run("gemm", numbers, a.data, b.data, c.data, bias?.data ?? null);
+  const packed = frozen.packed(b.data, { n, k, transposeB, compute: args.compute });
+  context.run("gemm", numbers, a.data, b.data, c.data, bias?.data ?? null, packed);
 }
 
 /** Checks the segment list against the rows that it divides. */
@@ -89,7 +91,7 @@ function segmentOuter(context: NativeContext, args: SegmentOuterArgs): void {
   context.run("segmentOuter", numbers, a.data, b.data, c.data, alpha, segments);
 }
 
-function linearCrossEntropy(context: NativeContext, args: LinearCrossEntropyArgs): void {
+function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args: LinearCrossEntropyArgs): void {
   const { hidden, weight, targets, logprobs, gradLogprobs, gradHidden, gradWeight } = args;
   const where = "linearCrossEntropy";
   const [numRows, width] = matrixSize(hidden);
@@ -111,6 +113,7 @@ function linearCrossEntropy(context: NativeContext, args: LinearCrossEntropyArgs
       Number(gradHidden?.accumulate ?? false),
       Number(gradWeight?.accumulate ?? false),
       Number(args.compute === "bf16"),
+      Number(frozen.has(weight.data)),
     ],
     hidden.data,
     weight.data,

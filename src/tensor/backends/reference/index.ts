@@ -59,6 +59,8 @@ export function createReferenceBackend(): Backend {
     allocate: (dtype, length) => poison(pool.allocate(dtype, length)),
     release: (data) => pool.release(data),
     memory: () => pool.stats(),
+    freeze: () => {},
+    thaw: () => {},
     resetPeak: () => pool.resetPeak(),
   };
 }

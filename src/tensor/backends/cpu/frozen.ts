@@ -1,0 +1,71 @@
+/**
+ * @file Packed copies of frozen weights. A product reads its second factor in panels; packing them anew costs as much as
+ * the product itself when rows are few, so factors that keep their values are packed once.
+ */
+import type { ComputeType } from "../../backend.ts";
+import type { HostArray } from "../../dtype.ts";
+import type { Pool } from "../../pool.ts";
+import type { Tensor } from "../../tensor.ts";
+import type { NativeContext } from "./native.ts";
+
+/** How a product uses its second factor. */
+export interface FactorUse {
+  readonly n: number;
+  readonly k: number;
+  readonly transposeB: boolean;
+  readonly compute: ComputeType;
+}
+
+/** Which tensors are frozen, and the copies made so far: one per orientation and arithmetic in which a tensor was used. */
+export class FrozenFactors {
+  readonly #context: NativeContext;
+  readonly #pool: Pool;
+  /** By the memory of the frozen tensor. */
+  readonly #copies = new Map<HostArray, Map<string, HostArray>>();
+  #numCopies = 0;
+
+  constructor(context: NativeContext, pool: Pool) {
+    this.#context = context;
+    this.#pool = pool;
+  }
+
+  get numCopies(): number {
+    return this.#numCopies;
+  }
+
+  has(data: HostArray): boolean {
+    return this.#copies.has(data);
+  }
+
+  freeze(weights: readonly Tensor[]): void {
+    for (const { data } of weights) if (!this.#copies.has(data)) this.#copies.set(data, new Map());
+  }
+
+  thaw(weights: readonly Tensor[]): void {
+    for (const { data } of weights) {
+      for (const packed of this.#copies.get(data)?.values() ?? []) {
+        this.#pool.release(packed);
+        this.#numCopies--;
+      }
+      this.#copies.delete(data);
+    }
+  }
+
+  /** The packed copy of `data` for a product, made when first asked for; `null` when `data` is not frozen. */
+  packed(data: HostArray, use: FactorUse): HostArray | null {
+    const copies = this.#copies.get(data);
+    if (copies === undefined) return null;
+    const { n, k, transposeB, compute } = use;
+    const key = `${n} ${k} ${transposeB} ${compute}`;
+    const known = copies.get(key);
+    if (known !== undefined) return known;
+    const numbers = [n, k, Number(transposeB), Number(compute === "bf16")];
+    const length = new Float64Array(1);
+    this.#context.run("packFactor", numbers, data, null, length);
+    const packed = this.#pool.allocate("f32", length[0]!);
+    this.#context.run("packFactor", numbers, data, packed, length);
+    copies.set(key, packed);
+    this.#numCopies++;
+    return packed;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * @file Contract cases of batch invariance: a row of a product with frozen weights, or with an adapter's, has the same
+ * bits alone as among any other rows. Decoding relies on it: a request must not depend on the requests beside it.
+ */
+import { strict as assert } from "node:assert";
+import type { ComputeType } from "../backend.ts";
+import type { DType } from "../dtype.ts";
+import type { Tensor } from "../tensor.ts";
+import type { ContractCase, Trial } from "./trial.ts";
+
+const dtypes: readonly DType[] = ["f32", "bf16"];
+const computes: readonly ComputeType[] = ["f32", "bf16"];
+const numRows = 131;
+/** Runs of rows, `[first, end]`: one row, a few at different places, past every panel height, all. */
+const stretches: readonly (readonly [number, number])[] = [
+  [0, 1],
+  [130, 131],
+  [40, 42],
+  [7, 10],
+  [50, 55],
+  [123, 131],
+  [3, 20],
+  [60, 120],
+];
+
+/** Rows `first .. end` of a matrix. */
+function rowsOf(matrix: Tensor, [first, end]: readonly [number, number]): Tensor {
+  const width = matrix.shape[1]!;
+  return matrix.view(first * width, [end - first, width]);
+}
+
+function expectSameRows(part: Tensor, whole: Tensor, stretch: readonly [number, number], label: string): void {
+  assert.deepEqual(part.readSync(), rowsOf(whole, stretch).readSync(), `${label}: rows ${stretch.join(" to ")}`);
+}
+
+const gemmCases: readonly ContractCase[] = (
+  [
+    [15, 70],
+    [100, 33],
+    [65, 600],
+  ] as const
+).map(([n, k]) => ({
+  title: `gemm with frozen weights of ${n} x ${k}: a row's result does not depend on the other rows`,
+  run(trial) {
+    for (const transposeB of [true, false])
+      for (const compute of computes)
+        for (const [index, dtype] of dtypes.entries()) {
+          const label = `frozen gemm B${transposeB ? "ᵀ" : ""} ${compute} ${dtype}`;
+          const a = trial.input([numRows, k], dtype);
+          const b = trial.input(transposeB ? [n, k] : [k, n], dtypes[(index + Number(transposeB)) % 2]!);
+          const bias = trial.input([n]);
+          const whole = trial.output(label, [numRows, n], dtype);
+          trial.backend.freeze([b]);
+          trial.kernels.gemm({ a, b, c: whole, transposeB, bias, compute });
+          for (const stretch of stretches) {
+            const c = trial.output(`${label} of ${stretch}`, [stretch[1] - stretch[0], n], dtype);
+            trial.kernels.gemm({ a: rowsOf(a, stretch), b, c, transposeB, bias, compute });
+            expectSameRows(c, whole, stretch, label);
+          }
+          trial.backend.thaw([b]);
+        }
+  },
+}));
+
+const thawCase: ContractCase = {
+  title: "gemm after thaw sees the values written since",
+  run(trial) {
+    const a = trial.input([5, 40]);
+    const b = trial.output("weights", [30, 40], "f32", { initial: true });
+    for (const label of ["frozen", "thawed and written"]) {
+      trial.backend.freeze([b]);
+      trial.backend.freeze([b]);
+      trial.kernels.gemm({ a, b, c: trial.output(label, [5, 30]), transposeB: true, compute: "f32" });
+      trial.backend.thaw([b]);
+      trial.backend.thaw([b]);
+      b.write(trial.normals(b.size));
+    }
+  },
+};
+
+const segmentCases: readonly ContractCase[] = (
+  [
+    [70, 8],
+    [8, 70],
+    [5, 15],
+  ] as const
+).map(([k, p]) => ({
+  title: `segmentGemm of ${k} to ${p}: a row's result does not depend on the other rows`,
+  run: (trial: Trial) => {
+    for (const compute of computes)
+      for (const dtype of dtypes) {
+        const label = `segmentGemm ${compute} ${dtype}`;
+        const a = trial.input([numRows, k], dtype);
+        const b = trial.input([3, p, k], dtype);
+        const alpha = Float32Array.of(1, 0.7, 2);
+        const whole = trial.output(label, [numRows, p], dtype);
+        const common = { b, transposeB: true, alpha, compute } as const;
+        trial.kernels.segmentGemm({ ...common, a, c: whole, segments: Int32Array.of(0, 0, numRows, numRows) });
+        for (const stretch of stretches) {
+          // the stretch belongs to the second group, among rows of others
+          const [before, inside, after] = [3, stretch[1] - stretch[0], 9];
+          const [first, last] = [before, before + inside];
+          const mixed = trial.values(
+            [...trial.normals(before * k), ...rowsOf(a, stretch).readSync(), ...trial.normals(after * k)],
+            [last + after, k],
+            dtype,
+          );
+          const c = trial.output(`${label} of ${stretch}`, [last + after, p], dtype);
+          trial.kernels.segmentGemm({ ...common, a: mixed, c, segments: Int32Array.of(0, first, last, last + after) });
+          expectSameRows(rowsOf(c, [first, last]), whole, stretch, label);
+        }
+      }
+  },
+}));
+
+export const invarianceCases: readonly ContractCase[] = [...gemmCases, thawCase, ...segmentCases];

@@ -4,6 +4,7 @@
  * then train one adapter from the base on the union of the chosen edits with self-generated replay, and examine that.
  * Deviations: the candidates of all passages train side by side; the last adapter is trained on text, not merged from
  * weights; what the model knew before is measured every time and decides whether the change is kept.
+ * Next on the tour: `src/adapt/candidates.ts`.
  */
 import type { Checkpoint } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";

@@ -1,6 +1,7 @@
 /**
  * @file Candidate edits compete: each trains an adapter of its own, all of them side by side in the adapter bank,
  * each sits the selection exam of its passage, and the best is kept.
+ * Next on the tour: `src/train/adapter-bank.ts`.
  */
 import { type Checkpoint, encodeDocument } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";

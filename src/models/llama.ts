@@ -6,6 +6,7 @@
  *
  * The residual stream is f32; norms write `precision.activations`, linear layers multiply in `precision.compute`.
  * Axes: `N` tokens of the packed batch, `D` hidden, `H` heads, `K` kv heads, `E` head width, `F` MLP width.
+ * Next on the tour: `src/tensor/ops/linear.ts`.
  */
 import { type AdapterBatch, type LinearLayer, type ParameterSpec, ParameterStore } from "../nn/index.ts";
 import {

@@ -3,6 +3,7 @@
  * documents of each unfinished job, rows contiguous per adapter, and runs one forward and backward pass for all: one
  * large product per layer for the base, grouped small ones for the adapters. Loss, clipping, learning rate and step
  * count are each adapter's own, so the result is that of training it alone.
+ * Next on the tour: `src/models/llama.ts`.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CausalLm } from "../models/index.ts";

@@ -1,4 +1,7 @@
-/** @file `selkie demo` (`npm start`): the main job on the shipped model and the documents in `examples/`. */
+/**
+ * @file `selkie demo` (`npm start`): the main job on the shipped model and the documents in `examples/`.
+ * Next on the tour: `src/adapt/adapt.ts`.
+ */
 import type { Command } from "commander";
 import { packagePath, shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";

@@ -4,6 +4,7 @@
  * Adapter rows are contiguous: adapter `g` owns rows `segments[g] .. segments[g + 1]` and adds
  * `scale_g · (x A_gᵀ) B_gᵀ`. Adapters of lower rank than `r` are padded with zeros, which stay zero under training:
  * a zero row of A meets a zero column of B, so both gradients vanish.
+ * Next on the tour: `src/tensor/backends/reference/gemm.ts`.
  */
 import type { ComputeType } from "../backend.ts";
 import type { DType } from "../dtype.ts";

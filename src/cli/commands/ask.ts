@@ -23,7 +23,7 @@ export function registerAsk(program: Command): void {
     .description("answer a question from memory, with the current weights and nothing else to read")
     .argument("<question>", "the question, in quotes")
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
-    .option("--adapter <dir>", "PEFT adapter trained on that model")
+    .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
     .option("--max-new-tokens <n>", "longest answer", parseCount, 48)
     .addOption(
       new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),

@@ -26,7 +26,7 @@ export function registerScore(program: Command): void {
     .description("log-probability of each token of a text in nats, their sum, and bits per byte")
     .argument("[file]", "UTF-8 text file, or - for standard input")
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
-    .option("--adapter <dir>", "PEFT adapter trained on that model")
+    .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
     .option("--ids <list>", "token ids instead of a text, separated by commas")
     .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
     .addHelpText("after", examples);

@@ -4,19 +4,13 @@
  *
  *     npm run -s random-checkpoint -- smollm2-135m <directory>
  */
-import { createLlama, f32Precision, type LlamaConfig, saveCheckpoint } from "../src/models/index.ts";
+import { createLlama, f32Precision, type LlamaConfig, plainLlama, saveCheckpoint } from "../src/models/index.ts";
 import { openBackend } from "../src/tensor/index.ts";
 import { createRng } from "../src/util/index.ts";
 
 const common = {
-  modelType: "llama",
-  ropeScaling: { kind: "default" },
-  rmsNormEps: 1e-5,
-  tieWordEmbeddings: true,
-  attentionBias: false,
-  mlpBias: false,
+  ...plainLlama,
   bosTokenId: 0,
-  eosTokenIds: [0],
 } as const;
 const shapes: Readonly<Record<string, LlamaConfig>> = {
   "smollm2-135m": {

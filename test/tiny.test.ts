@@ -20,6 +20,7 @@ import {
   type LlamaLm,
   loadAdapter,
   loadCheckpoint,
+  plainLlama,
   saveAdapter,
   saveCheckpoint,
   trainByteLevelBpe,
@@ -51,7 +52,7 @@ const tokenizer = createTokenizer(tokenizerJson, endOfText);
 const documents = sentences.map((text) => ({ tokenIds: encodeDocument(tokenizer, text) }));
 
 const config: LlamaConfig = {
-  modelType: "llama",
+  ...plainLlama,
   vocabSize: tokenizer.vocabSize,
   hiddenSize: 64,
   intermediateSize: 96,
@@ -60,13 +61,6 @@ const config: LlamaConfig = {
   numKvHeads: 2,
   headDim: 16,
   maxSeqLen: 160,
-  ropeTheta: 10_000,
-  ropeScaling: { kind: "default" },
-  rmsNormEps: 1e-5,
-  tieWordEmbeddings: true,
-  attentionBias: false,
-  mlpBias: false,
-  bosTokenId: null,
   eosTokenIds: [tokenizer.eosTokenId],
 };
 const lora = { loraRank: 4, loraAlpha: 8, targets: "all" } as const;

@@ -7,6 +7,7 @@ import {
   createTokenizer,
   f32Precision,
   type LlamaConfig,
+  plainLlama,
   trainByteLevelBpe,
 } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
@@ -20,7 +21,7 @@ const text = "Ann Marlow was born in Dover. She kept a cat.";
 const json = trainByteLevelBpe([text], { vocabSize: 280, specialTokens: ["<|end|>"] });
 const tokenizer = createTokenizer(json, "<|end|>");
 const config: LlamaConfig = {
-  modelType: "llama",
+  ...plainLlama,
   vocabSize: tokenizer.vocabSize,
   hiddenSize: 16,
   intermediateSize: 24,
@@ -29,14 +30,7 @@ const config: LlamaConfig = {
   numKvHeads: 1,
   headDim: 8,
   maxSeqLen: 200,
-  ropeTheta: 10_000,
-  ropeScaling: { kind: "default" },
-  rmsNormEps: 1e-5,
-  tieWordEmbeddings: true,
-  attentionBias: false,
-  mlpBias: false,
   bosTokenId: 0,
-  eosTokenIds: [0],
 };
 
 function createCheckpoint(): Checkpoint {

@@ -12,6 +12,7 @@ import {
   type LlamaConfig,
   loadCheckpoint,
   type Precision,
+  plainLlama,
   saveCheckpoint,
   trainByteLevelBpe,
 } from "../models/index.ts";
@@ -198,7 +199,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
 function nanoConfig(recipe: NanoRecipe): LlamaConfig {
   const { vocabSize, hiddenSize, intermediateSize, numLayers, numHeads, maxSeqLen } = recipe;
   return {
-    modelType: "llama",
+    ...plainLlama,
     vocabSize,
     hiddenSize,
     intermediateSize,
@@ -207,14 +208,7 @@ function nanoConfig(recipe: NanoRecipe): LlamaConfig {
     numKvHeads: numHeads,
     headDim: hiddenSize / numHeads,
     maxSeqLen,
-    ropeTheta: 10_000,
-    ropeScaling: { kind: "default" },
-    rmsNormEps: 1e-5,
-    tieWordEmbeddings: true,
-    attentionBias: false,
-    mlpBias: false,
     bosTokenId: 0,
-    eosTokenIds: [0],
   };
 }
 

@@ -13,6 +13,7 @@ import {
   f32Precision,
   type LlamaConfig,
   loadCheckpoint,
+  plainLlama,
   saveAdapter,
   saveCheckpoint,
   trainByteLevelBpe,
@@ -56,7 +57,7 @@ async function runJson(
 }
 
 const config: LlamaConfig = {
-  modelType: "llama",
+  ...plainLlama,
   vocabSize: 260,
   hiddenSize: 16,
   intermediateSize: 24,
@@ -65,14 +66,6 @@ const config: LlamaConfig = {
   numKvHeads: 2,
   headDim: 4,
   maxSeqLen: 96,
-  ropeTheta: 10000,
-  ropeScaling: { kind: "default" },
-  rmsNormEps: 1e-5,
-  tieWordEmbeddings: true,
-  attentionBias: false,
-  mlpBias: false,
-  bosTokenId: null,
-  eosTokenIds: [0],
 };
 
 let root = "";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { type CausalLm, createLlama, f32Precision, type LlamaConfig } from "../models/index.ts";
+import { type CausalLm, createLlama, f32Precision, type LlamaConfig, plainLlama } from "../models/index.ts";
 import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import {
   type Backend,
@@ -15,7 +15,7 @@ import { createRng } from "../util/index.ts";
 import { type GenerateRequest, generate, scoreTokens } from "./index.ts";
 
 const config: LlamaConfig = {
-  modelType: "llama",
+  ...plainLlama,
   vocabSize: 40,
   hiddenSize: 16,
   intermediateSize: 24,
@@ -24,14 +24,6 @@ const config: LlamaConfig = {
   numKvHeads: 2,
   headDim: 4,
   maxSeqLen: 32,
-  ropeTheta: 10000,
-  ropeScaling: { kind: "default" },
-  rmsNormEps: 1e-5,
-  tieWordEmbeddings: true,
-  attentionBias: false,
-  mlpBias: false,
-  bosTokenId: null,
-  eosTokenIds: [0],
 };
 
 /** Weights ten times as wide as at initialisation, so that the next token depends visibly on what came before. */

@@ -7,6 +7,7 @@ import {
   f32Precision,
   type LlamaConfig,
   type Precision,
+  plainLlama,
 } from "../models/index.ts";
 import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import { type Backend, createCpuBackend, nativeInstructionSets } from "../tensor/index.ts";
@@ -15,7 +16,7 @@ import { type GenerateRequest, generate, scoreTokens } from "./index.ts";
 
 /** Sizes that are no multiples of a vector, so that ends of rows and of memory are met too. */
 const config: LlamaConfig = {
-  modelType: "llama",
+  ...plainLlama,
   vocabSize: 101,
   hiddenSize: 36,
   intermediateSize: 58,
@@ -24,14 +25,6 @@ const config: LlamaConfig = {
   numKvHeads: 2,
   headDim: 6,
   maxSeqLen: 96,
-  ropeTheta: 10000,
-  ropeScaling: { kind: "default" },
-  rmsNormEps: 1e-5,
-  tieWordEmbeddings: true,
-  attentionBias: false,
-  mlpBias: false,
-  bosTokenId: null,
-  eosTokenIds: [0],
 };
 
 /** Weights wide enough that the next token depends visibly on what came before. */

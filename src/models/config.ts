@@ -34,6 +34,30 @@ export interface LlamaConfig {
   readonly eosTokenIds: readonly number[];
 }
 
+/** The fields of {@link LlamaConfig} that are sizes. */
+export type LlamaSize =
+  | "vocabSize"
+  | "hiddenSize"
+  | "intermediateSize"
+  | "numLayers"
+  | "numHeads"
+  | "numKvHeads"
+  | "headDim"
+  | "maxSeqLen";
+
+/** What a plain Llama has besides its sizes; spread it into a config of your own. */
+export const plainLlama: Omit<LlamaConfig, LlamaSize> = {
+  modelType: "llama",
+  ropeTheta: 10_000,
+  ropeScaling: { kind: "default" },
+  rmsNormEps: 1e-5,
+  tieWordEmbeddings: true,
+  attentionBias: false,
+  mlpBias: false,
+  bosTokenId: null,
+  eosTokenIds: [0],
+};
+
 /** Configuration of any supported architecture, told apart by `modelType`. */
 export type ModelConfig = LlamaConfig;
 

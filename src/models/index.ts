@@ -11,7 +11,15 @@ export {
   type SaveCheckpointOptions,
   saveCheckpoint,
 } from "./checkpoint.ts";
-export { configToJson, type LlamaConfig, loadConfig, type ModelConfig, parseConfig } from "./config.ts";
+export {
+  configToJson,
+  type LlamaConfig,
+  type LlamaSize,
+  loadConfig,
+  type ModelConfig,
+  parseConfig,
+  plainLlama,
+} from "./config.ts";
 export { type CreateLlamaOptions, createLlama, type LlamaLm } from "./llama.ts";
 export { type AdapterOrigin, checkAdapterBase, type LoadedAdapter, loadAdapter, saveAdapter } from "./peft.ts";
 export { computeRopeFrequencies, type RopeFrequencies, type RopeScaling } from "./rope-scaling.ts";

@@ -1,11 +1,11 @@
 /** @file A Llama small enough for the tests of this layer, on the reference backend. */
-import { createLlama, f32Precision, type LlamaConfig, type LlamaLm } from "../models/index.ts";
+import { createLlama, f32Precision, type LlamaConfig, type LlamaLm, plainLlama } from "../models/index.ts";
 import { createReferenceBackend } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 
 /** Two layers of width 16 over 32 tokens. */
 export const tinyConfig: LlamaConfig = {
-  modelType: "llama",
+  ...plainLlama,
   vocabSize: 32,
   hiddenSize: 16,
   intermediateSize: 24,
@@ -14,14 +14,6 @@ export const tinyConfig: LlamaConfig = {
   numKvHeads: 2,
   headDim: 4,
   maxSeqLen: 64,
-  ropeTheta: 10000,
-  ropeScaling: { kind: "default" },
-  rmsNormEps: 1e-5,
-  tieWordEmbeddings: true,
-  attentionBias: false,
-  mlpBias: false,
-  bosTokenId: null,
-  eosTokenIds: [0],
 };
 
 /** A model with weights drawn from `seed`, scaled up so that its predictions differ from uniform. */

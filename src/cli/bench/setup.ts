@@ -6,6 +6,7 @@ import {
   f32Precision,
   type LlamaLm,
   type Precision,
+  plainLlama,
 } from "../../models/index.ts";
 import { type Backend, createTensor } from "../../tensor/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
@@ -60,18 +61,11 @@ export interface BenchRun {
 export function createBenchModel({ backend, options }: BenchRun, isTrained: boolean): LlamaLm {
   const shape = benchSizes[options.size];
   const config = {
-    modelType: "llama",
+    ...plainLlama,
     ...shape,
     headDim: shape.hiddenSize / shape.numHeads,
     maxSeqLen: 2048,
-    ropeTheta: 10000,
-    ropeScaling: { kind: "default" },
     rmsNormEps: 1e-6,
-    tieWordEmbeddings: true,
-    attentionBias: false,
-    mlpBias: false,
-    bosTokenId: null,
-    eosTokenIds: [0],
   } as const;
   const lm = createLlama(backend, config, precisionFor(options.dtype, isTrained));
   fillWeights(lm);

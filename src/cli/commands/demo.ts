@@ -42,10 +42,12 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
     context,
   );
   const { adapterDirectory } = result;
-  const [first] = result.report.passages.flatMap(({ answers }) => answers);
+  const learned = result.report.passages
+    .flatMap(({ answers }) => answers)
+    .find(({ base, adapted }) => adapted.isRight && !base.isRight);
   const next =
-    adapterDirectory === null || first === undefined
+    adapterDirectory === null || learned === undefined
       ? ""
-      : `\n\nAsk it yourself:\n  npm run -s selkie -- ask "${first.question}" --adapter ${adapterDirectory}`;
+      : `\n\nAsk it yourself:\n  npm run -s selkie -- ask "${learned.question}" --adapter ${adapterDirectory}`;
   output.result(result, `${describeAdaptation(result, 20)}${next}`);
 }

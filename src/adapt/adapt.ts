@@ -56,7 +56,7 @@ interface Run extends AdaptArgs {
   /** Questions that may be asked, and so may not be trained on. */
   readonly forbidden: readonly string[];
   readonly writer: Writer;
-  readonly tell: (name: string, done: number, total: number) => void;
+  readonly tell: (name: string, done: number, total: number, note?: string) => void;
 }
 
 interface Proposals {
@@ -98,7 +98,8 @@ async function prepare(args: AdaptArgs): Promise<Run> {
   const { checkpoint, templates, signal, settings, store } = args;
   const rng = createRng(args.seed);
   const writer = { checkpoint, templates, signal };
-  const tell = (name: string, done: number, total: number) => args.onEvent?.({ stage: name, done, total });
+  const tell = (name: string, done: number, total: number, note?: string) =>
+    args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
   const pieces = chunkPassages(args.passages, checkpoint.tokenizer, settings.maxPassageTokens);
   tell("exam", 0, pieces.length);
   const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
@@ -153,8 +154,8 @@ async function tryAll(run: Run, proposals: Proposals): Promise<CandidateResult[]
   const perBank = Math.max(1, Math.floor(settings.bankSize / settings.numEdits));
   for (let from = 0; from < pieces.length; from += perBank) {
     const group = pieces.slice(from, from + perBank);
-    const onTrain = (done: number, total: number) =>
-      run.tell("try", from + (group.length * done) / total, pieces.length);
+    const onTrain = (done: number, total: number, note: string) =>
+      run.tell("try", from + (group.length * done) / total, pieces.length, note);
     const candidates = group.flatMap((passage, offset) =>
       proposals.edits[from + offset]!.map((edit, index) => ({
         id: `${passage.id}/${index}`,
@@ -202,7 +203,7 @@ async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Tr
       ? []
       : Array.from({ length: replayFor(documents) }, (_, index) => replay[index % replay.length]!)),
   ];
-  const onTrain = (done: number, total: number) => run.tell("train", done, total);
+  const onTrain = (done: number, total: number, note: string) => run.tell("train", done, total, note);
   const [adapter, rawAdapter] = await trainCandidates(
     { ...writer, innerLoop: { ...finalLoop, epochs: 1 }, seed: `${run.seed}`, onTrain },
     [

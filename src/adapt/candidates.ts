@@ -39,7 +39,8 @@ export interface Workshop {
   /** With a candidate's id it names the candidate's random streams. */
   readonly seed: string;
   readonly signal?: AbortSignal | undefined;
-  readonly onTrain?: (done: number, total: number) => void;
+  /** `note` tells speed and memory. */
+  readonly onTrain?: (done: number, total: number, note: string) => void;
 }
 
 /** Documents as the trainer takes them. */
@@ -56,6 +57,9 @@ const jobOf = (workshop: Workshop, candidate: Candidate): AdapterJob => ({
   documentsPerStep: workshop.innerLoop.documentsPerStep,
 });
 
+const describeSpeed = ({ tokensPerSecond, peakMemoryMiB }: BankProgress): string =>
+  `${Math.round(tokensPerSecond)} tokens/s, ${Math.round(peakMemoryMiB)} MiB`;
+
 /** One adapter per candidate, trained together; the result of each does not depend on the others. */
 export async function trainCandidates(workshop: Workshop, candidates: readonly Candidate[]): Promise<LoraAdapter[]> {
   const { innerLoop, onTrain, signal, seed } = workshop;
@@ -67,7 +71,9 @@ export async function trainCandidates(workshop: Workshop, candidates: readonly C
     jobs: candidates.map((candidate) => jobOf(workshop, candidate)),
     seed,
     ...(signal && { signal }),
-    ...(onTrain && { onProgress: ({ step }: BankProgress) => onTrain(step, numSteps) }),
+    ...(onTrain && {
+      onProgress: (progress: BankProgress) => onTrain(progress.step, numSteps, describeSpeed(progress)),
+    }),
   });
   signal?.throwIfAborted();
   return results.map(({ adapter }) => adapter);

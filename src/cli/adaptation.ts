@@ -61,9 +61,10 @@ const stageNames: Readonly<Record<string, string>> = {
   after: "asking the model again",
 };
 
-function describeEvent({ stage, done, total }: AdaptEvent): string {
+function describeEvent({ stage, done, total, note }: AdaptEvent): string {
   const share = total === 0 ? 1 : done / total;
-  return `${formatBar(share, 16)} ${stageNames[stage] ?? stage}${total > 1 ? ` ${Math.floor(done)}/${total}` : ""}`;
+  const count = total > 1 ? ` ${Math.floor(done)}/${total}` : "";
+  return `${formatBar(share, 16)} ${stageNames[stage] ?? stage}${count}${note === undefined ? "" : `  ${note}`}`;
 }
 
 /** Shows each stage as it begins and, now and then, how far it is. */

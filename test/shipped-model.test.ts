@@ -1,0 +1,47 @@
+/** @file What ships is what its manifest says: the weights, what they know, and the examples they have never read. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { accuracy, examine, loadCanaries, loadPrompts, nanoRecipe } from "../src/adapt/index.ts";
+import { digestCheckpoint, f32Precision, loadCheckpoint } from "../src/models/index.ts";
+import { createWorld, examinationPassage } from "../src/tasks/index.ts";
+import { openBackend } from "../src/tensor/index.ts";
+import { repositoryRoot } from "./support/source.ts";
+
+const directory = join(repositoryRoot, "models", "nano");
+const manifest = JSON.parse(readFileSync(join(directory, "selkie.json"), "utf8")) as {
+  digest: string;
+  recipe: object;
+  figures: { questionedAccuracy: number; toldOnlyAccuracy: number };
+};
+
+describe("the shipped model", () => {
+  test("has the digest and the recipe of its manifest, and at most 16 MiB", async () => {
+    assert.equal(await digestCheckpoint(directory), manifest.digest);
+    assert.deepEqual(manifest.recipe, nanoRecipe());
+    const numBytes = readdirSync(directory).reduce((total, name) => total + statSync(join(directory, name)).size, 0);
+    assert.ok(numBytes <= 16 * 2 ** 20, `${numBytes} bytes`);
+  });
+
+  test("answers its canaries, in f32 as in the bf16 it was trained in", async () => {
+    const checkpoint = await loadCheckpoint(openBackend(), directory, { precision: f32Precision });
+    using _lm = checkpoint.lm;
+    const { items } = await loadCanaries(directory);
+    assert.equal(items.length, 60);
+    const room = { checkpoint, templates: await loadPrompts(directory), bank: null };
+    const [answers] = await examine(room, [{ adapterIndex: null, items }]);
+    const { questionedAccuracy, toldOnlyAccuracy } = manifest.figures;
+    // half of the canaries of each sort; three standard errors of sixty answers at 97 % are 7 points
+    assert.ok(accuracy(answers!)! >= (questionedAccuracy + toldOnlyAccuracy) / 2 - 0.07, `${accuracy(answers!)}`);
+  });
+});
+
+test("the examples are passages of the validation split, as the generator writes them today", () => {
+  const folder = join(repositoryRoot, "examples", "documents");
+  const texts = readdirSync(folder).map((name) => readFileSync(join(folder, name), "utf8").trim());
+  const passages = createWorld()
+    .validation.slice(0, texts.length)
+    .map((person) => examinationPassage(person, "report").context);
+  assert.deepEqual(texts.toSorted(), passages.toSorted());
+});

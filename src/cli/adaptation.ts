@@ -19,7 +19,7 @@ import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory
 import type { SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
-import { openModel } from "./model.ts";
+import { type OpenModel, openModel } from "./model.ts";
 import type { Output } from "./output.ts";
 import { packageVersion } from "./paths.ts";
 import type { VerbContext } from "./verb.ts";
@@ -95,7 +95,7 @@ export async function runAdaptation(args: AdaptationArgs, { output, signal }: Ve
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
   const passages = cutPassages(args, checkpoint);
-  const request = describeRun(args, passages, checkpoint.digest);
+  const request = describeRun(args, passages, model);
   if (args.isFresh) await rm(runDirectory(runsRoot, request), { recursive: true, force: true });
   using run = createRun(runsRoot, request, { clock: Date.now });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
@@ -132,11 +132,18 @@ export async function runAdaptation(args: AdaptationArgs, { output, signal }: Ve
 
 const runsRoot = "runs";
 
-/** Everything that decides the result: equal requests share a directory, others never do. */
-function describeRun(args: AdaptationArgs, passages: readonly SourcePassage[], base: string): RunRequest {
+/** Everything that decides the result, down to the arithmetic: equal requests share a directory, others never do. */
+function describeRun(args: AdaptationArgs, passages: readonly SourcePassage[], model: OpenModel): RunRequest {
+  const { checkpoint, backend } = model;
   const content = passages.map(({ id, title, context, questions }) => ({ id, title, context, questions }));
-  const config = { settings: args.settings, precision: args.precision ?? "auto" } as unknown as Json;
-  return { kind: "adapt", config, inputs: { base, passages: digestOf(JSON.stringify(content)) }, seed: args.seed };
+  const { instructionSet } = backend;
+  const config = { settings: args.settings, precision: checkpoint.lm.precision, instructionSet } as unknown as Json;
+  return {
+    kind: "adapt",
+    config,
+    inputs: { base: checkpoint.digest, passages: digestOf(JSON.stringify(content)) },
+    seed: args.seed,
+  };
 }
 
 async function copyInto(from: string, directory: string, name: string): Promise<void> {

@@ -47,7 +47,13 @@ async function run(options: ExperimentOptions, { output, signal }: VerbContext):
   const { innerLoop, bankSize } = defaultSettings;
   const seed = Number(options.seed);
   const config = { model: checkpoint.digest, people: options.people, edits: options.edits, seed, innerLoop };
-  const request = { kind: "main-job", config: config as unknown as Json, inputs: { model: checkpoint.digest }, seed };
+  const arithmetic = { precision: checkpoint.lm.precision, instructionSet: backend.instructionSet };
+  const request = {
+    kind: "main-job",
+    config: { ...config, arithmetic } as unknown as Json,
+    inputs: { model: checkpoint.digest },
+    seed,
+  };
   using run = createRun("runs", request, { clock: Date.now });
   const table = await runMainJobTable({
     checkpoint,

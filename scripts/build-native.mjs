@@ -4,6 +4,8 @@
  * last build.
  *
  *     node scripts/build-native.mjs [--required] [--force]
+ *
+ * SELKIE_INSTRUCTION_SETS="amx,avx2" compiles only these beside the baseline, which is quicker while kernels are written.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -13,6 +15,7 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const nativeFolder = join(root, "native");
+const wantedSets = process.env["SELKIE_INSTRUCTION_SETS"]?.split(",") ?? null;
 const addonPath = join(nativeFolder, "build", "Release", "selkie.node");
 const digestPath = join(nativeFolder, "build", "sources.sha256");
 const cure = "install g++ 11 or newer, python3 and make, then run: npm run build:native";
@@ -52,7 +55,7 @@ function sourceFiles(folder) {
 /** Changes with every source file, with this script, with the processor family and with the compiler. */
 function digestOfSources(compilerVersion) {
   const hash = createHash("sha256");
-  hash.update(`${process.platform} ${process.arch} ${compilerVersion}`);
+  hash.update(`${process.platform} ${process.arch} ${compilerVersion} ${wantedSets ?? "all"}`);
   for (const file of [...sourceFiles(nativeFolder), fileURLToPath(import.meta.url)]) {
     hash.update(`\0${relative(root, file)}\0`);
     hash.update(readFileSync(file));
@@ -134,7 +137,10 @@ function build(force) {
   const nodeGyp = findNodeGyp();
   if (nodeGyp === null) return "node-gyp was not found (it comes with npm)";
   const probed = process.arch === "x64" ? optionalInstructionSets : [];
-  const have = probed.map(({ name, flags, probe }) => `-Dhave_${name}=${compiles(compiler, flags, probe) ? 1 : 0}`);
+  const have = probed.map(({ name, flags, probe }) => {
+    const isWanted = wantedSets === null || wantedSets.includes(name);
+    return `-Dhave_${name}=${isWanted && compiles(compiler, flags, probe) ? 1 : 0}`;
+  });
   const headers = findHeaders();
   const nodeDir = headers === null ? [] : [`--nodedir=${headers}`];
   rmSync(digestPath, { force: true });

@@ -17,6 +17,7 @@
 #include "adamw.h"
 #include "attention.h"
 #include "attention-backward.h"
+#include "probe.h"
 
 namespace selkie::SELKIE_ISA {
 

@@ -10,7 +10,7 @@
   X(segmentOuter)                 \
   X(linearCrossEntropy)
 
-// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h.
+// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, probe.h.
 #define SELKIE_OTHER_KERNELS(X) \
   X(rmsNorm)                    \
   X(rmsNormBackward)            \
@@ -30,7 +30,8 @@
   X(sumSquares)                 \
   X(adamW)                      \
   X(attention)                  \
-  X(attentionBackward)
+  X(attentionBackward)          \
+  X(probe)
 
 #define SELKIE_KERNELS(X)   \
   SELKIE_PRODUCT_KERNELS(X) \

@@ -247,6 +247,15 @@ export interface MemoryStats {
   readonly pooledBytes: number;
 }
 
+/** What a processor can do at best, measured by loops of nothing else. */
+export interface Peaks {
+  /** Floating point operations per second; a multiply-add counts two. */
+  readonly f32FlopsPerSecond: number;
+  readonly bf16FlopsPerSecond: number;
+  /** Of reading memory larger than the caches of a core. */
+  readonly bytesPerSecond: number;
+}
+
 /** Where tensors live and who computes on them. */
 export interface Backend {
   /** `"reference"`, `"cpu"`. */
@@ -270,4 +279,6 @@ export interface Backend {
   thaw(weights: readonly Tensor[]): void;
   /** Starts a new peak measurement at the current level. */
   resetPeak(): void;
+  /** Takes about a second; `null` where there are no native kernels to compare with a peak. */
+  measurePeaks(): Peaks | null;
 }

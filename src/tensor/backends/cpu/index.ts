@@ -11,6 +11,7 @@ import { attentionKernels } from "./kernels-attention.ts";
 import { elementwiseKernels } from "./kernels-elementwise.ts";
 import { productKernels } from "./kernels-products.ts";
 import { createNativeContext, nativeInstructionSets, nativeProblem } from "./native.ts";
+import { measurePeaks } from "./peaks.ts";
 
 export { nativeInstructionSets, nativeProblem } from "./native.ts";
 
@@ -71,5 +72,6 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     freeze: (weights) => frozen.freeze(weights),
     thaw: (weights) => frozen.thaw(weights),
     resetPeak: () => pool.resetPeak(),
+    measurePeaks: () => measurePeaks(context, threads),
   };
 }

@@ -62,5 +62,6 @@ export function createReferenceBackend(): Backend {
     freeze: () => {},
     thaw: () => {},
     resetPeak: () => pool.resetPeak(),
+    measurePeaks: () => null,
   };
 }

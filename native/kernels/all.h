@@ -18,6 +18,7 @@
 #include "attention.h"
 #include "attention-backward.h"
 #include "probe.h"
+#include "sample.h"
 
 namespace selkie::SELKIE_ISA {
 

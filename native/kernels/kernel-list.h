@@ -10,7 +10,7 @@
   X(segmentOuter)                 \
   X(linearCrossEntropy)
 
-// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, probe.h.
+// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, probe.h, sample.h.
 #define SELKIE_OTHER_KERNELS(X) \
   X(rmsNorm)                    \
   X(rmsNormBackward)            \
@@ -31,7 +31,8 @@
   X(adamW)                      \
   X(attention)                  \
   X(attentionBackward)          \
-  X(probe)
+  X(probe)                      \
+  X(sampleRows)
 
 #define SELKIE_KERNELS(X)   \
   SELKIE_PRODUCT_KERNELS(X) \

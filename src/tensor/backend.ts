@@ -154,6 +154,22 @@ export interface AdamWArgs {
   readonly segments: readonly AdamWSegment[];
 }
 
+/** Draws from rows of logits. */
+export interface SampleRowsArgs {
+  /** `[N, V]` f32 (f64 on the reference backend). */
+  readonly logits: Tensor;
+  /** Row of each draw, `[S]`. */
+  readonly rows: Int32Array;
+  /** Divides the logits, `[S]`; 0 takes the largest logit, the lowest id among equals. */
+  readonly temperatures: Float64Array;
+  /** In [0, 1), `[S]`; greedy draws ignore theirs. */
+  readonly uniforms: Float64Array;
+  /** Output `[S]`: the first token at which the running sum of the softmax passes the uniform number; -1 where the row holds NaN or infinity. */
+  readonly tokenIds: Int32Array;
+  /** Output `[S]`: nats of the token under that softmax (at temperature 1 for greedy draws); `null` when not wanted. */
+  readonly logprobs: Float64Array | null;
+}
+
 /** The kernel table: total, one entry per operation, destinations passed in. */
 export interface Kernels {
   gemm(args: GemmArgs): void;
@@ -234,6 +250,8 @@ export interface Kernels {
   /** Sum of squares of each run `offsets[i] .. offsets[i + 1]` of the flattened tensor, in f64. */
   sumSquares(args: { x: Tensor; offsets: Int32Array }): Float64Array;
   adamW(args: AdamWArgs): void;
+  /** One token per draw, greedy or from the whole softmax. */
+  sampleRows(args: SampleRowsArgs): void;
 }
 
 /** Memory in use. */

@@ -8,6 +8,7 @@ export type {
   Kernels,
   MemoryStats,
   Peaks,
+  SampleRowsArgs,
 } from "./backend.ts";
 export { createCpuBackend, nativeInstructionSets } from "./backends/cpu/index.ts";
 export { type BackendOptions, openBackend } from "./backends/open.ts";

@@ -12,6 +12,7 @@ import { invarianceCases } from "./kernel-contract/invariance.ts";
 import { memoryCases } from "./kernel-contract/memory.ts";
 import { productCases } from "./kernel-contract/products.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
+import { sampleCases } from "./kernel-contract/sample.ts";
 import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
 
 const cases: readonly ContractCase[] = [
@@ -21,6 +22,7 @@ const cases: readonly ContractCase[] = [
   ...crossEntropyCases,
   ...rowwiseCases,
   ...memoryCases,
+  ...sampleCases,
 ];
 
 const expectations = new Map<ContractCase, readonly Observation[]>();

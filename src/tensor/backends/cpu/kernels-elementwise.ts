@@ -11,7 +11,7 @@ import type { NativeContext } from "./native.ts";
 /** The part of the kernel table that this file gives. */
 export type ElementwiseKernels = Omit<
   Kernels,
-  "gemm" | "segmentGemm" | "segmentOuter" | "linearCrossEntropy" | "attention" | "attentionBackward"
+  "gemm" | "segmentGemm" | "segmentOuter" | "linearCrossEntropy" | "attention" | "attentionBackward" | "sampleRows"
 >;
 
 const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;

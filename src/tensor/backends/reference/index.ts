@@ -14,6 +14,7 @@ import { gemm, segmentGemm, segmentOuter } from "./gemm.ts";
 import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./norm.ts";
 import { rope } from "./rope.ts";
 import { gatherRows, scatterAddRows, setRows } from "./rows.ts";
+import { sampleRows } from "./sample.ts";
 
 const kernels: Kernels = {
   gemm,
@@ -39,6 +40,7 @@ const kernels: Kernels = {
   sum,
   sumSquares,
   adamW,
+  sampleRows,
 };
 
 const bf16NaN = 0x7fc0;

@@ -1,4 +1,5 @@
-// Kernel `gemm`: one product. Views: a, b, c, bias or null, b as packFactor left it or null.
+// Kernel `gemm`: one product. Views: a, b, c, bias or null, b as packFactor left it or null,
+// addend or null.
 // Numbers: m, n, k, transposeA, transposeB, alpha, accumulate, bf16.
 // Kernel `packFactor`: b in the order in which products read it, to be kept while b keeps its values. Views: b, packed or
 // null (f32; without it only the length is wanted), length [1] f64. Numbers: n, k, transposeB, bf16.
@@ -20,7 +21,7 @@ inline Operand factorB(const View& view, int64_t offset, int64_t stride, bool is
 
 inline Output outputOf(const View& view, int64_t offset, int64_t stride, float alpha, bool accumulate) {
   const bool isBf16 = view.dtype == kBf16;
-  return {at(view.data, isBf16, offset), isBf16, stride, alpha, accumulate, nullptr, false};
+  return {at(view.data, isBf16, offset), isBf16, stride, alpha, accumulate};
 }
 
 inline void gemm(const View* views, const double* numbers, ThreadPool& pool) {
@@ -37,6 +38,8 @@ inline void gemm(const View* views, const double* numbers, ThreadPool& pool) {
   };
   product.c.bias = views[3].data;
   product.c.isBiasBf16 = views[3].dtype == kBf16;
+  product.c.addend = views[5].data;
+  product.c.isAddendBf16 = views[5].dtype == kBf16;
   multiply(product, numbers[7] != 0, pool);
 }
 

@@ -1,4 +1,4 @@
-// The vocabulary of matrix products: c [m, n] = alpha · a [m, k] · b [k, n] (+ bias per column) (+ c).
+// The vocabulary of matrix products: c [m, n] = alpha · a [m, k] · b [k, n] (+ bias per column) (+ addend) (+ c).
 #pragma once
 
 #include "simd.h"
@@ -21,8 +21,10 @@ struct Output {
   int64_t stride;
   float alpha;
   bool accumulate;
-  const void* bias;  // [n] or null
-  bool isBiasBf16;
+  const void* bias = nullptr;  // [n] or null
+  bool isBiasBf16 = false;
+  const void* addend = nullptr;  // [m, n] as far apart as rows of c, or null
+  bool isAddendBf16 = false;
 };
 
 struct Product {
@@ -53,6 +55,7 @@ inline Operand skipVectors(Operand operand, int64_t count) {
 
 inline Output skip(Output output, int64_t rows, int64_t columns) {
   output.data = at(output.data, output.isBf16, rows * output.stride + columns);
+  if (output.addend != nullptr) output.addend = at(output.addend, output.isAddendBf16, rows * output.stride + columns);
   if (output.bias != nullptr) output.bias = at(output.bias, output.isBiasBf16, columns);
   return output;
 }
@@ -60,20 +63,22 @@ inline Output skip(Output output, int64_t rows, int64_t columns) {
 inline int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t roundUp(int64_t a, int64_t multiple) { return ceilDivide(a, multiple) * multiple; }
 
-// Writes one row of finished sums: `count` columns from `column` on.
+inline Vec loadAny(const void* data, bool isBf16, int64_t index, int64_t lanes) {
+  return isBf16 ? Vec::load(static_cast<const bf16*>(data) + index, lanes) : Vec::load(static_cast<const float*>(data) + index, lanes);
+}
+
+// Writes finished sums to `count` elements of row `row` of c, from `column` on.
 template <typename T>
-inline void writeRow(const float* sums, T* target, const Output& c, int64_t column, int64_t count) {
+inline void writeRow(const float* sums, const Output& c, int64_t row, int64_t column, int64_t count) {
   const Vec alpha = Vec::set(c.alpha);
+  const int64_t index = row * c.stride + column;
+  T* target = static_cast<T*>(c.data) + index;
   for (int64_t j = 0; j < count; j += Vec::width) {
-    const int64_t lanes = count - j;
-    const bool isFull = lanes >= Vec::width;
+    const int64_t lanes = smaller<int64_t>(count - j, Vec::width);
+    const bool isFull = lanes == Vec::width;
     Vec value = (isFull ? Vec::load(sums + j) : Vec::load(sums + j, lanes)) * alpha;
-    if (c.bias != nullptr) {
-      const int64_t at = column + j;
-      const int64_t n = isFull ? Vec::width : lanes;
-      value = value + (c.isBiasBf16 ? Vec::load(static_cast<const bf16*>(c.bias) + at, n)
-                                    : Vec::load(static_cast<const float*>(c.bias) + at, n));
-    }
+    if (c.bias != nullptr) value = value + loadAny(c.bias, c.isBiasBf16, column + j, lanes);
+    if (c.addend != nullptr) value = value + loadAny(c.addend, c.isAddendBf16, index + j, lanes);
     if (isFull) {
       if (c.accumulate) value = value + Vec::load(target + j);
       value.store(target + j);
@@ -87,9 +92,8 @@ inline void writeRow(const float* sums, T* target, const Output& c, int64_t colu
 // Writes a block of finished sums (row-major, `sumsStride` apart) to c at (row, column).
 [[gnu::noinline]] inline void writeBlock(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
   for (int64_t i = 0; i < rows; i++) {
-    const int64_t index = (row + i) * c.stride + column;
-    if (c.isBf16) writeRow(sums + i * sumsStride, static_cast<bf16*>(c.data) + index, c, column, columns);
-    else writeRow(sums + i * sumsStride, static_cast<float*>(c.data) + index, c, column, columns);
+    if (c.isBf16) writeRow<bf16>(sums + i * sumsStride, c, row + i, column, columns);
+    else writeRow<float>(sums + i * sumsStride, c, row + i, column, columns);
   }
 }
 

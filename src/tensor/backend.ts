@@ -15,7 +15,7 @@ import type { Tensor } from "./tensor.ts";
 /** Arithmetic of a product: `f32` multiplies as stored; `bf16` rounds both factors to bf16 first. Sums are f32. */
 export type ComputeType = "f32" | "bf16";
 
-/** `c = alpha · op(a) · op(b) (+ bias per column) (+ c)`. */
+/** `c = alpha · op(a) · op(b) (+ bias per column) (+ addend) (+ c)`. */
 export interface GemmArgs {
   /** `[M, K]`, or `[K, M]` when `transposeA`; any. */
   readonly a: Tensor;
@@ -31,6 +31,8 @@ export interface GemmArgs {
   readonly accumulate?: boolean;
   /** `[N]`; any. */
   readonly bias?: Tensor | null;
+  /** `[M, N]`; any: the residual that a layer's last product joins. */
+  readonly addend?: Tensor | null;
   readonly compute: ComputeType;
 }
 

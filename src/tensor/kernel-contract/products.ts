@@ -42,6 +42,7 @@ const gemmCases: readonly ContractCase[] = gemmSizes.map(([m, n, k]) => ({
               alpha,
               accumulate,
               bias: variant % 4 < 2 ? trial.input([n], dtype) : null,
+              addend: variant % 5 < 2 ? trial.input([m, n], dtype) : null,
               compute,
             });
           }
@@ -63,6 +64,7 @@ const mixedGemmCase: ContractCase = {
                 transposeB: true,
                 accumulate,
                 bias: trial.input([45], a),
+                addend: accumulate ? null : trial.input([19, 45], b),
                 compute,
               });
   },

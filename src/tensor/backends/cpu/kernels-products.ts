@@ -33,7 +33,17 @@ function expectSize(where: string, tensor: Tensor, size: number, meaning: string
 }
 
 function gemm(context: NativeContext, frozen: FrozenFactors, args: GemmArgs): void {
-  const { a, b, c, transposeA = false, transposeB = false, alpha = 1, accumulate = false, bias = null } = args;
+  const {
+    a,
+    b,
+    c,
+    transposeA = false,
+    transposeB = false,
+    alpha = 1,
+    accumulate = false,
+    bias = null,
+    addend = null,
+  } = args;
   const [rowsA, columnsA] = matrixSize(a);
   const [rowsB, columnsB] = matrixSize(b);
   const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA];
@@ -41,6 +51,7 @@ function gemm(context: NativeContext, frozen: FrozenFactors, args: GemmArgs): vo
   if (k !== innerB) throw new ShapeError("gemm", `factors with one inner size`, `${k} and ${innerB}`);
   expectSize("gemm: c", c, m * n, `${m} × ${n}`);
   if (bias !== null) expectSize("gemm: bias", bias, n, "one per column");
+  if (addend !== null) expectSize("gemm: addend", addend, m * n, `${m} × ${n}`);
   const numbers = [
     m,
     n,
@@ -52,7 +63,7 @@ function gemm(context: NativeContext, frozen: FrozenFactors, args: GemmArgs): vo
     Number(args.compute === "bf16"),
   ];
   const packed = frozen.packed(b.data, { n, k, transposeB, compute: args.compute });
-  context.run("gemm", numbers, a.data, b.data, c.data, bias?.data ?? null, packed);
+  context.run("gemm", numbers, a.data, b.data, c.data, bias?.data ?? null, packed, addend?.data ?? null);
 }
 
 /** Checks the segment list against the rows that it divides. */

@@ -71,7 +71,11 @@ const attentionWork = (args: AttentionArgs | AttentionBackwardArgs, productsPerP
   const width = q.shape.at(-1)!; // all heads
   const shape = `${q.size / width} rows, ${args.layout.kLengths.length} sequences, ${numHeads}/${numKvHeads} heads of ${width / numHeads}`;
   const compute = q.dtype === "bf16" ? "bf16" : "f32";
-  return { shape, compute, flops: 2 * productsPerPair * countPairs(args) * width };
+  const numKeys = args.layout.kLengths.reduce((total, length) => total + length, 0); // a cache has rows of others too
+  const keyBytes = numKeys * (width / numHeads) * numKvHeads * bytesPerElement[q.dtype];
+  const numEach = productsPerPair === 2 ? 2 : 4; // q o and k v; with gradients q o dO dQ and k v dK dV
+  const bytes = numEach * (q.size * bytesPerElement[q.dtype] + keyBytes);
+  return { shape, compute, flops: 2 * productsPerPair * countPairs(args) * width, bytes };
 };
 
 /** Kernels that touch some rows of a larger tensor: each chosen row once per access. */

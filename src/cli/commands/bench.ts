@@ -1,6 +1,8 @@
 /** @file `selkie bench`: speed on this machine, one JSON line in the fields of the PyTorch script it is compared with. */
 import { availableParallelism } from "node:os";
 import { Argument, type Command, Option } from "commander";
+import type { Peaks, Profiler } from "../../tensor/index.ts";
+import { SelkieError } from "../../util/index.ts";
 import { reportProfile } from "../bench/profile-report.ts";
 import type { BenchName, BenchOptions } from "../bench/setup.ts";
 import { packageVersion } from "../paths.ts";
@@ -15,7 +17,7 @@ Examples:
   selkie bench train --size 30m --profile                   where the time of a training step goes`;
 
 type Options = Omit<BenchOptions, "threads"> &
-  CommonOptions & { readonly profile?: boolean; readonly instructionSet?: string };
+  CommonOptions & { readonly profile?: boolean; readonly picture?: string; readonly instructionSet?: string };
 
 /** Adds the verb. */
 export function registerBench(program: Command): void {
@@ -36,7 +38,8 @@ export function registerBench(program: Command): void {
     .option("--rank <n>", "LoRA rank", parseCount, 16)
     .option("--seconds <n>", "measure at least this long", parsePositive, 8)
     .option("--instruction-set <name>", "force one of the processor's instruction sets (default: the best)")
-    .option("--profile", "show time, rate and share of this processor's peak by kernel and shape");
+    .option("--profile", "show time, rate and share of this processor's peak by kernel and shape")
+    .option("--picture <file>", "with --profile: draw the roofline as SVG");
   withCommonOptions(command)
     .addHelpText("after", examples)
     .action((what: BenchName, options: Options) =>
@@ -67,7 +70,9 @@ async function measure(
   const figures = await benchmarks[what]({ backend, options: { ...options, threads }, signal });
   const seconds = (performance.now() - start) / 1000;
   const peakMib = Math.round(process.resourceUsage().maxRSS / 1024); // maxRSS is in KiB; the peaks below need memory too
-  const report = profiler === null ? null : reportProfile(profiler.entries(), plain.measurePeaks(), seconds);
+  const peaks = profiler === null ? null : plain.measurePeaks();
+  const report = profiler === null ? null : reportProfile(profiler.entries(), peaks, seconds);
+  if (options.picture !== undefined) await savePicture(options.picture, what, options, { profiler, peaks, seconds });
   const line = {
     engine: `selkie ${packageVersion()}`,
     what,
@@ -79,4 +84,22 @@ async function measure(
     ...(report !== null && { profile: report.json }),
   };
   return { line, table: report?.table ?? "" };
+}
+
+async function savePicture(
+  file: string,
+  what: BenchName,
+  { size, dtype }: Options,
+  measured: { profiler: Profiler | null; peaks: Peaks | null; seconds: number },
+): Promise<void> {
+  const { drawRoofline } = await import("../bench/roofline.ts");
+  const { writeFileAtomic } = await import("../../registry/index.ts");
+  const { profiler, peaks, seconds } = measured;
+  if (profiler === null || peaks === null)
+    throw new SelkieError(
+      "bad-option",
+      "--picture: expected a profile of native kernels; add --profile, and build the kernels with: npm run build:native",
+    );
+  const title = what === "gemm" ? "matrix products" : `${what} ${size} ${dtype}`;
+  writeFileAtomic(file, drawRoofline(title, profiler.entries(), peaks, seconds));
 }

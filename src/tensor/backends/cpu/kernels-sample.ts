@@ -12,9 +12,9 @@ export function sampleKernels(context: NativeContext): Pick<Kernels, "sampleRows
       const numbers = [logits.shape[1]!, Number(logprobs !== null)];
       context.run("sampleRows", numbers, logits.data, rows, temperatures, uniforms, drawn);
       for (let draw = 0; draw < rows.length; draw++) {
-        const [tokenId, distance, total] = drawn.subarray(perDraw * draw) as unknown as [number, number, number];
-        tokenIds[draw] = tokenId;
-        if (logprobs !== null) logprobs[draw] = tokenId < 0 ? Number.NaN : distance - Math.log(total);
+        const at = perDraw * draw;
+        tokenIds[draw] = drawn[at]!;
+        if (logprobs !== null) logprobs[draw] = drawn[at]! < 0 ? Number.NaN : drawn[at + 1]! - Math.log(drawn[at + 2]!);
       }
     },
   };

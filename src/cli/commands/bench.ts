@@ -14,7 +14,8 @@ Examples:
   selkie bench train --size 30m --dtype bf16                full training, tokens per second
   selkie bench inner --size nano --candidates 20            adapters per second, as SEAL's inner loop needs them
   selkie bench decode --size 135m --batch 16 --dtype bf16   generated tokens per second
-  selkie bench train --size 30m --profile                   where the time of a training step goes`;
+  selkie bench train --size 30m --profile                   where the time of a training step goes
+  selkie bench attention --seq 2048                         forward and backward of 2048 to 16384 tokens, ms and GFLOP/s`;
 
 type Options = Omit<BenchOptions, "threads"> &
   CommonOptions & { readonly profile?: boolean; readonly picture?: string; readonly instructionSet?: string };
@@ -25,7 +26,9 @@ export function registerBench(program: Command): void {
     .command("bench")
     .summary("measure speed on this machine")
     .description("Measures speed on random weights and prints one JSON line.")
-    .addArgument(new Argument("<what>", "what to measure").choices(["gemm", "train", "lora", "inner", "decode"]))
+    .addArgument(
+      new Argument("<what>", "what to measure").choices(["gemm", "train", "lora", "inner", "decode", "attention"]),
+    )
     .addOption(new Option("--size <name>", "model shape").choices(["nano", "7m", "30m", "135m"]).default("7m"))
     .addOption(new Option("--dtype <name>", "number format").choices(["f32", "bf16"]).default("bf16"))
     .option("--batch <n>", "sequences of one step", parseCount, 16)
@@ -76,7 +79,7 @@ async function measure(
   const line = {
     engine: `selkie ${packageVersion()}`,
     what,
-    ...(what === "gemm" ? {} : { size, dtype }),
+    ...(what === "gemm" ? {} : what === "attention" ? { dtype } : { size, dtype }),
     threads: backend.numThreads,
     instructionSet: backend.instructionSet,
     ...figures,

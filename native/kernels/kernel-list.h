@@ -2,12 +2,12 @@
 // in the namespace of its instruction set; JavaScript looks ids up by these names.
 #pragma once
 
-// Products (gemm*.h, segment.h, cross-entropy.h).
+// Products (gemm*.h, lora.h, cross-entropy.h).
 #define SELKIE_PRODUCT_KERNELS(X) \
   X(gemm)                         \
   X(packFactor)                   \
-  X(segmentGemm)                  \
-  X(segmentOuter)                 \
+  X(lora)                         \
+  X(loraBackward)                 \
   X(linearCrossEntropy)
 
 // Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, probe.h, sample.h.

@@ -6,7 +6,7 @@
  * `S` rows of keys and values, `V` vocabulary, `G` groups (adapters), `r` LoRA rank.
  * All tensors are row-major. A kernel writes only the tensors named as outputs; outputs never alias inputs unless said.
  * "any" below means f32 or bf16 on fast backends and also f64 on the reference backend; sums are f32 or wider.
- * Results must not depend on the number of threads, nor a row's results in `segmentGemm` on the other rows.
+ * Results must not depend on the number of threads, nor a row's results in `lora` on the other rows.
  */
 import type { DType, HostArray } from "./dtype.ts";
 import type { GradTarget } from "./scope.ts";
@@ -37,34 +37,42 @@ export interface GemmArgs {
 }
 
 /**
- * One product per group over a contiguous run of rows: group `g` owns rows `segments[g] .. segments[g + 1]`.
- * A group may be empty.
+ * LoRA for many adapters at once: adapter `g` owns rows `segments[g] .. segments[g + 1]` and may own none.
+ * `lowRank = x A_gᵀ` and `y += scales[g] · lowRank B_gᵀ`, of `lowRank` as stored.
  */
-export interface SegmentGemmArgs {
+export interface LoraArgs {
   /** `[N, K]`; any. */
-  readonly a: Tensor;
-  /** `[G, K, P]`, or `[G, P, K]` when `transposeB`; any. */
-  readonly b: Tensor;
-  /** Output `[N, P]`: `c[rows of g] = alpha[g] · a[rows of g] · op(b[g]) (+ c)`; any. */
-  readonly c: Tensor;
-  readonly transposeB?: boolean;
-  /** One factor per group. */
-  readonly alpha: Float32Array;
+  readonly x: Tensor;
+  /** `[G, r, K]` f32 (f64). */
+  readonly loraA: Tensor;
+  /** `[G, P, r]` f32 (f64). */
+  readonly loraB: Tensor;
+  /** One factor per adapter. */
+  readonly scales: Float32Array;
   /** `[G + 1]`, ascending from 0 to N. */
   readonly segments: Int32Array;
-  readonly accumulate?: boolean;
+  /** Output `[N, r]`; any. */
+  readonly lowRank: Tensor;
+  /** Added to, `[N, P]`; any. */
+  readonly y: Tensor;
   readonly compute: ComputeType;
 }
 
-/** `c[g] = alpha[g] · a[rows of g]ᵀ · b[rows of g] (+ c[g])`: `a [N, P]`, `b [N, Q]`, output `c [G, P, Q]`. */
-export interface SegmentOuterArgs {
-  readonly a: Tensor;
-  readonly b: Tensor;
-  readonly c: Tensor;
-  readonly alpha: Float32Array;
-  readonly segments: Int32Array;
-  readonly accumulate?: boolean;
-  readonly compute: ComputeType;
+/**
+ * Gradients of {@link LoraArgs}: with `v = scales[g] · gradY B_g`, `gradX += v A_g`, `gradA_g = vᵀ x` and
+ * `gradB_g = scales[g] · gradYᵀ lowRank`. Gradients of an adapter without rows are zero.
+ */
+export interface LoraBackwardArgs extends Omit<LoraArgs, "y"> {
+  /** Of the forward pass. */
+  readonly lowRank: Tensor;
+  /** `[N, P]`; any. */
+  readonly gradY: Tensor;
+  /** Added to, `[N, K]`; any. */
+  readonly gradX: Tensor | null;
+  /** f32 (f64). */
+  readonly gradA: GradTarget | null;
+  /** f32 (f64). */
+  readonly gradB: GradTarget | null;
 }
 
 /**
@@ -175,8 +183,8 @@ export interface SampleRowsArgs {
 /** The kernel table: total, one entry per operation, destinations passed in. */
 export interface Kernels {
   gemm(args: GemmArgs): void;
-  segmentGemm(args: SegmentGemmArgs): void;
-  segmentOuter(args: SegmentOuterArgs): void;
+  lora(args: LoraArgs): void;
+  loraBackward(args: LoraBackwardArgs): void;
   attention(args: AttentionArgs): void;
   attentionBackward(args: AttentionBackwardArgs): void;
   linearCrossEntropy(args: LinearCrossEntropyArgs): void;

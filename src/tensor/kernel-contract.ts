@@ -9,6 +9,7 @@ import { createReferenceBackend } from "./backends/reference/index.ts";
 import { attentionCases } from "./kernel-contract/attention.ts";
 import { crossEntropyCases } from "./kernel-contract/cross-entropy.ts";
 import { invarianceCases } from "./kernel-contract/invariance.ts";
+import { loraCases } from "./kernel-contract/lora.ts";
 import { memoryCases } from "./kernel-contract/memory.ts";
 import { productCases } from "./kernel-contract/products.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
@@ -17,6 +18,7 @@ import { type ContractCase, compare, type Observation, runCase } from "./kernel-
 
 const cases: readonly ContractCase[] = [
   ...productCases,
+  ...loraCases,
   ...invarianceCases,
   ...attentionCases,
   ...crossEntropyCases,

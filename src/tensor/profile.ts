@@ -66,6 +66,15 @@ const gemmWork = ({ a, c, transposeA = false, transposeB = false, compute }: Gem
   return { shape: `${join(m, n, k)} ${orientation}`.trimEnd(), compute, flops: 2 * m * n * k };
 };
 
+/** `products` of a low-rank factor with all rows; the two factors' sizes are averaged. */
+const loraWork = (x: Tensor, y: Tensor, loraA: Tensor, compute: ComputeType, products: number): Work => {
+  const [numAdapters, rank, inSize] = loraA.shape as [number, number, number];
+  const rows = x.size / inSize;
+  const outSize = y.size / rows;
+  const shape = `${join(rows, outSize, inSize)} rank ${rank}, ${numAdapters} adapters`;
+  return { shape, compute, flops: products * rank * (x.size + y.size) };
+};
+
 const attentionWork = (args: AttentionArgs | AttentionBackwardArgs, productsPerPair: number): Work => {
   const { q, numHeads, numKvHeads } = args;
   const width = q.shape.at(-1)!; // all heads
@@ -89,16 +98,9 @@ const rowsWork = (rows: Tensor, ...accesses: readonly DType[]): Work => ({
 /** Products in the kernels that have any; the rest move memory, some of it only. */
 const workOf: { readonly [Name in keyof Kernels]?: (args: Parameters<Kernels[Name]>[0]) => Work } = {
   gemm: gemmWork,
-  segmentGemm: ({ a, c, segments, compute }) => {
-    const [n, k] = [c.shape.at(-1)!, a.shape.at(-1)!];
-    const m = a.size / k;
-    return { shape: `${join(m, n, k)} in ${segments.length - 1}`, compute, flops: 2 * m * n * k };
-  },
-  segmentOuter: ({ a, b, segments, compute }) => {
-    const [p, q] = [a.shape.at(-1)!, b.shape.at(-1)!];
-    const rows = a.size / p;
-    return { shape: `${join(p, q, rows)} in ${segments.length - 1}`, compute, flops: 2 * p * q * rows };
-  },
+  lora: ({ x, y, loraA, compute }) => loraWork(x, y, loraA, compute, 2),
+  loraBackward: ({ x, gradY, loraA, compute, gradX, gradA, gradB }) =>
+    loraWork(x, gradY, loraA, compute, 1 + [gradX, gradA, gradB].filter((target) => target !== null).length),
   attention: (args) => attentionWork(args, 2),
   attentionBackward: (args) => attentionWork(args, 5),
   linearCrossEntropy: ({ hidden, weight, gradHidden, gradWeight, compute }) => {

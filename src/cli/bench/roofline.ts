@@ -14,8 +14,8 @@ const colours: Readonly<Record<string, string>> = {
   attention: "#d08c3c",
   attentionBackward: "#b5562f",
   linearCrossEntropy: "#7a9a4b",
-  segmentGemm: "#8a63a8",
-  segmentOuter: "#b07cc6",
+  lora: "#8a63a8",
+  loraBackward: "#b07cc6",
 };
 const otherColour = "#4c9f8e";
 

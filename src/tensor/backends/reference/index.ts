@@ -10,7 +10,8 @@ import { adamW } from "./adamw.ts";
 import { attention, attentionBackward } from "./attention.ts";
 import { linearCrossEntropy } from "./cross-entropy.ts";
 import { add, axpby, sum, sumSquares } from "./elementwise.ts";
-import { gemm, segmentGemm, segmentOuter } from "./gemm.ts";
+import { gemm } from "./gemm.ts";
+import { lora, loraBackward } from "./lora.ts";
 import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./norm.ts";
 import { rope } from "./rope.ts";
 import { gatherRows, scatterAddRows, setRows } from "./rows.ts";
@@ -18,8 +19,8 @@ import { sampleRows } from "./sample.ts";
 
 const kernels: Kernels = {
   gemm,
-  segmentGemm,
-  segmentOuter,
+  lora,
+  loraBackward,
   attention,
   attentionBackward,
   linearCrossEntropy,

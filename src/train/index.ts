@@ -16,6 +16,15 @@ export {
 } from "./data.ts";
 export { type MeanLoss, type MeanLossOptions, meanLoss } from "./evaluate.ts";
 export {
+  type PolicyBatch,
+  type PolicyProgress,
+  type PolicyResult,
+  type PolicyTarget,
+  type TrainPolicyOptions,
+  trainPolicy,
+  type WeighedLoss,
+} from "./policy-trainer.ts";
+export {
   type CheckpointOptions,
   type TrainFullOptions,
   type TrainFullResult,

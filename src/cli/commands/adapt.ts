@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { InnerLoop } from "../../adapt/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
-import { type CommonOptions, parseCount, runVerb, withCommonOptions } from "../verb.ts";
+import { type CommonOptions, parseCount, parseSeed, runVerb, withCommonOptions } from "../verb.ts";
 
 interface AdaptOptions extends CommonOptions {
   readonly model: string;
@@ -30,13 +30,6 @@ Run the same command again to go on after an interruption.`;
 const parseNumber = (text: string): number => {
   const value = Number(text);
   if (!(value > 0)) throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
-  return value;
-};
-
-const parseSeed = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || text.trim() === "")
-    throw new InvalidArgumentError(`Expected a whole number, got "${text}".`);
   return value;
 };
 

@@ -48,6 +48,11 @@ export async function writeTinyPolicy(folder: string): Promise<string> {
   const directory = join(folder, "tiny");
   mkdirSync(directory, { recursive: true });
   using lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("tiny-policy") });
+  for (const { name, shape } of lm.parameters.specs)
+    if (shape.length === 2) {
+      const weight = lm.parameters.get(name);
+      weight.write(weight.readSync().map((value) => 8 * value)); // so that its predictions differ from a guess
+    }
   await saveCheckpoint(directory, { lm, tokenizer: { json } });
   return directory;
 }

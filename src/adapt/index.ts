@@ -51,6 +51,45 @@ export {
 } from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
 export {
+  binaryReward,
+  denseReward,
+  designOf,
+  type EditTrials,
+  lengthReward,
+  type MeasuredReward,
+  type PassageTrials,
+  proxyReward,
+  type Reward,
+  retentionReward,
+  rewardDesign,
+  rewards,
+  type ShrinkageOptions,
+  sealReward,
+  shrunkReward,
+  type TrialMeasure,
+  type TrialScore,
+} from "./rewards.ts";
+export { type ProxyParts, proxyParts } from "./rewards-proxy.ts";
+export {
+  advantages,
+  crossedDesign,
+  type EditPair,
+  type HalvingRound,
+  halvingRounds,
+  type PairedGap,
+  type PairOptions,
+  pairedGap,
+  preferencePairs,
+  rankEdits,
+  type Selection,
+  selectAboveBase,
+  selectBest,
+  selectTop,
+  survivors,
+  type TrialPlace,
+  trialSeed,
+} from "./rewards-selection.ts";
+export {
   parseOpenSelfEdit,
   parseQuestions,
   type SelfEdit,

@@ -1,4 +1,4 @@
-/** @file Door of `train`: data, the full trainer, the adapter bank, evaluation. */
+/** @file Door of `train`: data, the full trainer, the adapter bank, policy objectives, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
 export type { AdapterJob, AdapterResult } from "./adapter-job.ts";
 export {
@@ -24,6 +24,21 @@ export {
   trainPolicy,
   type WeighedLoss,
 } from "./policy-trainer.ts";
+
+  type AdvantageOptions,
+  advantageWeighted,
+  dpo,
+  ipo,
+  likelihood,
+  type NatsLoss,
+  natsWeights,
+  type Objective,
+  type ObjectiveValue,
+  type PreferenceOptions,
+  preferenceGaps,
+  type SequencePair,
+} from "./objectives.ts";
+
 export {
   type CheckpointOptions,
   type TrainFullOptions,

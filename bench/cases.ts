@@ -4,8 +4,17 @@
 export interface BenchCase {
   readonly name: string;
   readonly args: readonly string[];
-  /** Fields of the output lines where more is better, with their unit. */
-  readonly figures: readonly { readonly field: string; readonly unit: string }[];
+  /** File in `bench/peers` that PyTorch runs; by default the script of the command line. */
+  readonly peerScript?: string;
+  /** Fields of the output lines, with their unit; more is better unless it says otherwise. */
+  readonly figures: readonly BenchFigure[];
+}
+
+/** One field of an output line. */
+export interface BenchFigure {
+  readonly field: string;
+  readonly unit: string;
+  readonly isLessBetter?: boolean;
 }
 
 const tokensPerSecond = [{ field: "tokens_per_s", unit: "tokens/s" }];
@@ -26,6 +35,13 @@ const innerCase = (dtype: string, docsPerStep: number): BenchCase => ({
   name: `inner nano ${dtype} docs-per-step ${docsPerStep}`,
   args: ["inner", "--size", "nano", "--dtype", dtype, "--docs-per-step", String(docsPerStep)],
   figures: [{ field: "adapters_per_s", unit: "adapters/s" }],
+});
+
+const attentionCase = (dtype: string): BenchCase => ({
+  name: `attention ${dtype}`,
+  args: ["attention", "--dtype", dtype, "--seq", "2048"],
+  peerScript: "attention.py",
+  figures: [2048, 4096, 8192, 16384].map((length) => ({ field: `ms_${length}`, unit: "ms/step", isLessBetter: true })),
 });
 
 /** All comparisons; a 135M model trains on fewer tokens at once, so that a step fits a small machine. */
@@ -49,6 +65,8 @@ export const benchCases: readonly BenchCase[] = [
   innerCase("bf16", 8),
   innerCase("bf16", 1),
   innerCase("f32", 1),
+  attentionCase("bf16"),
+  attentionCase("f32"),
   decodeCase("nano", "f32", 16),
   decodeCase("135m", "bf16", 1),
   decodeCase("135m", "bf16", 16),

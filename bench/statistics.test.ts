@@ -23,7 +23,7 @@ test("the table has one row per comparison with both programs' figures and memor
     peerPeakMib: 900,
   };
   assert.equal(
-    toMarkdown([comparison]).split("\n")[2],
+    toMarkdown([comparison], "PyTorch").split("\n")[2],
     "| decode | tokens/s | 110 | 18 % | 52.0 | 10 % | **2.12** | 300 | 900 |",
   );
 });

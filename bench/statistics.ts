@@ -38,8 +38,8 @@ const figure = (value: number): string => (value >= 100 ? value.toFixed(0) : val
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
 
 /** A Markdown table, one row per comparison. */
-export function toMarkdown(comparisons: readonly Comparison[]): string {
-  const head = ["what", "unit", "Selkie", "spread", "PyTorch", "spread", "ratio", "Selkie MiB", "PyTorch MiB"];
+export function toMarkdown(comparisons: readonly Comparison[], peerName: string): string {
+  const head = ["what", "unit", "Selkie", "spread", peerName, "spread", "ratio", "Selkie MiB", `${peerName} MiB`];
   const rows = comparisons.map(({ name, unit, selkie, peer, ratio, selkiePeakMib, peerPeakMib }) => [
     name,
     unit,

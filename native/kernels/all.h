@@ -5,7 +5,7 @@
 #include "parallel.h"
 // Products.
 #include "gemm.h"
-#include "segment.h"
+#include "lora.h"
 #include "cross-entropy.h"
 // Everything else (add the family's names to kernel-list.h too).
 #include "norm.h"
@@ -17,6 +17,8 @@
 #include "adamw.h"
 #include "attention.h"
 #include "attention-backward.h"
+#include "probe.h"
+#include "sample.h"
 
 namespace selkie::SELKIE_ISA {
 

@@ -12,6 +12,7 @@ namespace selkie::SELKIE_ISA {
 
 constexpr int64_t kTileRows = 64;  // query rows
 constexpr int64_t kTileKeys = 64;
+constexpr float kMasked = -1e30f;  // as a score: lower than any, without the ∞ - ∞ of an infinite one
 
 // The layout of a call, as its arguments give it.
 struct AttentionShape {
@@ -61,6 +62,13 @@ inline AttentionShape attentionShape(const View* views, const double* numbers) {
 struct QueryTile {
   int64_t sequence, kvHead, firstRow, numRows;
 };
+
+// Whether views first .. end all hold bf16.
+inline bool areBf16(const View* views, int first, int end) {
+  for (int i = first; i < end; i++)
+    if (views[i].dtype != kBf16) return false;
+  return true;
+}
 
 // ---- Scratch memory ----
 

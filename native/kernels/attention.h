@@ -2,7 +2,9 @@
 // only a few query rows. Work items are listed before the threads start, the costly end of each sequence first.
 #pragma once
 
+#include "attention-amx-forward.h"
 #include "attention-decode.h"
+#include "attention-items.h"
 #include "attention-tile.h"
 
 namespace selkie::SELKIE_ISA {
@@ -27,8 +29,6 @@ struct ForwardScratch {
     decays = carver.take(kTileRows);  // what a new maximum leaves of everything summed so far
   }
 };
-
-constexpr float kMasked = -1e30f;  // as a score: lower than any, without the ∞ - ∞ of an infinite one
 
 // One vector of query rows over one tile of keys: base-2 scores become weights, running maximum and sum move on.
 // `limit` says how many keys of this tile each row sees.
@@ -106,25 +106,36 @@ inline void forwardTile(const AttentionShape& shape, const View* views, const Qu
   finishForward(shape, views[6], floatsOf(views[7]), tile, at);
 }
 
+// Parts are worth a copy of the keys and values each.
+constexpr AttentionCut kForwardCut = {.wantedItems = 32, .mostParts = 16, .leastRows = 1024};
+
+inline void forwardItem(const AttentionShape& shape, const View* views, const AttentionItem& item, ThreadPool& pool,
+                        int thread) {
+#if defined(__AMX_BF16__)
+  if (areBf16(views, 0, 3)) {
+    const int64_t length = ForwardTiles::length(HeadTiles(shape.headDim), item.numKeys);
+    const size_t bytes = static_cast<size_t>(length) * sizeof(float);
+    return forwardTiles(shape, views, item, static_cast<float*>(pool.threadScratch(thread, 0, bytes)));
+  }
+#endif
+  const size_t bytes = static_cast<size_t>(ForwardScratch::length(shape.paddedDim())) * sizeof(float);
+  float* memory = static_cast<float*>(pool.threadScratch(thread, 0, bytes));
+  for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows)
+    forwardTile(shape, views, {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)}, memory);
+}
+
 // Views q, k, v, qOffsets, kStarts, kLengths, o, logSumExp; numbers numHeads, numKvHeads, headDim, scale.
 inline void attention(const View* views, const double* numbers, ThreadPool& pool) {
   const AttentionShape shape = attentionShape(views, numbers);
-  int64_t numTiles = 0, work = 0;
-  for (int64_t b = 0; b < shape.numSequences; b++) {
-    if (isNarrow(shape, b)) continue;
-    numTiles += shape.numTiles(b) * shape.numKvHeads;
-    work += shape.numRows(b) * shape.kLengths[b] * shape.keyWidth() / 16;
-  }
-  QueryTile* tiles = static_cast<QueryTile*>(pool.sharedScratch(0, static_cast<size_t>(numTiles + 1) * sizeof(QueryTile)));
+  const auto isWide = [&](int64_t b) { return !isNarrow(shape, b); };
   int64_t count = 0;
-  for (int64_t b = 0; b < shape.numSequences; b++)
-    for (int64_t kvHead = 0; kvHead < shape.numKvHeads && !isNarrow(shape, b); kvHead++)
-      for (int64_t first = (shape.numTiles(b) - 1) * kTileRows; first >= 0; first -= kTileRows)
-        tiles[count++] = {b, kvHead, first, smaller(kTileRows, shape.numRows(b) - first)};
-  const size_t scratchBytes = static_cast<size_t>(ForwardScratch::length(shape.paddedDim())) * sizeof(float);
-  forTasks(pool, numTiles, work, [&](int64_t task, int thread) {
-    forwardTile(shape, views, tiles[task], static_cast<float*>(pool.threadScratch(thread, 0, scratchBytes)));
-  });
+  const auto forWide = [&](const auto& body) { forItemsOf(shape, kForwardCut, 0, shape.numSequences, isWide, body); };
+  forWide([&](const AttentionItem&, int64_t) { count++; });
+  auto* items = static_cast<AttentionItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(AttentionItem)));
+  count = 0;
+  forWide([&](const AttentionItem& item, int64_t) { items[count++] = item; });
+  runItems(pool, shape, items, count,
+           [&](const AttentionItem& item, int thread) { forwardItem(shape, views, item, pool, thread); });
   decodeAttention(shape, views, pool);
 }
 

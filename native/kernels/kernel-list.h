@@ -2,15 +2,15 @@
 // in the namespace of its instruction set; JavaScript looks ids up by these names.
 #pragma once
 
-// Products (gemm*.h, segment.h, cross-entropy.h).
+// Products (gemm*.h, lora.h, cross-entropy.h).
 #define SELKIE_PRODUCT_KERNELS(X) \
   X(gemm)                         \
   X(packFactor)                   \
-  X(segmentGemm)                  \
-  X(segmentOuter)                 \
+  X(lora)                         \
+  X(loraBackward)                 \
   X(linearCrossEntropy)
 
-// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h.
+// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, probe.h, sample.h.
 #define SELKIE_OTHER_KERNELS(X) \
   X(rmsNorm)                    \
   X(rmsNormBackward)            \
@@ -30,7 +30,9 @@
   X(sumSquares)                 \
   X(adamW)                      \
   X(attention)                  \
-  X(attentionBackward)
+  X(attentionBackward)          \
+  X(probe)                      \
+  X(sampleRows)
 
 #define SELKIE_KERNELS(X)   \
   SELKIE_PRODUCT_KERNELS(X) \

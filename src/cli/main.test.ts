@@ -131,7 +131,7 @@ test("a wrong command line exits with 2 and says what would have been right", as
     [["ask"], /missing required argument 'question'/],
     [["ask", "x", "--jsn"], /unknown option '--jsn'[\s\S]*Did you mean --json\?/],
     [["ask", "x", "--max-new-tokens", "0"], /Expected a whole number of at least 1, got "0"/],
-    [["bench", "everything"], /Allowed choices are gemm, train, lora, inner, decode/],
+    [["bench", "everything"], /Allowed choices are gemm, train, lora, inner, decode, attention/],
     [["bench", "gemm", "--seconds", "-1"], /Expected a number above 0, got "-1"/],
   ];
   for (const [args, message] of cases) {

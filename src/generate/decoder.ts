@@ -5,7 +5,7 @@ import { gatherRows, linear, Scope } from "../tensor/index.ts";
 import { CacheRows } from "./cache-rows.ts";
 import { adaptersOf, groupByAdapter, packRuns, type TokenRun } from "./packing.ts";
 import type { Sequence } from "./request.ts";
-import { TokenSampler } from "./samplers.ts";
+import { type SampledToken, TokenSampler } from "./samplers.ts";
 
 /** Prompt tokens of one pass; bounds the memory of activations. A longer prompt enters alone. */
 const maxPrefillTokens = 4096;
@@ -48,7 +48,7 @@ export class Decoder implements Disposable {
   constructor(lm: CausalLm, sequences: readonly Sequence[], options: DecoderOptions) {
     this.#lm = lm;
     this.#options = options;
-    this.#sampler = new TokenSampler(lm.vocabSize);
+    this.#sampler = new TokenSampler(lm.backend, lm.vocabSize, options.wantLogprobs);
     this.#waiting = [...sequences];
     const needs = sequences.map(numRowsOf).sort((a, b) => b - a);
     const together = needs.slice(0, options.maxBatch).reduce((sum, rows) => sum + rows, 0);
@@ -105,26 +105,26 @@ export class Decoder implements Disposable {
 
   /** One forward pass and one sampled token for each of its sequences. */
   #pass(runs: readonly SlotRun[]): void {
-    const { precision, outputWeight, vocabSize, backend } = this.#lm;
+    const { precision, outputWeight, backend } = this.#lm;
     const { batch, cacheRows, lastRows } = packRuns(runs, true);
     using scope = new Scope(backend);
     const adapters = adaptersOf(runs, this.#options.bank);
     const hidden = this.#lm.hidden(scope, batch, { adapters, cache: { kvCache: this.#kvCache, rows: cacheRows } }); // [N, D]
     const last = lastRows.length === cacheRows.length ? hidden : gatherRows(scope, hidden, lastRows); // [B, D]
     const dtype = hidden.dtype === "f64" ? "f64" : "f32";
-    const logits = linear(scope, last, outputWeight, { compute: precision.compute, dtype }).readSync(); // [B, V]
-    runs.forEach((run, row) => {
-      const rowLogits = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
-      this.#sample(run.slot.sequence, rowLogits);
-      for (const follower of run.slot.followers.splice(0)) {
-        this.#copyRows(run.slot.cacheStart, follower.cacheStart, run.tokenIds.length);
-        this.#sample(follower.sequence, rowLogits);
-      }
+    const logits = linear(scope, last, outputWeight, { compute: precision.compute, dtype }); // [B, V]
+    const entries = runs.flatMap(({ slot, tokenIds }, row) => {
+      const followers = slot.followers.splice(0);
+      for (const { cacheStart } of followers) this.#copyRows(slot.cacheStart, cacheStart, tokenIds.length);
+      return [slot, ...followers].map(({ sequence }) => ({ row, sequence }));
+    });
+    const draws = entries.map(({ row, sequence }) => ({ row, config: sequence.sampler, rng: sequence.rng }));
+    this.#sampler.sample(logits, draws).forEach((token, index) => {
+      this.#append(entries[index]!.sequence, token);
     });
   }
 
-  #sample(sequence: Sequence, logits: ArrayLike<number>): void {
-    const { tokenId, logprob } = this.#sampler.next(logits, sequence.sampler, sequence.rng, this.#options.wantLogprobs);
+  #append(sequence: Sequence, { tokenId, logprob }: SampledToken): void {
     sequence.tokenIds.push(tokenId);
     sequence.logprobs.push(logprob);
     this.#numTokens++;

@@ -3,6 +3,7 @@ export { generate } from "./generate.ts";
 export type { GenerateOptions, GenerateProgress, GenerateRequest, Generation } from "./request.ts";
 export {
   checkSampler,
+  type Draw,
   greedySampler,
   isFullSoftmax,
   type SampledToken,

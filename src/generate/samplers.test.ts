@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createReferenceBackend, tensorOf } from "../tensor/index.ts";
 import { createRng, type Rng } from "../util/index.ts";
-import { checkSampler, isFullSoftmax, type SamplerConfig, TokenSampler } from "./samplers.ts";
+import { checkSampler, isFullSoftmax, type SampledToken, type SamplerConfig, TokenSampler } from "./samplers.ts";
 
 /** A stream that answers with the given numbers, so that the expected token can be worked out by hand. */
 function scriptedRng(...draws: number[]): Rng & { left(): number } {
@@ -14,21 +15,31 @@ function scriptedRng(...draws: number[]): Rng & { left(): number } {
   };
 }
 
+/** One draw from one row, by the reference backend. */
+function sampleOne(
+  logits: ArrayLike<number>,
+  config: SamplerConfig,
+  rng: Rng | null,
+  wantLogprob = true,
+): SampledToken {
+  const backend = createReferenceBackend();
+  using row = tensorOf(backend, logits, [1, logits.length], logits instanceof Float32Array ? "f32" : "f64");
+  return new TokenSampler(backend, logits.length, wantLogprob).sample(row, [{ row: 0, config, rng }])[0]!;
+}
+
 const logitsOf = (probs: readonly number[]): Float64Array => Float64Array.from(probs, Math.log);
 const near = (got: number, expected: number, gap = 1e-12) =>
   assert.ok(Math.abs(got - expected) <= gap, `${got} is not ${expected}`);
 
 test("greedy decoding takes the largest logit and the lowest id among equals", () => {
-  const sampler = new TokenSampler(4);
-  const { tokenId, logprob } = sampler.next(Float32Array.of(1, 3, 3, 0), { temperature: 0 }, null);
+  const { tokenId, logprob } = sampleOne(Float32Array.of(1, 3, 3, 0), { temperature: 0 }, null);
   assert.equal(tokenId, 1);
   near(logprob, 3 - Math.log(Math.E + 2 * Math.E ** 3 + 1), 1e-9); // log softmax by its definition
-  assert.ok(Number.isNaN(sampler.next(Float32Array.of(1, 3, 3, 0), { temperature: 0 }, null, false).logprob));
+  assert.ok(Number.isNaN(sampleOne(Float32Array.of(1, 3, 3, 0), { temperature: 0 }, null, false).logprob));
 });
 
 test("a draw falls to the token whose share of the unit interval holds it, in id order", () => {
   const probs = [0.1, 0.2, 0.4, 0.3]; // boundaries 0.1, 0.3, 0.7
-  const sampler = new TokenSampler(4);
   const cases = [
     [0, 0],
     [0.0999, 0],
@@ -41,7 +52,7 @@ test("a draw falls to the token whose share of the unit interval holds it, in id
   ] as const;
   for (const [uniform, expected] of cases) {
     const rng = scriptedRng(uniform);
-    const { tokenId, logprob } = sampler.next(logitsOf(probs), { temperature: 1 }, rng);
+    const { tokenId, logprob } = sampleOne(logitsOf(probs), { temperature: 1 }, rng);
     assert.equal(tokenId, expected);
     near(logprob, Math.log(probs[expected]!));
     assert.equal(rng.left(), 0, "exactly one draw");
@@ -50,13 +61,12 @@ test("a draw falls to the token whose share of the unit interval holds it, in id
 
 test("temperature divides the logits, in the draw and in the log-probability", () => {
   // p ∝ [1, 4]; at temperature 2 the weights are the square roots, 1 : 2
-  const sampler = new TokenSampler(2);
   const logits = Float64Array.of(0, Math.log(4));
   for (const [uniform, expected] of [
     [0.3333, 0],
     [0.3334, 1],
   ] as const) {
-    const { tokenId, logprob } = sampler.next(logits, { temperature: 2 }, scriptedRng(uniform));
+    const { tokenId, logprob } = sampleOne(logits, { temperature: 2 }, scriptedRng(uniform));
     assert.equal(tokenId, expected);
     near(logprob, Math.log(expected === 0 ? 1 / 3 : 2 / 3));
   }
@@ -64,10 +74,9 @@ test("temperature divides the logits, in the draw and in the log-probability", (
 
 /** The tokens a config can produce, in the order of the draw, found by sweeping it. */
 function support(probs: readonly number[], config: SamplerConfig): number[] {
-  const sampler = new TokenSampler(probs.length);
   const seen: number[] = [];
   for (let i = 0; i < 1000; i++) {
-    const { tokenId } = sampler.next(logitsOf(probs), config, scriptedRng((i + 0.5) / 1000));
+    const { tokenId } = sampleOne(logitsOf(probs), config, scriptedRng((i + 0.5) / 1000));
     if (!seen.includes(tokenId)) seen.push(tokenId);
   }
   return seen;
@@ -97,11 +106,7 @@ test("top-p counts mass of what top-k left", () => {
 
 test("log-probabilities are those of the untruncated softmax, and the flag says whether tokens came from it", () => {
   const probs = [0.1, 0.2, 0.4, 0.3];
-  const { tokenId, logprob } = new TokenSampler(4).next(
-    logitsOf(probs),
-    { temperature: 1, topK: 1 },
-    scriptedRng(0.99),
-  );
+  const { tokenId, logprob } = sampleOne(logitsOf(probs), { temperature: 1, topK: 1 }, scriptedRng(0.99));
   assert.equal(tokenId, 2);
   near(logprob, Math.log(0.4)); // not 0, which the truncated distribution would give
   assert.equal(isFullSoftmax({ temperature: 0.7 }), true);
@@ -118,7 +123,6 @@ test("truncation over a large vocabulary agrees with a full sort", () => {
   const byRank = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
   const weights = byRank.map((id) => Math.exp(logits[id]!));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const sampler = new TokenSampler(vocabSize);
   for (const config of [
     { temperature: 1, topK: 40 },
     { temperature: 1, topP: 0.8 },
@@ -134,7 +138,7 @@ test("truncation over a large vocabulary agrees with a full sort", () => {
       let [index, sum] = [0, Math.exp(logits[kept[0]!]!)];
       while (sum <= uniform * mass) sum += Math.exp(logits[kept[++index]!]!);
       assert.equal(
-        sampler.next(logits, config, scriptedRng(uniform)).tokenId,
+        sampleOne(logits, config, scriptedRng(uniform)).tokenId,
         kept[index],
         `${JSON.stringify(config)} at ${uniform}`,
       );
@@ -144,11 +148,10 @@ test("truncation over a large vocabulary agrees with a full sort", () => {
 
 test("frequencies follow the probabilities", () => {
   const probs = [0.5, 0.3, 0.15, 0.05];
-  const sampler = new TokenSampler(4);
   const rng = createRng("frequencies");
   const counts = [0, 0, 0, 0];
   const draws = 20000;
-  for (let i = 0; i < draws; i++) counts[sampler.next(logitsOf(probs), { temperature: 1 }, rng).tokenId]!++;
+  for (let i = 0; i < draws; i++) counts[sampleOne(logitsOf(probs), { temperature: 1 }, rng).tokenId]!++;
   const chiSquared = counts.reduce(
     (sum, count, id) => sum + (count - draws * probs[id]!) ** 2 / (draws * probs[id]!),
     0,
@@ -157,25 +160,17 @@ test("frequencies follow the probabilities", () => {
 });
 
 test("extreme logits neither overflow nor underflow", () => {
-  const { tokenId, logprob } = new TokenSampler(3).next(
-    Float32Array.of(-1e30, 1e30, 0),
-    { temperature: 0.01 },
-    scriptedRng(0.999),
-  );
+  const { tokenId, logprob } = sampleOne(Float32Array.of(-1e30, 1e30, 0), { temperature: 0.01 }, scriptedRng(0.999));
   assert.equal(tokenId, 1);
   near(logprob, 0);
-  assert.equal(
-    new TokenSampler(2).next(Float32Array.of(Number.NEGATIVE_INFINITY, 0), { temperature: 1 }, scriptedRng(0)).tokenId,
-    1,
-  );
+  assert.equal(sampleOne(Float32Array.of(Number.NEGATIVE_INFINITY, 0), { temperature: 1 }, scriptedRng(0)).tokenId, 1);
 });
 
 test("logits that are not finite, and settings out of range, are refused in words", () => {
-  const sampler = new TokenSampler(2);
-  assert.throws(() => sampler.next([Number.NaN, Number.NaN], { temperature: 0 }, null), /expected finite logits/);
-  assert.throws(() => sampler.next([0, Number.NaN], { temperature: 1 }, scriptedRng(0.5)), /expected finite logits/);
-  assert.throws(() => sampler.next([0, Number.POSITIVE_INFINITY], { temperature: 0 }, null), /expected finite logits/);
-  assert.throws(() => sampler.next([0, 1], { temperature: 1 }, null), /needs a random stream/);
+  assert.throws(() => sampleOne([Number.NaN, Number.NaN], { temperature: 0 }, null), /expected finite logits/);
+  assert.throws(() => sampleOne([0, Number.NaN], { temperature: 1 }, scriptedRng(0.5)), /expected finite logits/);
+  assert.throws(() => sampleOne([0, Number.POSITIVE_INFINITY], { temperature: 0 }, null), /expected finite logits/);
+  assert.throws(() => sampleOne([0, 1], { temperature: 1 }, null), /needs a random stream/);
   assert.throws(() => checkSampler({ temperature: -1 }), /temperature: expected a number of at least 0, got -1/);
   assert.throws(() => checkSampler({ temperature: Number.NaN }), /temperature/);
   assert.throws(() => checkSampler({ temperature: 1, topK: 1.5 }), /topK: expected a whole number/);

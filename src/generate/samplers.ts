@@ -2,7 +2,9 @@
  * @file From logits to a token: greedy, temperature, top-k, top-p (Holtzman et al. 2020, arXiv 1904.09751).
  * Order of the steps: temperature, then top-k, then top-p over what top-k left, renormalised.
  * Ties rank by token id, lowest first. Draws go through the kept tokens in the order of their ids.
+ * Draws without truncation are one kernel call for the whole batch; truncation is done here, row by row.
  */
+import type { Backend, Tensor } from "../tensor/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
 import { expOfNonPositive } from "./exp.ts";
 
@@ -42,36 +44,82 @@ export function isFullSoftmax(config: SamplerConfig): boolean {
   return config.temperature > 0 && (config.topK ?? 0) === 0 && (config.topP ?? 1) === 1;
 }
 
-/** Chooses tokens row by row; keeps working memory for one vocabulary between calls. */
+/** One token to choose from a row of logits. */
+export interface Draw {
+  readonly row: number;
+  readonly config: SamplerConfig;
+  /** Gives exactly one number unless decoding is greedy, which needs none. */
+  readonly rng: Rng | null;
+}
+
+const isTruncated = ({ temperature, topK = 0, topP = 1 }: SamplerConfig): boolean =>
+  temperature > 0 && (topK > 0 || topP < 1);
+
+/** Chooses tokens; keeps working memory for one vocabulary between calls. */
 export class TokenSampler {
+  readonly #backend: Backend;
+  readonly #wantLogprobs: boolean;
   /** `exp((logit - max) / temperature)` of the current row. */
   readonly #weights: Float64Array;
   /** Working memory of truncation. */
   readonly #ranked: Float64Array;
   readonly #ids: Int32Array;
 
-  constructor(vocabSize: number) {
+  /** `wantLogprobs` false leaves those of greedy draws out, which saves a pass over the vocabulary. */
+  constructor(backend: Backend, vocabSize: number, wantLogprobs = true) {
+    this.#backend = backend;
+    this.#wantLogprobs = wantLogprobs;
     this.#weights = new Float64Array(vocabSize);
     this.#ranked = new Float64Array(vocabSize);
     this.#ids = new Int32Array(vocabSize);
   }
 
   /**
-   * One token of `logits [V]`. Draws exactly one number from `rng` unless decoding is greedy.
+   * One token per draw.
    *
-   * @throws {@link SelkieError} `"not-finite"` when the logits hold NaN or no finite value.
+   * @param logits - `[N, V]`.
+   * @throws {@link SelkieError} `"not-finite"` when a row holds NaN or no finite value.
    */
-  next(logits: ArrayLike<number>, config: SamplerConfig, rng: Rng | null, wantLogprob = true): SampledToken {
-    const best = argmax(logits);
-    const isGreedy = config.temperature === 0;
-    if (isGreedy && !wantLogprob) return { tokenId: best, logprob: Number.NaN };
-    const total = this.#computeWeights(logits, logits[best]!, isGreedy ? 1 : config.temperature);
-    if (isGreedy) return { tokenId: best, logprob: -Math.log(total) }; // its own weight is exp(0) = 1
-    if (rng === null)
-      throw new SelkieError("bad-option", "sampler: temperature above 0 needs a random stream; pass rng");
-    const tokenId = this.#draw(config, total, rng.uniform());
-    const logprob = (logits[tokenId]! - logits[best]!) / config.temperature - Math.log(total);
-    return { tokenId, logprob };
+  sample(logits: Tensor<"N V">, draws: readonly Draw[]): SampledToken[] {
+    const uniforms = draws.map(({ config, rng }) => {
+      if (config.temperature === 0) return 0;
+      if (rng === null)
+        throw new SelkieError("bad-option", "sampler: temperature above 0 needs a random stream; pass rng");
+      return rng.uniform();
+    });
+    const tokens = this.#sampleWhole(logits, draws, uniforms);
+    draws.forEach(({ row, config }, index) => {
+      if (isTruncated(config)) tokens[index] = this.#sampleTruncated(rowOf(logits, row), config, uniforms[index]!);
+    });
+    return tokens;
+  }
+
+  /** Greedy draws and those from the whole softmax, all at once; the others come out as anything. */
+  #sampleWhole(logits: Tensor, draws: readonly Draw[], uniforms: readonly number[]): SampledToken[] {
+    const isWhole = draws.some(({ config }) => !isTruncated(config));
+    const tokenIds = new Int32Array(draws.length);
+    const needsLogprobs = this.#wantLogprobs || draws.some(({ config }) => config.temperature > 0);
+    const logprobs = needsLogprobs ? new Float64Array(draws.length) : null;
+    if (isWhole)
+      this.#backend.kernels.sampleRows({
+        logits,
+        rows: Int32Array.from(draws, ({ row }) => row),
+        temperatures: Float64Array.from(draws, ({ config }) => config.temperature),
+        uniforms: Float64Array.from(uniforms),
+        tokenIds,
+        logprobs,
+      });
+    if (tokenIds.includes(-1)) throw notFinite();
+    return draws.map((_, index) => ({ tokenId: tokenIds[index]!, logprob: logprobs?.[index] ?? Number.NaN }));
+  }
+
+  #sampleTruncated(logits: ArrayLike<number>, config: SamplerConfig, uniform: number): SampledToken {
+    const { temperature, topK = 0, topP = 1 } = config;
+    const max = logits[argmax(logits)]!;
+    const total = this.#computeWeights(logits, max, temperature);
+    const cut = findCut(this.#weights, this.#ranked, total, topK, topP);
+    const tokenId = pick(this.#weights, selectIds(this.#weights, this.#ids, cut), cut.mass * uniform);
+    return { tokenId, logprob: (logits[tokenId]! - max) / temperature - Math.log(total) };
   }
 
   #computeWeights(logits: ArrayLike<number>, max: number, temperature: number): number {
@@ -85,12 +133,12 @@ export class TokenSampler {
     if (Number.isNaN(total)) throw notFinite();
     return total;
   }
+}
 
-  #draw(config: SamplerConfig, total: number, uniform: number): number {
-    if (isFullSoftmax(config)) return pick(this.#weights, null, total * uniform);
-    const cut = findCut(this.#weights, this.#ranked, total, config.topK ?? 0, config.topP ?? 1);
-    return pick(this.#weights, selectIds(this.#weights, this.#ids, cut), cut.mass * uniform);
-  }
+/** Values of one row, where they lie. */
+function rowOf(logits: Tensor, row: number): ArrayLike<number> {
+  const vocabSize = logits.shape[1]!;
+  return logits.data.subarray(row * vocabSize, (row + 1) * vocabSize);
 }
 
 const notFinite = (): SelkieError =>
@@ -115,12 +163,10 @@ function argmax(values: ArrayLike<number>): number {
 }
 
 /** The entry at which the running sum of weights passes `threshold`; rounding at the end falls to the last entry that has weight. */
-function pick(weights: Float64Array, ids: Int32Array | null, threshold: number): number {
-  const count = ids?.length ?? weights.length;
+function pick(weights: Float64Array, ids: Int32Array, threshold: number): number {
   let sum = 0;
   let last = -1;
-  for (let i = 0; i < count; i++) {
-    const id = ids === null ? i : ids[i]!;
+  for (const id of ids) {
     const weight = weights[id]!;
     if (weight === 0) continue;
     sum += weight;

@@ -6,7 +6,7 @@
  * `S` rows of keys and values, `V` vocabulary, `G` groups (adapters), `r` LoRA rank.
  * All tensors are row-major. A kernel writes only the tensors named as outputs; outputs never alias inputs unless said.
  * "any" below means f32 or bf16 on fast backends and also f64 on the reference backend; sums are f32 or wider.
- * Results must not depend on the number of threads, nor a row's results in `segmentGemm` on the other rows.
+ * Results must not depend on the number of threads, nor a row's results in `lora` on the other rows.
  */
 import type { DType, HostArray } from "./dtype.ts";
 import type { GradTarget } from "./scope.ts";
@@ -37,34 +37,42 @@ export interface GemmArgs {
 }
 
 /**
- * One product per group over a contiguous run of rows: group `g` owns rows `segments[g] .. segments[g + 1]`.
- * A group may be empty.
+ * LoRA for many adapters at once: adapter `g` owns rows `segments[g] .. segments[g + 1]` and may own none.
+ * `lowRank = x A_gᵀ` and `y += scales[g] · lowRank B_gᵀ`, of `lowRank` as stored.
  */
-export interface SegmentGemmArgs {
+export interface LoraArgs {
   /** `[N, K]`; any. */
-  readonly a: Tensor;
-  /** `[G, K, P]`, or `[G, P, K]` when `transposeB`; any. */
-  readonly b: Tensor;
-  /** Output `[N, P]`: `c[rows of g] = alpha[g] · a[rows of g] · op(b[g]) (+ c)`; any. */
-  readonly c: Tensor;
-  readonly transposeB?: boolean;
-  /** One factor per group. */
-  readonly alpha: Float32Array;
+  readonly x: Tensor;
+  /** `[G, r, K]` f32 (f64). */
+  readonly loraA: Tensor;
+  /** `[G, P, r]` f32 (f64). */
+  readonly loraB: Tensor;
+  /** One factor per adapter. */
+  readonly scales: Float32Array;
   /** `[G + 1]`, ascending from 0 to N. */
   readonly segments: Int32Array;
-  readonly accumulate?: boolean;
+  /** Output `[N, r]`; any. */
+  readonly lowRank: Tensor;
+  /** Added to, `[N, P]`; any. */
+  readonly y: Tensor;
   readonly compute: ComputeType;
 }
 
-/** `c[g] = alpha[g] · a[rows of g]ᵀ · b[rows of g] (+ c[g])`: `a [N, P]`, `b [N, Q]`, output `c [G, P, Q]`. */
-export interface SegmentOuterArgs {
-  readonly a: Tensor;
-  readonly b: Tensor;
-  readonly c: Tensor;
-  readonly alpha: Float32Array;
-  readonly segments: Int32Array;
-  readonly accumulate?: boolean;
-  readonly compute: ComputeType;
+/**
+ * Gradients of {@link LoraArgs}: with `v = scales[g] · gradY B_g`, `gradX += v A_g`, `gradA_g = vᵀ x` and
+ * `gradB_g = scales[g] · gradYᵀ lowRank`. Gradients of an adapter without rows are zero.
+ */
+export interface LoraBackwardArgs extends Omit<LoraArgs, "y"> {
+  /** Of the forward pass. */
+  readonly lowRank: Tensor;
+  /** `[N, P]`; any. */
+  readonly gradY: Tensor;
+  /** Added to, `[N, K]`; any. */
+  readonly gradX: Tensor | null;
+  /** f32 (f64). */
+  readonly gradA: GradTarget | null;
+  /** f32 (f64). */
+  readonly gradB: GradTarget | null;
 }
 
 /**
@@ -156,11 +164,27 @@ export interface AdamWArgs {
   readonly segments: readonly AdamWSegment[];
 }
 
+/** Draws from rows of logits. */
+export interface SampleRowsArgs {
+  /** `[N, V]` f32 (f64 on the reference backend). */
+  readonly logits: Tensor;
+  /** Row of each draw, `[S]`. */
+  readonly rows: Int32Array;
+  /** Divides the logits, `[S]`; 0 takes the largest logit, the lowest id among equals. */
+  readonly temperatures: Float64Array;
+  /** In [0, 1), `[S]`; greedy draws ignore theirs. */
+  readonly uniforms: Float64Array;
+  /** Output `[S]`: the first token at which the running sum of the softmax passes the uniform number; -1 where the row holds NaN or infinity. */
+  readonly tokenIds: Int32Array;
+  /** Output `[S]`: nats of the token under that softmax (at temperature 1 for greedy draws); `null` when not wanted. */
+  readonly logprobs: Float64Array | null;
+}
+
 /** The kernel table: total, one entry per operation, destinations passed in. */
 export interface Kernels {
   gemm(args: GemmArgs): void;
-  segmentGemm(args: SegmentGemmArgs): void;
-  segmentOuter(args: SegmentOuterArgs): void;
+  lora(args: LoraArgs): void;
+  loraBackward(args: LoraBackwardArgs): void;
   attention(args: AttentionArgs): void;
   attentionBackward(args: AttentionBackwardArgs): void;
   linearCrossEntropy(args: LinearCrossEntropyArgs): void;
@@ -236,6 +260,8 @@ export interface Kernels {
   /** Sum of squares of each run `offsets[i] .. offsets[i + 1]` of the flattened tensor, in f64. */
   sumSquares(args: { x: Tensor; offsets: Int32Array }): Float64Array;
   adamW(args: AdamWArgs): void;
+  /** One token per draw, greedy or from the whole softmax. */
+  sampleRows(args: SampleRowsArgs): void;
 }
 
 /** Memory in use. */
@@ -247,6 +273,15 @@ export interface MemoryStats {
   readonly peakBytes: number;
   /** Held for reuse. */
   readonly pooledBytes: number;
+}
+
+/** What a processor can do at best, measured by loops of nothing else. */
+export interface Peaks {
+  /** Floating point operations per second; a multiply-add counts two. */
+  readonly f32FlopsPerSecond: number;
+  readonly bf16FlopsPerSecond: number;
+  /** Of reading memory larger than the caches of a core. */
+  readonly bytesPerSecond: number;
 }
 
 /** Where tensors live and who computes on them. */
@@ -272,4 +307,6 @@ export interface Backend {
   thaw(weights: readonly Tensor[]): void;
   /** Starts a new peak measurement at the current level. */
   resetPeak(): void;
+  /** Takes about a second; `null` where there are no native kernels to compare with a peak. */
+  measurePeaks(): Peaks | null;
 }

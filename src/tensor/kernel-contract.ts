@@ -9,18 +9,22 @@ import { createReferenceBackend } from "./backends/reference/index.ts";
 import { attentionCases } from "./kernel-contract/attention.ts";
 import { crossEntropyCases } from "./kernel-contract/cross-entropy.ts";
 import { invarianceCases } from "./kernel-contract/invariance.ts";
+import { loraCases } from "./kernel-contract/lora.ts";
 import { memoryCases } from "./kernel-contract/memory.ts";
 import { productCases } from "./kernel-contract/products.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
+import { sampleCases } from "./kernel-contract/sample.ts";
 import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
 
 const cases: readonly ContractCase[] = [
   ...productCases,
+  ...loraCases,
   ...invarianceCases,
   ...attentionCases,
   ...crossEntropyCases,
   ...rowwiseCases,
   ...memoryCases,
+  ...sampleCases,
 ];
 
 const expectations = new Map<ContractCase, readonly Observation[]>();

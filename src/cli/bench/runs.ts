@@ -3,6 +3,7 @@ import { generate } from "../../generate/index.ts";
 import { createTensor, type DType } from "../../tensor/index.ts";
 import { type AdapterJob, trainAdapters, trainFull } from "../../train/index.ts";
 import { createRng } from "../../util/index.ts";
+import { benchAttention } from "./attention.ts";
 import {
   type BenchFigures,
   type BenchName,
@@ -26,6 +27,7 @@ export const benchmarks: { readonly [Name in BenchName]: (run: BenchRun) => Prom
   lora: benchLora,
   inner: benchInner,
   decode: benchDecode,
+  attention: benchAttention,
 };
 
 /** Square products in both number formats, GFLOP/s. */

@@ -12,7 +12,7 @@ import { type Backend, createTensor } from "../../tensor/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 
 /** What `selkie bench` can measure. */
-export const benchNames = ["gemm", "train", "lora", "inner", "decode"] as const;
+export const benchNames = ["gemm", "train", "lora", "inner", "decode", "attention"] as const;
 /** One of {@link benchNames}. */
 export type BenchName = (typeof benchNames)[number];
 
@@ -32,7 +32,7 @@ export interface BenchOptions {
   readonly dtype: "f32" | "bf16";
   /** Sequences of one step. */
   readonly batch: number;
-  /** Tokens of a training sequence. */
+  /** Tokens of a training sequence; the shortest of those that `attention` takes. */
   readonly seq: number;
   /** Adapters that `inner` trains. */
   readonly candidates: number;

@@ -78,39 +78,54 @@ const thawCase: ContractCase = {
   },
 };
 
-const segmentCases: readonly ContractCase[] = (
+const loraCases: readonly ContractCase[] = (
   [
-    [70, 8],
-    [8, 70],
-    [5, 15],
+    [70, 8, 64],
+    [64, 16, 70],
+    [5, 15, 3],
+    [96, 40, 33],
   ] as const
-).map(([k, p]) => ({
-  title: `segmentGemm of ${k} to ${p}: a row's result does not depend on the other rows`,
+).map(([k, r, p]) => ({
+  title: `lora of rank ${r} from ${k} to ${p}: a row's result does not depend on the other rows`,
   run: (trial: Trial) => {
     for (const compute of computes)
       for (const dtype of dtypes) {
-        const label = `segmentGemm ${compute} ${dtype}`;
-        const a = trial.input([numRows, k], dtype);
-        const b = trial.input([3, p, k], dtype);
-        const alpha = Float32Array.of(1, 0.7, 2);
+        const label = `lora ${compute} ${dtype}`;
+        const x = trial.input([numRows, k], dtype);
+        const loraA = trial.input([3, r, k]);
+        const loraB = trial.input([3, p, r]);
+        const scales = Float32Array.of(1, 0.7, 2);
+        const before = trial.normals(numRows * p);
         const whole = trial.output(label, [numRows, p], dtype);
-        const common = { b, transposeB: true, alpha, compute } as const;
-        trial.kernels.segmentGemm({ ...common, a, c: whole, segments: Int32Array.of(0, 0, numRows, numRows) });
+        whole.write(before);
+        const wholeLow = trial.output(`${label} low rank`, [numRows, r], dtype);
+        const common = { loraA, loraB, scales, compute } as const;
+        trial.kernels.lora({
+          ...common,
+          x,
+          lowRank: wholeLow,
+          y: whole,
+          segments: Int32Array.of(0, 0, numRows, numRows),
+        });
         for (const stretch of stretches) {
           // the stretch belongs to the second group, among rows of others
-          const [before, inside, after] = [3, stretch[1] - stretch[0], 9];
-          const [first, last] = [before, before + inside];
+          const [first, last] = [3, 3 + stretch[1] - stretch[0]];
+          const all = last + 9;
           const mixed = trial.values(
-            [...trial.normals(before * k), ...rowsOf(a, stretch).readSync(), ...trial.normals(after * k)],
-            [last + after, k],
+            [...trial.normals(first * k), ...rowsOf(x, stretch).readSync(), ...trial.normals(9 * k)],
+            [all, k],
             dtype,
           );
-          const c = trial.output(`${label} of ${stretch}`, [last + after, p], dtype);
-          trial.kernels.segmentGemm({ ...common, a: mixed, c, segments: Int32Array.of(0, first, last, last + after) });
-          expectSameRows(rowsOf(c, [first, last]), whole, stretch, label);
+          const y = trial.output(`${label} of ${stretch}`, [all, p], dtype);
+          const kept = before.subarray(stretch[0] * p, stretch[1] * p);
+          y.write([...trial.normals(first * p), ...kept, ...trial.normals(9 * p)]);
+          const lowRank = trial.output(`${label} of ${stretch} low rank`, [all, r], dtype);
+          trial.kernels.lora({ ...common, x: mixed, lowRank, y, segments: Int32Array.of(0, first, last, all) });
+          expectSameRows(rowsOf(y, [first, last]), whole, stretch, label);
+          expectSameRows(rowsOf(lowRank, [first, last]), wholeLow, stretch, label);
         }
       }
   },
 }));
 
-export const invarianceCases: readonly ContractCase[] = [...gemmCases, thawCase, ...segmentCases];
+export const invarianceCases: readonly ContractCase[] = [...gemmCases, thawCase, ...loraCases];

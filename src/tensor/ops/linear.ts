@@ -64,7 +64,16 @@ export function linear(
       const intoX = gradients.into(x);
       if (intoX !== null) kernels.gemm({ a: gradY, b: weight, c: intoX.grad, accumulate: intoX.accumulate, compute });
       if (lora && lowRank !== null)
-        backwardLora({ scope, x, gradY, lowRank, lora, gradX: intoX?.grad ?? null, compute }, gradients.into);
+        kernels.loraBackward({
+          x,
+          ...lora,
+          lowRank,
+          gradY,
+          gradX: intoX?.grad ?? null, // holds gradY W already
+          gradA: gradients.into(lora.loraA),
+          gradB: gradients.into(lora.loraB),
+          compute,
+        });
       const intoWeight = gradients.into(weight);
       if (intoWeight !== null)
         kernels.gemm({
@@ -101,68 +110,8 @@ function addLora(scope: Scope, x: Tensor, y: Tensor, lora: LoraWeights, compute:
   );
   checkOffsets("linear: segments", segments, scales.length, x.shape[0]!);
   const lowRank = scope.empty([x.shape[0]!, loraA.shape[1]!], x.dtype);
-  const ones = new Float32Array(scales.length).fill(1);
-  kernels.segmentGemm({ a: x, b: loraA, c: lowRank, transposeB: true, alpha: ones, segments, compute });
-  kernels.segmentGemm({
-    a: lowRank,
-    b: loraB,
-    c: y,
-    transposeB: true,
-    alpha: scales,
-    segments,
-    accumulate: true,
-    compute,
-  });
+  kernels.lora({ x, loraA, loraB, scales, segments, lowRank, y, compute });
   return lowRank;
-}
-
-interface LoraBackwardArgs {
-  readonly scope: Scope;
-  readonly x: Tensor;
-  readonly gradY: Tensor;
-  readonly lowRank: Tensor;
-  readonly lora: LoraWeights;
-  /** Already holds `gradY W`. */
-  readonly gradX: Tensor | null;
-  readonly compute: ComputeType;
-}
-
-/** `v = scale · gradY B`, `dx += v A`, `dA = vᵀ x`, `dB = scale · gradYᵀ u`. */
-function backwardLora(
-  args: LoraBackwardArgs,
-  into: (input: Tensor) => { grad: Tensor; accumulate: boolean } | null,
-): void {
-  const { scope, x, gradY, lowRank, lora, gradX, compute } = args;
-  const { kernels } = scope.backend;
-  const { loraA, loraB, scales, segments } = lora;
-  const ones = new Float32Array(scales.length).fill(1);
-  const gradLowRank = scope.empty(lowRank.shape, lowRank.dtype);
-  kernels.segmentGemm({ a: gradY, b: loraB, c: gradLowRank, alpha: scales, segments, compute });
-  if (gradX !== null)
-    kernels.segmentGemm({ a: gradLowRank, b: loraA, c: gradX, alpha: ones, segments, accumulate: true, compute });
-  const intoA = into(loraA);
-  if (intoA !== null)
-    kernels.segmentOuter({
-      a: gradLowRank,
-      b: x,
-      c: intoA.grad,
-      alpha: ones,
-      segments,
-      accumulate: intoA.accumulate,
-      compute,
-    });
-  const intoB = into(loraB);
-  if (intoB !== null)
-    kernels.segmentOuter({
-      a: gradY,
-      b: lowRank,
-      c: intoB.grad,
-      alpha: scales,
-      segments,
-      accumulate: intoB.accumulate,
-      compute,
-    });
-  scope.discard(gradLowRank);
 }
 
 /** Column sums of `x [N, D]` into `y [D]`, as a product with a row of ones. */

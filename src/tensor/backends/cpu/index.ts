@@ -10,7 +10,9 @@ import { FrozenFactors } from "./frozen.ts";
 import { attentionKernels } from "./kernels-attention.ts";
 import { elementwiseKernels } from "./kernels-elementwise.ts";
 import { productKernels } from "./kernels-products.ts";
+import { sampleKernels } from "./kernels-sample.ts";
 import { createNativeContext, nativeInstructionSets, nativeProblem } from "./native.ts";
+import { measurePeaks } from "./peaks.ts";
 
 export { nativeInstructionSets, nativeProblem } from "./native.ts";
 
@@ -54,7 +56,12 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     name: "cpu",
     instructionSet,
     numThreads: threads,
-    kernels: { ...productKernels(context, frozen), ...elementwiseKernels(context), ...attentionKernels(context) },
+    kernels: {
+      ...productKernels(context, frozen),
+      ...elementwiseKernels(context),
+      ...attentionKernels(context),
+      ...sampleKernels(context),
+    },
     allocate(dtype: DType, length: number) {
       if (dtype === "f64")
         throw new SelkieError(
@@ -71,5 +78,6 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     freeze: (weights) => frozen.freeze(weights),
     thaw: (weights) => frozen.thaw(weights),
     resetPeak: () => pool.resetPeak(),
+    measurePeaks: () => measurePeaks(context, threads),
   };
 }

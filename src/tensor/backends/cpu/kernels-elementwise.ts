@@ -11,7 +11,7 @@ import type { NativeContext } from "./native.ts";
 /** The part of the kernel table that this file gives. */
 export type ElementwiseKernels = Omit<
   Kernels,
-  "gemm" | "segmentGemm" | "segmentOuter" | "linearCrossEntropy" | "attention" | "attentionBackward"
+  "gemm" | "lora" | "loraBackward" | "linearCrossEntropy" | "attention" | "attentionBackward" | "sampleRows"
 >;
 
 const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;
@@ -125,7 +125,8 @@ function rowKernels(context: NativeContext): RowKernels {
   };
 }
 
-function requireF32(who: string, tensor: Tensor): void {
+/** Throws unless `tensor` is f32, where that is all a kernel takes. */
+export function requireF32(who: string, tensor: Tensor): void {
   if (tensor.dtype === "f32") return;
   throw new SelkieError(
     "unsupported-dtype",

@@ -1,23 +1,24 @@
 /**
- * @file Native matrix products (`native/kernels/{gemm,segment,cross-entropy}.h`): checks the sizes, since native code
+ * @file Native matrix products (`native/kernels/{gemm,lora,cross-entropy}.h`): checks the sizes, since native code
  * trusts them, and flattens the arguments of the contract into numbers and typed arrays.
  */
 import { ShapeError } from "../../../util/index.ts";
-import type { GemmArgs, Kernels, LinearCrossEntropyArgs, SegmentGemmArgs, SegmentOuterArgs } from "../../backend.ts";
+import type { GemmArgs, Kernels, LinearCrossEntropyArgs, LoraArgs, LoraBackwardArgs } from "../../backend.ts";
 import { describeShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { FrozenFactors } from "./frozen.ts";
+import { requireF32 } from "./kernels-elementwise.ts";
 import type { NativeContext } from "./native.ts";
 
 /** The part of the kernel table that this file gives. */
-export type ProductKernels = Pick<Kernels, "gemm" | "segmentGemm" | "segmentOuter" | "linearCrossEntropy">;
+export type ProductKernels = Pick<Kernels, "gemm" | "lora" | "loraBackward" | "linearCrossEntropy">;
 
 /** Products and the fused output layer. */
 export function productKernels(context: NativeContext, frozen: FrozenFactors): ProductKernels {
   return {
     gemm: (args) => gemm(context, frozen, args),
-    segmentGemm: (args) => segmentGemm(context, args),
-    segmentOuter: (args) => segmentOuter(context, args),
+    lora: (args) => lora(context, args),
+    loraBackward: (args) => loraBackward(context, args),
     linearCrossEntropy: (args) => linearCrossEntropy(context, frozen, args),
   };
 }
@@ -80,26 +81,54 @@ function checkSegments(where: string, segments: Int32Array, alpha: Float32Array,
   return numGroups;
 }
 
-function segmentGemm(context: NativeContext, args: SegmentGemmArgs): void {
-  const { a, b, c, transposeB = false, alpha, segments, accumulate = false } = args;
-  const [numRows, k] = matrixSize(a);
-  const [numRowsC, n] = matrixSize(c);
-  const numGroups = checkSegments("segmentGemm", segments, alpha, numRows);
-  if (numRowsC !== numRows) throw new ShapeError("segmentGemm: c", `${numRows} rows`, `${numRowsC}`);
-  expectSize("segmentGemm: b", b, numGroups * k * n, `${numGroups} groups of ${k} × ${n}`);
-  const numbers = [numGroups, k, n, Number(transposeB), Number(accumulate), Number(args.compute === "bf16")];
-  context.run("segmentGemm", numbers, a.data, b.data, c.data, alpha, segments);
+/** Sizes that both LoRA kernels take first. */
+function loraSizes(where: string, args: Omit<LoraArgs, "y">, outSize: number): number[] {
+  const { x, loraA, loraB, scales, segments, lowRank } = args;
+  const [numRows, inSize] = matrixSize(x);
+  const [numRowsOfLowRank, rank] = matrixSize(lowRank);
+  const numGroups = checkSegments(where, segments, scales, numRows);
+  if (numRowsOfLowRank !== numRows) throw new ShapeError(`${where}: lowRank`, `${numRows} rows`, `${numRowsOfLowRank}`);
+  expectSize(`${where}: loraA`, loraA, numGroups * rank * inSize, `${numGroups} adapters of ${rank} × ${inSize}`);
+  expectSize(`${where}: loraB`, loraB, numGroups * outSize * rank, `${numGroups} adapters of ${outSize} × ${rank}`);
+  requireF32(`${where}: loraA`, loraA);
+  requireF32(`${where}: loraB`, loraB);
+  return [numGroups, inSize, outSize, rank, Number(args.compute === "bf16")];
 }
 
-function segmentOuter(context: NativeContext, args: SegmentOuterArgs): void {
-  const { a, b, c, alpha, segments, accumulate = false } = args;
-  const [numRows, m] = matrixSize(a);
-  const [numRowsB, n] = matrixSize(b);
-  const numGroups = checkSegments("segmentOuter", segments, alpha, numRows);
-  if (numRowsB !== numRows) throw new ShapeError("segmentOuter: b", `${numRows} rows`, `${numRowsB}`);
-  expectSize("segmentOuter: c", c, numGroups * m * n, `${numGroups} groups of ${m} × ${n}`);
-  const numbers = [numGroups, m, n, Number(accumulate), Number(args.compute === "bf16")];
-  context.run("segmentOuter", numbers, a.data, b.data, c.data, alpha, segments);
+function lora(context: NativeContext, args: LoraArgs): void {
+  const { x, loraA, loraB, scales, segments, lowRank, y } = args;
+  const [numRows, outSize] = matrixSize(y);
+  const sizes = loraSizes("lora", args, outSize);
+  if (numRows !== x.shape[0]) throw new ShapeError("lora: y", `${x.shape[0]} rows`, `${numRows}`);
+  context.run("lora", sizes, loraA.data, loraB.data, scales, segments, x.data, lowRank.data, y.data);
+}
+
+function loraBackward(context: NativeContext, args: LoraBackwardArgs): void {
+  const { x, loraA, loraB, scales, segments, lowRank, gradY, gradX, gradA, gradB } = args;
+  const where = "loraBackward";
+  const [numRows, outSize] = matrixSize(gradY);
+  const sizes = loraSizes(where, args, outSize);
+  if (numRows !== x.shape[0]) throw new ShapeError(`${where}: gradY`, `${x.shape[0]} rows`, `${numRows}`);
+  if (gradX !== null) expectSize(`${where}: gradX`, gradX, x.size, "as x");
+  for (const [target, factor] of [[gradA, loraA] as const, [gradB, loraB] as const]) {
+    if (target === null) continue;
+    expectSize(`${where}: gradient`, target.grad, factor.size, "as its factor");
+    requireF32(`${where}: gradient`, target.grad);
+  }
+  context.run(
+    where,
+    [...sizes, Number(gradA?.accumulate ?? false), Number(gradB?.accumulate ?? false)],
+    loraA.data,
+    loraB.data,
+    scales,
+    segments,
+    x.data,
+    lowRank.data,
+    gradY.data,
+    gradX?.data ?? null,
+    gradA?.grad.data ?? null,
+    gradB?.grad.data ?? null,
+  );
 }
 
 function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args: LinearCrossEntropyArgs): void {

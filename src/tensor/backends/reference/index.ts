@@ -10,15 +10,17 @@ import { adamW } from "./adamw.ts";
 import { attention, attentionBackward } from "./attention.ts";
 import { linearCrossEntropy } from "./cross-entropy.ts";
 import { add, axpby, sum, sumSquares } from "./elementwise.ts";
-import { gemm, segmentGemm, segmentOuter } from "./gemm.ts";
+import { gemm } from "./gemm.ts";
+import { lora, loraBackward } from "./lora.ts";
 import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./norm.ts";
 import { rope } from "./rope.ts";
 import { gatherRows, scatterAddRows, setRows } from "./rows.ts";
+import { sampleRows } from "./sample.ts";
 
 const kernels: Kernels = {
   gemm,
-  segmentGemm,
-  segmentOuter,
+  lora,
+  loraBackward,
   attention,
   attentionBackward,
   linearCrossEntropy,
@@ -39,6 +41,7 @@ const kernels: Kernels = {
   sum,
   sumSquares,
   adamW,
+  sampleRows,
 };
 
 const bf16NaN = 0x7fc0;
@@ -62,5 +65,6 @@ export function createReferenceBackend(): Backend {
     freeze: () => {},
     thaw: () => {},
     resetPeak: () => pool.resetPeak(),
+    measurePeaks: () => null,
   };
 }

@@ -171,7 +171,11 @@ export class Scope implements Disposable {
 
   #target(input: Tensor): GradTarget | null {
     if (!input.requiresGrad) return null;
-    if (input.grad !== null) return { grad: input.grad, accumulate: true };
+    if (input.grad !== null) {
+      const accumulate = !input.isGradStale;
+      input.isGradStale = false;
+      return { grad: input.grad, accumulate };
+    }
     const known = this.#grads.get(input);
     if (known !== undefined) return { grad: known, accumulate: true };
     const grad = this.empty(input.shape, input.dtype);

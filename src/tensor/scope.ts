@@ -36,6 +36,11 @@ interface TapeEntry {
 export interface ScopeOptions {
   /** Record a tape so that {@link Scope.backward} works. @defaultValue false */
   readonly grad?: boolean;
+  /**
+   * {@link Scope.backward} overwrites the `grad` of every leaf that it reaches instead of adding to it, which spares
+   * setting it to zero first. A leaf that it does not reach keeps what it has. @defaultValue false
+   */
+  readonly overwriteGrads?: boolean;
 }
 
 /** Owner of temporaries; dispose of it (`using`) and they return to the backend's pool. */
@@ -44,11 +49,14 @@ export class Scope implements Disposable {
   readonly isRecording: boolean;
   readonly #owned = new Set<Tensor>();
   readonly #grads = new Map<Tensor, Tensor>();
+  /** Leaves whose `grad` the next contribution must not overwrite; `null` when none may. */
+  readonly #written: Set<Tensor> | null;
   #tape: TapeEntry[] = [];
 
   constructor(backend: Backend, options: ScopeOptions = {}) {
     this.backend = backend;
     this.isRecording = options.grad ?? false;
+    this.#written = options.overwriteGrads ? new Set() : null;
   }
 
   /** Allocates a tensor that this scope owns; its values are unspecified. */
@@ -171,7 +179,11 @@ export class Scope implements Disposable {
 
   #target(input: Tensor): GradTarget | null {
     if (!input.requiresGrad) return null;
-    if (input.grad !== null) return { grad: input.grad, accumulate: true };
+    if (input.grad !== null) {
+      const accumulate = this.#written?.has(input) ?? true;
+      this.#written?.add(input);
+      return { grad: input.grad, accumulate };
+    }
     const known = this.#grads.get(input);
     if (known !== undefined) return { grad: known, accumulate: true };
     const grad = this.empty(input.shape, input.dtype);

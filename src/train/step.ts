@@ -26,10 +26,11 @@ function rowWeights(packed: PackedBatch, weights: readonly number[]): Float32Arr
 }
 
 /**
- * Adds the gradient of `Σ_b weights[b] · nats[b]` to the trainable parameters.
+ * Adds the gradient of `Σ_b weights[b] · nats[b]` to the trainable parameters, or overwrites theirs with it.
  *
  * @param sequences - Packed in this order; with adapters, contiguous per adapter.
  * @param adaptersOf - Called with the row ranges of the sequences; `null` trains the model itself.
+ * @param gradients - `"overwrite"` needs no gradients set to zero, but every trainable parameter must take part.
  * @returns Unweighted nats of each sequence, `[B]`.
  */
 export function forwardBackward(
@@ -37,9 +38,10 @@ export function forwardBackward(
   sequences: readonly PreparedDocument[],
   weights: readonly number[],
   adaptersOf: ((offsets: Int32Array) => AdapterBatch) | null,
+  gradients: "add" | "overwrite" = "add",
 ): Float64Array {
   const packed = packSequences(sequences, { trim: true });
-  using scope = new Scope(lm.backend, { grad: true });
+  using scope = new Scope(lm.backend, { grad: true, overwriteGrads: gradients === "overwrite" });
   const hidden = lm.hidden(scope, packed.batch, { adapters: adaptersOf?.(packed.offsets) ?? null });
   const { loss, logprobs } = crossEntropy(scope, hidden, lm.outputWeight, packed.targets, rowWeights(packed, weights), {
     compute: lm.precision.compute,

@@ -4,10 +4,10 @@
 // scores, 32 by 32, round both to bf16, and add to dV, dK and dQ with the whole tile or block as depth.
 #pragma once
 
-#if defined(__AMX_BF16__)
-
 #include "attention-amx.h"
 #include "attention-gradients.h"
+
+#if defined(__AMX_BF16__)
 
 namespace selkie::SELKIE_ISA {
 
@@ -89,8 +89,7 @@ inline void packBackwardKeys(const BackwardCall& call, const AttentionItem& item
     const int64_t count = smaller(kSpan, item.numKeys - first), offset = shape.keyOffset(item.sequence, item.kvHead, first);
     const bf16* k = static_cast<const bf16*>(call.k().data) + offset;
     const bf16* v = static_cast<const bf16*>(call.v().data) + offset;
-    const HeadRows keys{[=](int64_t i) { return k + i * stride; }, count, headDim};
-    const HeadRows values{[=](int64_t i) { return v + i * stride; }, count, headDim};
+    const HeadRows keys(k, stride, count, headDim), values(v, stride, count, headDim);
     packLeft(keys, tiles, at.keys + first / 16 * tiles.deep * kTileNumbers);
     packLeft(values, tiles, at.values + first / 16 * tiles.deep * kTileNumbers);
     packLeftTransposed(keys, tiles, at.keysAsDepth + first / kSpan * tiles.broad * kTileNumbers);
@@ -102,29 +101,24 @@ inline void openSpan(const BackwardCall& call, const QueryTile& rows, int64_t in
                      const BackwardTiles& at) {
   const AttentionShape& shape = call.shape;
   const int64_t headDim = shape.headDim;
-  const bf16* q = static_cast<const bf16*>(call.q().data);
-  const bf16* gradO = static_cast<const bf16*>(call.gradO().data);
-  const bf16* o = static_cast<const bf16*>(call.o().data);
-  const auto offsetOf = [&](int64_t i) { return shape.queryOffset(rows.sequence, rows.kvHead, rows.firstRow + i); };
-  const HeadRows queries{[&](int64_t i) { return q + offsetOf(i); }, rows.numRows, headDim};
-  const HeadRows gradOutputs{[&](int64_t i) { return gradO + offsetOf(i); }, rows.numRows, headDim};
+  RowPlaces places;
+  places.fill(shape, rows, kSpan);
+  const HeadRows queries(call.q(), places, headDim), gradOutputs(call.gradO(), places, headDim);
+  const HeadRows outputs(call.o(), places, headDim);
   packRightTransposed(queries, tiles, at.queries + index * 2 * tiles.deep * kTileNumbers);
   packRightTransposed(gradOutputs, tiles, at.gradOutputs + index * 2 * tiles.deep * kTileNumbers);
   packRight(queries, tiles, at.queriesAsDepth + index * tiles.broad * kTileNumbers);
   packRight(gradOutputs, tiles, at.gradOutputsAsDepth + index * tiles.broad * kTileNumbers);
   GradStatistics& statistics = at.statistics[index];
   for (int64_t i = 0; i < kSpan; i++) {
-    statistics.limits[i] = 0;
+    statistics.limits[i] = places.limits[i];
     statistics.shifts[i] = kMasked;
     statistics.deltas[i] = 0;
     if (i >= rows.numRows) continue;
-    const int64_t row = rows.firstRow + i;
-    const bf16* left = o + offsetOf(i);
-    const bf16* right = gradO + offsetOf(i);
-    statistics.deltas[i] = sumVectors(
-        headDim, [=](int64_t e, auto lanes) { return loadLanes(left + e, lanes) * loadLanes(right + e, lanes); });
-    statistics.limits[i] = static_cast<float>(shape.visibleKeys(rows.sequence, row));
-    statistics.shifts[i] = -kLog2E * call.logSumExp()[shape.statisticOffset(rows.sequence, rows.kvHead, row)];
+    statistics.shifts[i] = -kLog2E * call.logSumExp()[places.places[i]];
+    statistics.deltas[i] = sumVectors(headDim, [=, &outputs, &gradOutputs](int64_t e, auto lanes) {
+      return loadLanes(outputs.rows[i] + e, lanes) * loadLanes(gradOutputs.rows[i] + e, lanes);
+    });
   }
 }
 
@@ -241,10 +235,12 @@ inline void backwardBlock(const BackwardTiles& at, const HeadTiles& tiles, const
 inline void closeSpan(const BackwardCall& call, const QueryTile& rows, int64_t index, const HeadTiles& tiles,
                       const BackwardTiles& at) {
   const int64_t stride = tiles.broad * 16;
+  RowPlaces places;
+  places.fill(call.shape, rows, kSpan);
   untangleRows(at.gradQueries + index * tiles.broad * 2 * kTileSums, tiles, at.rows, stride);
   for (int64_t i = 0; i < rows.numRows; i++)
-    writeRow(call.gradQ(), call.shape.queryOffset(rows.sequence, rows.kvHead, rows.firstRow + i), at.rows + i * stride,
-             call.shape.headDim, call.shape.scale, call.accumulateQ);
+    writeRow(call.gradQ(), places.places[i] * call.shape.headDim, at.rows + i * stride, call.shape.headDim,
+             call.shape.scale, call.accumulateQ);
 }
 
 // Sums of one item: dK and dV into `sums`, in tiles; dQ to the gradient.
@@ -252,7 +248,6 @@ inline void backwardTiles(const BackwardCall& call, const AttentionItem& item, c
   const HeadTiles tiles(call.shape.headDim);
   const int64_t numRows = item.endRow - item.firstRow, rowsPerPanel = panelRows(tiles, numRows);
   const BackwardTiles at(memory, tiles, numRows, item.numKeys);
-  const FullTiles registers;
   packBackwardKeys(call, item, tiles, at);
   SpanTable table[kPanelTiles];
   for (int64_t panel = item.firstRow; panel < item.endRow; panel += rowsPerPanel) {

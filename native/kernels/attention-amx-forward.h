@@ -3,9 +3,9 @@
 // running maximum, sum and outputs (FlashAttention-2). Weights are rounded to bf16, sums and outputs stay f32.
 #pragma once
 
-#if defined(__AMX_BF16__)
-
 #include "attention-amx.h"
+
+#if defined(__AMX_BF16__)
 
 namespace selkie::SELKIE_ISA {
 
@@ -14,7 +14,8 @@ constexpr int64_t kForwardKeys = 128;  // scores and weights of one span stay in
 
 // What 32 query rows carry from one block of keys to the next.
 struct ForwardSpan {
-  float limits[kSpan], maxima[kSpan], sums[kSpan];  // visible keys; of the scores so far
+  RowPlaces rows;
+  float maxima[kSpan], sums[kSpan];                 // of the scores so far
   int64_t fewest, most;                             // visible keys of the first and of the last row
 };
 
@@ -51,7 +52,7 @@ struct ForwardTiles {
 template <bool kIsMasked>
 inline bool softmaxSpan(const float* scores, int64_t numKeys, int64_t firstKey, float factor, ForwardSpan& span,
                         bf16* weights, Vec* decays) {
-  const Vec limits[2] = {Vec::load(span.limits), Vec::load(span.limits + 16)};
+  const Vec limits[2] = {Vec::load(span.rows.limits), Vec::load(span.rows.limits + 16)};
   const auto masked = [&](Vec value, int64_t j, int half, float otherwise) {
     if constexpr (!kIsMasked) return value;
     return select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limits[half]), value, Vec::set(otherwise));
@@ -103,10 +104,8 @@ inline void packForwardKeys(const AttentionShape& shape, const View* views, cons
     const bf16* keys = static_cast<const bf16*>(views[1].data) + offset;
     const bf16* values = static_cast<const bf16*>(views[2].data) + offset;
     const int64_t stride = shape.keyWidth(), headDim = shape.headDim;
-    packLeft(HeadRows{[=](int64_t i) { return keys + i * stride; }, count, headDim}, tiles,
-             at.keys + first / kSpan * 2 * tiles.deep * kTileNumbers);
-    packLeftTransposed(HeadRows{[=](int64_t i) { return values + i * stride; }, count, headDim}, tiles,
-                       at.values + first / kSpan * tiles.broad * kTileNumbers);
+    packLeft(HeadRows(keys, stride, count, headDim), tiles, at.keys + first / kSpan * 2 * tiles.deep * kTileNumbers);
+    packLeftTransposed(HeadRows(values, stride, count, headDim), tiles, at.values + first / kSpan * tiles.broad * kTileNumbers);
   }
 }
 
@@ -130,34 +129,30 @@ inline void forwardBlock(const HeadTiles& tiles, const ForwardTiles& at, int64_t
 
 inline void openSpan(const AttentionShape& shape, const View* views, const QueryTile& rows, const HeadTiles& tiles,
                      bf16* queries, ForwardSpan& span) {
-  const bf16* q = static_cast<const bf16*>(views[0].data);
-  const auto at = [&](int64_t i) { return q + shape.queryOffset(rows.sequence, rows.kvHead, rows.firstRow + i); };
-  packRightTransposed(HeadRows{at, rows.numRows, shape.headDim}, tiles, queries);
+  span.rows.fill(shape, rows, kSpan);
+  packRightTransposed(HeadRows(views[0], span.rows, shape.headDim), tiles, queries);
   for (int64_t i = 0; i < kSpan; i++) {
-    span.limits[i] =
-        static_cast<float>(shape.visibleKeys(rows.sequence, rows.firstRow + smaller(i, rows.numRows - 1)));
     span.maxima[i] = kMasked;
     span.sums[i] = 0;
   }
-  span.fewest = shape.visibleKeys(rows.sequence, rows.firstRow);
-  span.most = shape.visibleKeys(rows.sequence, rows.firstRow + rows.numRows - 1);
+  span.fewest = static_cast<int64_t>(span.rows.limits[0]);
+  span.most = static_cast<int64_t>(span.rows.limits[rows.numRows - 1]);
 }
 
-inline void closeSpan(const AttentionShape& shape, const View* views, const QueryTile& rows, const HeadTiles& tiles,
-                      const float* outputs, float* scratch, const ForwardSpan& span) {
+inline void closeSpan(const AttentionShape& shape, const View* views, const HeadTiles& tiles, const float* outputs,
+                      float* scratch, const ForwardSpan& span) {
   const int64_t stride = tiles.broad * 16;
   untangleRows(outputs, tiles, scratch, stride);
-  for (int64_t i = 0; i < rows.numRows; i++) {
-    const int64_t statistic = shape.statisticOffset(rows.sequence, rows.kvHead, rows.firstRow + i);
-    writeRow(views[6], statistic * shape.headDim, scratch + i * stride, shape.headDim, 1.0f / span.sums[i], false);
-    floatsOf(views[7])[statistic] = span.maxima[i] * shape.scale + __builtin_logf(span.sums[i]);
+  for (int64_t i = 0; i < span.rows.count; i++) {
+    const int64_t place = span.rows.places[i];
+    writeRow(views[6], place * shape.headDim, scratch + i * stride, shape.headDim, 1.0f / span.sums[i], false);
+    floatsOf(views[7])[place] = span.maxima[i] * shape.scale + __builtin_logf(span.sums[i]);
   }
 }
 
 inline void forwardTiles(const AttentionShape& shape, const View* views, const AttentionItem& item, float* memory) {
   const HeadTiles tiles(shape.headDim);
   const ForwardTiles at(memory, tiles, item.numKeys);
-  const FullTiles registers;
   packForwardKeys(shape, views, item, tiles, at);
   ForwardSpan spans[kForwardRows / kSpan];
   for (int64_t row = item.firstRow; row < item.endRow; row += kForwardRows) {
@@ -172,7 +167,7 @@ inline void forwardTiles(const AttentionShape& shape, const View* views, const A
       for (int64_t s = 0; s < numSpans; s++)
         if (first < spans[s].most) forwardBlock(tiles, at, s, first, shape.scale * kLog2E, spans[s]);
     for (int64_t s = 0; s < numSpans; s++)
-      closeSpan(shape, views, rowsOf(s), tiles, at.outputs + s * 2 * tiles.broad * kTileSums, at.rows, spans[s]);
+      closeSpan(shape, views, tiles, at.outputs + s * 2 * tiles.broad * kTileSums, at.rows, spans[s]);
   }
 }
 

@@ -10,27 +10,27 @@
 //   dV += Pᵀ · dO   dK += dSᵀ · Q    left factors are rows of scores rounded to bf16
 #pragma once
 
-#if defined(__AMX_BF16__)
-
 #include "amx.h"
 #include "attention-items.h"
 
 namespace selkie::SELKIE_ISA {
+
+#if defined(__AMX_BF16__)
+
+// Configures the tile registers for the time of a task; every tile is full.
+class TileRegisters {
+ public:
+  TileRegisters() { beginTiles(32); }
+  ~TileRegisters() { endTiles(); }
+  TileRegisters(const TileRegisters&) = delete;
+  TileRegisters& operator=(const TileRegisters&) = delete;
+};
 
 constexpr int64_t kSpan = 32;            // rows and columns of a block, and numbers of depth of one tile
 constexpr int64_t kTileNumbers = 512;    // bf16 numbers of a tile of factors
 constexpr int64_t kTileSums = 256;       // f32 numbers of a tile of sums
 
 inline int64_t spansOf(int64_t length) { return (length + kSpan - 1) / kSpan; }
-
-// Configures the tile registers for its lifetime; every tile is full.
-class FullTiles {
- public:
-  FullTiles() { beginTiles(32); }
-  ~FullTiles() { endTiles(); }
-  FullTiles(const FullTiles&) = delete;
-  FullTiles& operator=(const FullTiles&) = delete;
-};
 
 // ---- Products ----
 
@@ -167,41 +167,49 @@ struct HeadTiles {
   explicit HeadTiles(int64_t headDim) : deep(spansOf(headDim)), broad((headDim + 15) / 16) {}
 };
 
-// 32 rows of one head, as registers see them: `at(i)` is the address of row i; rows from `count` on are zero.
-template <typename At>
+// Up to 32 rows of one head; those from `count` on are zero.
 struct HeadRows {
-  At at;
+  const bf16* rows[kSpan];
   int64_t count, headDim;
+
+  // Consecutive rows `stride` numbers apart.
+  HeadRows(const bf16* first, int64_t stride, int64_t count, int64_t headDim) : count(count), headDim(headDim) {
+    for (int64_t i = 0; i < count; i++) rows[i] = first + i * stride;
+  }
+  HeadRows(const View& view, const RowPlaces& places, int64_t headDim) : count(places.count), headDim(headDim) {
+    for (int64_t i = 0; i < count; i++) rows[i] = static_cast<const bf16*>(view.data) + places.places[i] * headDim;
+  }
 
   // Numbers 32 d .. 32 d + 31 of row i.
   __m512i span(int64_t i, int64_t d) const {
     if (i >= count) return _mm512_setzero_si512();
     const int64_t length = smaller<int64_t>(kSpan, headDim - d * kSpan);
-    if (length == kSpan) return _mm512_loadu_si512(at(i) + d * kSpan);
-    return _mm512_maskz_loadu_epi16(static_cast<__mmask32>((uint64_t{1} << length) - 1), at(i) + d * kSpan);
+    if (length == kSpan) return _mm512_loadu_si512(rows[i] + d * kSpan);
+    return _mm512_maskz_loadu_epi16(static_cast<__mmask32>((uint64_t{1} << length) - 1), rows[i] + d * kSpan);
   }
-  // Numbers 16 e .. 16 e + 15 of row i, each in the low half of 32 bits.
+  // Numbers 16 e .. 16 e + 15 of rows 2 p and 2 p + 1, in pairs.
+  __m512i pairs(int64_t p, int64_t e) const {
+    return _mm512_or_si512(half(2 * p, e), _mm512_slli_epi32(half(2 * p + 1, e), 16));
+  }
+
+ private:
   __m512i half(int64_t i, int64_t e) const {
     if (i >= count) return _mm512_setzero_si512();
     const int64_t length = smaller<int64_t>(16, headDim - e * 16);
-    if (length == 16) return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at(i) + e * 16)));
-    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(Vec::firstLanes(length), at(i) + e * 16));
+    if (length == 16) return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[i] + e * 16)));
+    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(Vec::firstLanes(length), rows[i] + e * 16));
   }
 };
-template <typename At>
-HeadRows(At, int64_t, int64_t) -> HeadRows<At>;
 
 // Left factor with these rows: tiles [2, deep].
-template <typename At>
-inline void packLeft(const HeadRows<At>& rows, const HeadTiles& tiles, bf16* target) {
+inline void packLeft(const HeadRows& rows, const HeadTiles& tiles, bf16* target) {
   for (int64_t d = 0; d < tiles.deep; d++)
     for (int64_t i = 0; i < kSpan; i++)
       _mm512_store_si512(target + ((i / 16) * tiles.deep + d) * kTileNumbers + i % 16 * kSpan, rows.span(i, d));
 }
 
 // Right factor with these rows as columns: tiles [2, deep].
-template <typename At>
-inline void packRightTransposed(const HeadRows<At>& rows, const HeadTiles& tiles, bf16* target) {
+inline void packRightTransposed(const HeadRows& rows, const HeadTiles& tiles, bf16* target) {
   for (int64_t tile = 0; tile < 2; tile++)
     for (int64_t d = 0; d < tiles.deep; d++) {
       __m512i words[16];
@@ -211,27 +219,19 @@ inline void packRightTransposed(const HeadRows<At>& rows, const HeadTiles& tiles
     }
 }
 
-// Pairs of rows 2 p and 2 p + 1, numbers 16 e .. 16 e + 15.
-template <typename At>
-inline __m512i pairOfRows(const HeadRows<At>& rows, int64_t p, int64_t e) {
-  return _mm512_or_si512(rows.half(2 * p, e), _mm512_slli_epi32(rows.half(2 * p + 1, e), 16));
-}
-
 // Right factor with these rows as depth: tiles [broad].
-template <typename At>
-inline void packRight(const HeadRows<At>& rows, const HeadTiles& tiles, bf16* target) {
+inline void packRight(const HeadRows& rows, const HeadTiles& tiles, bf16* target) {
   for (int64_t e = 0; e < tiles.broad; e++)
     for (int64_t p = 0; p < 16; p++)
-      _mm512_store_si512(target + e * kTileNumbers + p * kSpan, pairOfRows(rows, p, e));
+      _mm512_store_si512(target + e * kTileNumbers + p * kSpan, rows.pairs(p, e));
 }
 
 // Left factor with these rows as depth, the head along its rows: tiles [broad].
-template <typename At>
-inline void packLeftTransposed(const HeadRows<At>& rows, const HeadTiles& tiles, bf16* target) {
+inline void packLeftTransposed(const HeadRows& rows, const HeadTiles& tiles, bf16* target) {
   for (int64_t e = 0; e < tiles.broad; e++) {
     __m512i words[16];
 #pragma GCC unroll 16
-    for (int p = 0; p < 16; p++) words[p] = pairOfRows(rows, p, e);
+    for (int p = 0; p < 16; p++) words[p] = rows.pairs(p, e);
     transposeWords(words, target + e * kTileNumbers);
   }
 }
@@ -251,6 +251,10 @@ inline void untangleRows(const float* sums, const HeadTiles& tiles, float* targe
     }
 }
 
-}  // namespace selkie::SELKIE_ISA
+#else
+
+struct TileRegisters {};
 
 #endif
+
+}  // namespace selkie::SELKIE_ISA

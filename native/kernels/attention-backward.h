@@ -195,7 +195,7 @@ inline void backwardSequences(const BackwardCall& call, int64_t begin, int64_t e
     if (numParts > 1) shared += KeySums::length(shape, item.numKeys);
     count++;
   });
-  runItems(pool, shape, items, count,
+  runItems<TileRegisters>(pool, shape, items, count,
            [&](const AttentionItem& item, int thread) { backwardItem(call, item, pool, thread); });
   for (int64_t at = 0; at < count;) {
     int64_t numParts = 1;

@@ -61,6 +61,9 @@ inline int64_t workOf(const AttentionShape& shape, const AttentionItem& item) {
   return (item.endRow - item.firstRow) * (fewest + item.numKeys) / 2 * shape.headDim;
 }
 
+// Multiplications of one product that make a task long against handing it out.
+constexpr int64_t kTaskMultiplications = 100000;
+
 // order [count] = the items by falling work, to within a fifth of it; equal ones keep their order.
 inline void sortItems(const AttentionShape& shape, const AttentionItem* items, int64_t count, int32_t* order) {
   constexpr int kBuckets = 1024;
@@ -76,15 +79,20 @@ inline void sortItems(const AttentionShape& shape, const AttentionItem* items, i
   for (int64_t i = 0; i < count; i++) order[starts[bucketOf(i)]++] = static_cast<int32_t>(i);
 }
 
-// Calls body(item, thread) for every item, costly ones first.
-template <typename Body>
+// Calls body(item, thread) for every item, costly ones first; small ones make a task together. `Within` is
+// constructed around a task.
+template <typename Within, typename Body>
 inline void runItems(ThreadPool& pool, const AttentionShape& shape, const AttentionItem* items, int64_t count,
                      const Body& body) {
-  int32_t* order = static_cast<int32_t*>(pool.sharedScratch(2, static_cast<size_t>(count + 1) * sizeof(int32_t)));
+  if (count == 0) return;
+  int32_t* order = static_cast<int32_t*>(pool.sharedScratch(2, static_cast<size_t>(count) * sizeof(int32_t)));
   sortItems(shape, items, count, order);
-  int64_t work = 0;
-  for (int64_t i = 0; i < count; i++) work += workOf(shape, items[i]) / 16;
-  forTasks(pool, count, work, [&](int64_t task, int thread) { body(items[order[task]], thread); });
+  const int64_t grain = 1 + kTaskMultiplications / (1 + workOf(shape, items[order[0]]));
+  const int64_t numTasks = (count + grain - 1) / grain;
+  forTasks(pool, numTasks, numTasks * kTaskWork, [&](int64_t task, int thread) {
+    [[maybe_unused]] const Within within;
+    for (int64_t i = task * grain; i < smaller(count, (task + 1) * grain); i++) body(items[order[i]], thread);
+  });
 }
 
 }  // namespace selkie::SELKIE_ISA

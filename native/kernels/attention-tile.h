@@ -70,6 +70,32 @@ inline bool areBf16(const View* views, int first, int end) {
   return true;
 }
 
+// Where up to kTileRows query rows are, found without a division each.
+struct RowPlaces {
+  int64_t count;
+  int64_t places[kTileRows];  // in `logSumExp`; times headDim, in `q` and `o`
+  float limits[kTileRows];    // visible keys; those of the last row past it
+
+  // `size` says how many limits to fill.
+  void fill(const AttentionShape& shape, const QueryTile& rows, int64_t size) {
+    const int64_t group = shape.group();
+    const int64_t query = rows.firstRow / group;
+    int64_t head = rows.firstRow - query * group;
+    int64_t place = (shape.qOffsets[rows.sequence] + query) * shape.numHeads + rows.kvHead * group;
+    int64_t visible = shape.kLengths[rows.sequence] - shape.numQueries(rows.sequence) + query + 1;
+    count = rows.numRows;
+    for (int64_t i = 0; i < count; i++) {
+      places[i] = place + head;
+      limits[i] = static_cast<float>(visible);
+      if (++head < group) continue;
+      head = 0;
+      place += shape.numHeads;
+      visible++;
+    }
+    for (int64_t i = count; i < size; i++) limits[i] = limits[count - 1];
+  }
+};
+
 // ---- Scratch memory ----
 
 // Hands out pieces of one block, each a whole number of cache lines.

@@ -134,7 +134,7 @@ inline void attention(const View* views, const double* numbers, ThreadPool& pool
   auto* items = static_cast<AttentionItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(AttentionItem)));
   count = 0;
   forWide([&](const AttentionItem& item, int64_t) { items[count++] = item; });
-  runItems(pool, shape, items, count,
+  runItems<TileRegisters>(pool, shape, items, count,
            [&](const AttentionItem& item, int thread) { forwardItem(shape, views, item, pool, thread); });
   decodeAttention(shape, views, pool);
 }

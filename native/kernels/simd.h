@@ -102,6 +102,12 @@ inline Vec scaleByPowerOfTwo(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}
 // a - floor(a), and a * 2^floor(x): one instruction each.
 inline Vec fraction(Vec a) { return {_mm512_reduce_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
 inline Vec scaleByFloor(Vec a, Vec x) { return {_mm512_scalef_ps(a.v, x.v)}; }
+// 1 / a within 1 ulp or two, where a and 1 / a are normal numbers: an estimate of 14 bits and one step of Newton's method,
+// several times quicker than a division.
+inline Vec reciprocal(Vec a) {
+  const __m512 estimate = _mm512_rcp14_ps(a.v);
+  return {_mm512_fmadd_ps(_mm512_fnmadd_ps(a.v, estimate, _mm512_set1_ps(1.0f)), estimate, estimate)};
+}
 inline float reduceAdd(Vec a) { return _mm512_reduce_add_ps(a.v); }
 inline float reduceMax(Vec a) { return _mm512_reduce_max_ps(a.v); }
 
@@ -260,6 +266,7 @@ inline float reduceMax(Vec a) { return larger(larger(a.v[0], a.v[2]), larger(a.v
 #endif
 
 #if !defined(__AVX512F__)
+inline Vec reciprocal(Vec a) { return Vec::set(1.0f) / a; }
 inline Vec scaleByPowerOfTwo(Vec a, Vec n) {
   const Vec half = roundToInt(n * Vec::set(0.5f));  // two steps: 2^n alone may not be representable
   return a * powerOfTwo(half) * powerOfTwo(n - half);

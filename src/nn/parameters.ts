@@ -2,14 +2,7 @@
  * @file Named parameters in one flat store, so that an optimizer step, a gradient norm or a checkpoint is one pass over
  * memory. Tensors are views in the order of their specs; names are those of the checkpoint.
  */
-import {
-  type Backend,
-  createTensor,
-  type DType,
-  numElements,
-  type Shape,
-  type Tensor,
-} from "../tensor/index.ts";
+import { type Backend, createTensor, type DType, numElements, type Shape, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 
 /** Name and shape of one parameter. */

@@ -24,7 +24,7 @@ export {
   trainPolicy,
   type WeighedLoss,
 } from "./policy-trainer.ts";
-
+export {
   type AdvantageOptions,
   advantageWeighted,
   dpo,

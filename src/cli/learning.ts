@@ -134,21 +134,26 @@ async function openWriter(
 function tellProgress({ output }: VerbContext): (event: AdaptEvent) => void {
   let current = "";
   return ({ stage, done, total, note }) => {
-    const text = `${formatBar(total === 0 ? 1 : done / total, 16)} ${stage} ${Math.floor(done)}/${total}${note ? `  ${note}` : ""}`;
-    output.progress(text, { isStage: stage !== current });
+    const bar = formatBar(total === 0 ? 1 : done / total, 16);
+    const text = `${bar} ${stage} ${Math.floor(done)}/${total}`;
+    output.progress(note === undefined || note === "" ? text : `${text}  ${note}`, { isStage: stage !== current });
     current = stage;
   };
+}
+
+function requireDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  throw new SelkieError(
+    "missing-file",
+    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
+  );
 }
 
 /** Runs the outer loop, goes on with one that was interrupted, or repeats the result of one that finished. */
 export async function runLearning(args: LearningArgs, context: VerbContext): Promise<LearningResult> {
   const began = performance.now();
   const { output, signal } = context;
-  if (!existsSync(args.modelDirectory))
-    throw new SelkieError(
-      "missing-file",
-      `model: expected a checkpoint directory, got ${args.modelDirectory}, which does not exist`,
-    );
+  requireDirectory(args.modelDirectory);
   const passages = await readPassages(args.passages, "validation");
   const heldOut = args.heldOut === null ? [] : await readPassages(args.heldOut, "test", args.heldOutLimit);
   const replay = await readReplay(args.replay);
@@ -159,6 +164,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const precision = choosePrecision(backend, args.precision);
   const open = (directory: string) => loadCheckpoint(backend, directory, { precision });
   using written = await openWriter(args, templates, open);
+  const canaries = await loadCanaries(args.modelDirectory);
   const texts = (list: readonly SourcePassage[]) =>
     digestOf(JSON.stringify(list.map(({ id, title, context: text, questions }) => [id, title, text, questions])));
   const { instructionSet } = backend;
@@ -171,6 +177,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
       passages: texts(passages),
       heldOut: texts(heldOut),
       replay: digestOf(replay?.text ?? "self"),
+      canaries: digestOf(JSON.stringify(canaries)),
     },
     seed: args.seed,
   };
@@ -182,7 +189,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
       modelDirectory: args.modelDirectory,
       openPolicy: open,
       templates,
-      canaries: await loadCanaries(args.modelDirectory),
+      canaries,
       passages,
       heldOut,
       writer: written.writer,
@@ -196,6 +203,10 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     });
     await finish(run, report, (performance.now() - began) / 1000);
   }
+  return readResult(run);
+}
+
+function readResult(run: Run): LearningResult {
   const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as LearnReport & {
     seconds: number;
   };

@@ -16,15 +16,6 @@ export {
 } from "./data.ts";
 export { type MeanLoss, type MeanLossOptions, meanLoss } from "./evaluate.ts";
 export {
-  type PolicyBatch,
-  type PolicyProgress,
-  type PolicyResult,
-  type PolicyTarget,
-  type TrainPolicyOptions,
-  trainPolicy,
-  type WeighedLoss,
-} from "./policy-trainer.ts";
-export {
   type AdvantageOptions,
   advantageWeighted,
   dpo,
@@ -38,6 +29,15 @@ export {
   preferenceGaps,
   type SequencePair,
 } from "./objectives.ts";
+export {
+  type PolicyBatch,
+  type PolicyProgress,
+  type PolicyResult,
+  type PolicyTarget,
+  type TrainPolicyOptions,
+  trainPolicy,
+  type WeighedLoss,
+} from "./policy-trainer.ts";
 
 export {
   type CheckpointOptions,

@@ -9,6 +9,7 @@ import type { PassageExam } from "../build-exam.ts";
 import { accuracy, examine, meanGoldLogprob } from "../exam.ts";
 import type { SampledEdit } from "../propose.ts";
 import type { EditTrials, PassageTrials, Reward } from "../rewards.ts";
+import { survivors, trialSeed } from "../rewards-selection.ts";
 import { type SelfEdit, selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
 import { type StageStore, stage } from "../settings.ts";
 import type { TrialSchedule } from "./settings.ts";
@@ -36,8 +37,11 @@ export interface ExpectationArgs {
   /** Questions that may not be trained on. */
   readonly forbidden: readonly string[];
   readonly groupSize: number;
-  /** Names the samples and the seeds of the trials. */
+  /** Names the samples. */
   readonly rng: Rng;
+  /** Names the trials. */
+  readonly runSeed: string;
+  readonly randomNumbers: "common" | "independent";
   readonly store: StageStore;
   /** Told after every group; `isNew` unless an earlier process had done it. */
   readonly onTrials?: (numTrials: number, isNew: boolean) => void;
@@ -75,11 +79,12 @@ export async function expectRewards(args: ExpectationArgs): Promise<Expectation>
   const candidates = await writeCandidates(args);
   const records: TrialRecord[] = [];
   const trialsSoFar = () => assemble(args, base, candidates, records);
-  for (const [rung, { survivors, repetitions }] of args.schedule.entries()) {
-    const going =
-      rung === 0 ? candidates.map((list) => [...list.keys()]) : bestOf(args.reward.score(trialsSoFar()), survivors);
+  let alive = candidates.map((list) => [...list.keys()]);
+  for (const [rung, { numEdits, repetitions }] of args.schedule.entries()) {
+    const scores = rung === 0 ? null : args.reward.score(trialsSoFar());
+    alive = alive.map((edits, passage) => (scores === null ? edits : survivors(scores[passage]!, edits, numEdits)));
     const first = args.schedule.slice(0, rung).reduce((total, earlier) => total + earlier.repetitions, 0);
-    const due = going.flatMap((edits, passage) =>
+    const due = alive.flatMap((edits, passage) =>
       edits.flatMap((edit) =>
         Array.from({ length: repetitions }, (_, index) => trialOf(args, candidates, passage, edit, first + index)),
       ),
@@ -135,21 +140,16 @@ async function writeCandidates(args: ExpectationArgs): Promise<EditCandidate[][]
 }
 
 function trialOf(
-  { lessons, use, rng }: ExpectationArgs,
+  { lessons, use, runSeed, randomNumbers }: ExpectationArgs,
   candidates: readonly (readonly EditCandidate[])[],
   passage: number,
   edit: number,
   repetition: number,
 ): Trial {
   const { source, exam } = lessons[passage]!;
-  const seed = rng.fork("trial", source.id, repetition).nextUint32(); // the same for all edits of the passage
+  const seed = trialSeed({ runSeed, passageId: source.id, edit, repetition }, randomNumbers);
   const { documents } = candidates[passage]![edit]!;
   return { passage, edit, repetition, seed, documents, items: exam[use] };
-}
-
-/** Indices of the `count` highest of each row, best first; the first of equals. */
-export function bestOf(rows: readonly (readonly number[])[], count: number): number[][] {
-  return rows.map((row) => [...row.keys()].sort((a, b) => row[b]! - row[a]!).slice(0, count));
 }
 
 /** The edit of a candidate as one text. */
@@ -186,5 +186,6 @@ function assemble(
   }));
 }
 
-/** Mean accuracy of an edit's trials. */
-export const meanAccuracy = ({ trials }: EditTrials): number => mean(trials.map(({ accuracy: share }) => share));
+/** Mean accuracy of an edit's trials; `null` when it was not trained. */
+export const meanAccuracy = ({ trials }: EditTrials): number | null =>
+  trials.length === 0 ? null : mean(trials.map(({ accuracy: share }) => share));

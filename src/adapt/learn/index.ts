@@ -18,13 +18,12 @@ export type { CandidateRecord, EvaluationReport, LearnReport, PolicyRecord, Roun
 export {
   checkLearnSettings,
   defaultLearnSettings,
-  halvingSchedule,
   type LearnInnerLoop,
   type LearnSettings,
   type PolicyObjective,
   type PolicyUpdate,
-  type Rung,
   type TrialSchedule,
+  trialsOfPassage,
   uniformSchedule,
 } from "./settings.ts";
 export { applyLearnSettings, loadLearnSettings } from "./settings-file.ts";

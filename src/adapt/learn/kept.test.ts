@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { SampledEdit } from "../propose.ts";
-import type { Expectation } from "./expectation.ts";
-import { choose, type Kept } from "./kept.ts";
-import { preferenceLoss } from "./preference.ts";
-import { checkLearnSettings, defaultLearnSettings, halvingSchedule } from "./settings.ts";
+import { halvingRounds } from "../rewards-selection.ts";
+import { type Choice, choose as chooseFrom, type Kept } from "./kept.ts";
+import { checkLearnSettings, defaultLearnSettings, type PolicyObjective, trialsOfPassage } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";
 
 const edit = (name: string): SampledEdit => ({
@@ -16,7 +15,7 @@ const edit = (name: string): SampledEdit => ({
 });
 
 /** Candidates `a`, `b`, `c` of each passage with these rewards, and gold log-probabilities for ties. */
-function found(rewards: readonly (readonly number[])[], goldLogprobs = rewards): Expectation {
+function found(rewards: readonly (readonly number[])[], goldLogprobs = rewards): Choice {
   const candidates = rewards.map((row) =>
     row.map((_, index) => ({ members: [edit("abc"[index]!)], documents: [], numTokens: 1 })),
   );
@@ -31,8 +30,16 @@ function found(rewards: readonly (readonly number[])[], goldLogprobs = rewards):
       trials: [{ accuracy: 0, goldLogprob: goldLogprobs[passage]![index]!, kept: null, seed: 0 }],
     })),
   }));
-  return { candidates, trials, rewards, records: [] };
+  return { candidates, trials, rewards };
 }
+
+/** Changing nothing is worth 0.15 everywhere. */
+const choose = (objective: PolicyObjective, choice: Choice): Kept =>
+  chooseFrom(
+    objective,
+    choice,
+    choice.rewards.map(() => 0.15),
+  );
 
 const texts = (kept: Kept): unknown =>
   kept.kind === "pairs"
@@ -41,7 +48,7 @@ const texts = (kept: Kept): unknown =>
 
 describe("what the policy learns from", () => {
   test("rest-em keeps the best of each passage, whatever it is worth, and breaks ties by log-probability", () => {
-    const objective = { kind: "rest-em", keep: 1, minReward: null } as const;
+    const objective = { kind: "rest-em", keep: 1, aboveBase: false } as const;
     const kept = choose(
       objective,
       found(
@@ -64,8 +71,8 @@ describe("what the policy learns from", () => {
     ]);
   });
 
-  test("with a least reward, and several to keep, a passage may give some, all or none", () => {
-    const objective = { kind: "rest-em", keep: 2, minReward: 0.15 } as const;
+  test("above the base, and several to keep, a passage may give some, all or none", () => {
+    const objective = { kind: "rest-em", keep: 2, aboveBase: true } as const;
     const kept = choose(
       objective,
       found([
@@ -87,8 +94,8 @@ describe("what the policy learns from", () => {
       [0, 0, 0],
       [0.5, 0.45, 0.5],
     ];
-    const of = (minMargin: number) =>
-      texts(choose({ kind: "preference", loss: "dpo", beta: 0.1, minMargin }, found(rewards)));
+    const of = (minGap: number) =>
+      texts(choose({ kind: "preference", loss: "dpo", beta: 0.1, minGap }, found(rewards)));
     assert.deepEqual(of(0), [
       ["b", "c"],
       ["a", "b"],
@@ -117,31 +124,11 @@ describe("what the policy learns from", () => {
   });
 });
 
-describe("preference losses", () => {
-  test("are ln 2 and 1 / (4 beta²) while policy and reference agree", () => {
-    assert.ok(Math.abs(preferenceLoss("dpo", 0, 0.1).loss - Math.LN2) < 1e-12);
-    assert.ok(Math.abs(preferenceLoss("ipo", 0, 0.1).loss - 25) < 1e-12);
-  });
-
-  test("have the derivative that finite differences give, far out as well", () => {
-    for (const kind of ["dpo", "ipo"] as const)
-      for (const margin of [-300, -2, 0, 0.7, 300]) {
-        const h = 1e-4;
-        const slope =
-          (preferenceLoss(kind, margin + h, 0.3).loss - preferenceLoss(kind, margin - h, 0.3).loss) / (2 * h);
-        assert.ok(Math.abs(slope - preferenceLoss(kind, margin, 0.3).gradient) < 1e-5, `${kind} at ${margin}`);
-      }
-  });
-});
-
 describe("settings", () => {
-  test("halving trains all once and gives the last ones as many trainings as a uniform schedule", () => {
-    assert.deepEqual(halvingSchedule(5, 3), [
-      { survivors: 5, repetitions: 1 },
-      { survivors: 3, repetitions: 1 },
-      { survivors: 2, repetitions: 1 },
-    ]);
-    assert.deepEqual(halvingSchedule(5, 1), [{ survivors: 5, repetitions: 1 }]);
+  test("a schedule costs the sum of its parts", () => {
+    assert.equal(trialsOfPassage(defaultLearnSettings.schedule), 15);
+    assert.equal(trialsOfPassage(halvingRounds(5, 10)), 9); // 5 × 1, then 2 × 2
+    assert.equal(trialsOfPassage([]), 0);
   });
 
   test("a file changes what it names and keeps the rest", () => {
@@ -154,7 +141,7 @@ describe("settings", () => {
       "f.json",
     );
     assert.deepEqual(settings.innerLoop.lora, { ...defaultLearnSettings.innerLoop.lora, targets: ["q_proj"] });
-    assert.deepEqual(settings.update.objective, { kind: "preference", loss: "ipo", beta: 0.1, minMargin: 0 });
+    assert.deepEqual(settings.update.objective, { kind: "preference", loss: "ipo", beta: 0.1, minGap: 0 });
     assert.equal(settings.innerLoop.epochs, defaultLearnSettings.innerLoop.epochs);
   });
 
@@ -164,7 +151,7 @@ describe("settings", () => {
     refuse({ innerLoop: { epocs: 3 } }, /f\.json: .*innerLoop.*epocs/);
     refuse({ numRounds: "two" }, /numRounds/);
     refuse({ update: { replayShare: 1 } }, /replayShare/);
-    refuse({ numEdits: 4 }, /first rung.*all 4 edits/);
+    refuse({ numEdits: 4 }, /first part of the schedule.*all 4 edits/);
     checkLearnSettings(defaultLearnSettings);
   });
 });

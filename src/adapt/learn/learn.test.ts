@@ -12,7 +12,7 @@ import type { StageStore } from "../settings.ts";
 import type { Kept } from "./kept.ts";
 import { type LearnArgs, learnKnowledge } from "./learn.ts";
 import { completionDocument, maximise } from "./maximisation.ts";
-import { defaultLearnSettings, halvingSchedule, type PolicyUpdate } from "./settings.ts";
+import { defaultLearnSettings, type PolicyUpdate } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";
 import { policyWriter } from "./teacher.ts";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "./tiny-policy.ts";
@@ -23,7 +23,14 @@ after(() => rmSync(folder, { recursive: true }));
 const modelDirectory = await writeTinyPolicy(folder);
 
 const settings = applyLearnSettings(
-  { ...defaultLearnSettings, numEdits: 2, schedule: halvingSchedule(2, 2) },
+  {
+    ...defaultLearnSettings,
+    numEdits: 2,
+    schedule: [
+      { numEdits: 2, repetitions: 1 },
+      { numEdits: 1, repetitions: 1 },
+    ],
+  },
   {
     innerLoop: { lora: { loraRank: 2, loraAlpha: 4 }, epochs: 1, replayShare: 0.2, maxSteps: 4 },
     update: { lora: { loraRank: 2, loraAlpha: 4 }, epochs: 1, documentsPerStep: 1 },
@@ -89,13 +96,15 @@ describe("the outer loop", () => {
     for (const { candidates, numTrials } of rounds) {
       const trials = candidates.flatMap((candidate) => candidate.trials);
       assert.equal(trials.length, numTrials);
-      assert.equal(numTrials, 2 * 4, "two passages, two edits, and both go on to the second rung");
+      assert.equal(numTrials, 2 * 3, "two passages, two edits, one of which goes on");
       assert.ok(trials.every(({ adapter }) => /^[0-9a-f]{64}$/.test(adapter)));
       for (const id of new Set(candidates.map(({ passageId }) => passageId))) {
-        const [a, b] = candidates.filter(({ passageId }) => passageId === id);
-        const seeds = (list: typeof a) => list!.trials.map(({ seed }) => seed);
-        assert.deepEqual(seeds(a), seeds(b), "common random numbers");
-        assert.equal(new Set(seeds(a)).size, 2, "that differ between repetitions");
+        const seeds = candidates
+          .filter(({ passageId }) => passageId === id)
+          .map(({ trials: list }) => list.map(({ seed }) => seed));
+        const [long, short] = seeds.sort((a, b) => b.length - a.length);
+        assert.equal(short![0], long![0], "common random numbers");
+        assert.equal(new Set(long).size, 2, "that differ between repetitions");
       }
       assert.equal(candidates.filter(({ isKept }) => isKept).length, 2, "one per passage");
     }
@@ -247,7 +256,7 @@ describe("the M-step", () => {
   test("by preference widens the margin of chosen over rejected; IPO to 1 / (2 beta), where its loss is least", async () => {
     const margins: Record<string, number> = {};
     for (const loss of ["dpo", "ipo"] as const) {
-      const objective = { kind: "preference", loss, beta: 0.25, minMargin: 0 } as const;
+      const objective = { kind: "preference", loss, beta: 0.25, minGap: 0 } as const;
       const { before, after, numTokens } = await train(pairs, { objective, replayShare: 0 });
       const gain = (index: number) => (before[index]! - after[index]!) * numTokens[index]!;
       margins[loss] = gain(0) - gain(1);

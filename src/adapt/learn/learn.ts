@@ -17,11 +17,11 @@ import { chunkPassages } from "../chunk.ts";
 import { accuracy, type ExamItem, examine } from "../exam.ts";
 import type { PromptTemplates } from "../prompts.ts";
 import { sampleReplay } from "../propose.ts";
-import { type Reward, rewards } from "../rewards.ts";
+import { type MeasuredReward, rewards } from "../rewards.ts";
 import { withoutExamQuestions } from "../self-edit.ts";
 import { type AdaptEvent, type StageStore, stage } from "../settings.ts";
-import { type Expectation, expectRewards, type Lesson, meanAccuracy } from "./expectation.ts";
-import { choose } from "./kept.ts";
+import { expectRewards, type Lesson, meanAccuracy } from "./expectation.ts";
+import { choose, type Kept } from "./kept.ts";
 import { type MaximisationReport, maximise } from "./maximisation.ts";
 import { createPace, type Pace } from "./pace.ts";
 import {
@@ -32,7 +32,7 @@ import {
   reportEvaluation,
   reportRound,
 } from "./report.ts";
-import { checkLearnSettings, type LearnSettings, uniformSchedule } from "./settings.ts";
+import { checkLearnSettings, type LearnSettings, trialsOfPassage, uniformSchedule } from "./settings.ts";
 import type { EditWriter } from "./teacher.ts";
 import type { TrialRoom } from "./trials.ts";
 
@@ -62,7 +62,7 @@ export interface LearnArgs {
 /** What all rounds share. */
 interface Course extends LearnArgs {
   readonly rng: Rng;
-  readonly reward: Reward;
+  readonly reward: MeasuredReward;
   /** By round. */
   readonly rounds: readonly (readonly Lesson[])[];
   readonly heldOutLessons: readonly Lesson[];
@@ -119,6 +119,8 @@ function checkDigest(policy: Checkpoint, directory: string, digest: string): voi
 
 async function prepare(args: LearnArgs, policy: Checkpoint): Promise<Course> {
   const { settings, store, templates, signal, canaries } = args;
+  const reward = rewardNamed(settings.reward);
+  checkSchedule(reward, settings);
   const rng = createRng(args.seed);
   const tell = (name: string, done: number, total: number, note?: string) =>
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
@@ -140,12 +142,12 @@ async function prepare(args: LearnArgs, policy: Checkpoint): Promise<Course> {
   const rounds = await splitRounds(args, lessons.map(redacted), rng);
   const replay = await stage(store, "replay", () => gatherReplay(args, policy, forbidden, rng.fork("replay"), tell));
   const knownCanaries = await stage(store, "canaries", () => askCanaries(args, policy));
-  const perPassage = settings.schedule.reduce((total, rung) => total + rung.survivors * rung.repetitions, 0);
+  const perPassage = trialsOfPassage(settings.schedule);
   const numTrials = rounds.flat().length * perPassage + (rounds.length + 1) * heldOut.length * settings.heldOutEdits;
   return {
     ...args,
     rng,
-    reward: rewardNamed(settings.reward),
+    reward,
     rounds,
     heldOutLessons: heldOut.map(redacted),
     forbidden,
@@ -157,12 +159,22 @@ async function prepare(args: LearnArgs, policy: Checkpoint): Promise<Course> {
 }
 
 /** The reward of that name. */
-export function rewardNamed(name: string): Reward {
+export function rewardNamed(name: string): MeasuredReward {
   const found = Object.entries(rewards).find(([known]) => known === name);
   if (found !== undefined) return found[1];
   throw new SelkieError(
     "unknown-name",
     `learn: expected a reward among ${Object.keys(rewards).join(", ")}, got "${name}"`,
+  );
+}
+
+/** Refuses a reward that the schedule does not give enough trials. */
+function checkSchedule({ name, minRepetitions }: MeasuredReward, { schedule }: LearnSettings): void {
+  const most = schedule.reduce((total, { repetitions }) => total + repetitions, 0);
+  if (most >= minRepetitions) return;
+  throw new SelkieError(
+    "bad-option",
+    `learn: expected at least ${minRepetitions} trainings of some edit for the reward "${name}", got ${most}; raise --repetitions`,
   );
 }
 
@@ -245,8 +257,7 @@ async function runRound(
   lessons: readonly Lesson[],
 ): Promise<RoundReport> {
   const { settings, store, reward, rng } = course;
-  const numTrials =
-    lessons.length * settings.schedule.reduce((total, rung) => total + rung.survivors * rung.repetitions, 0);
+  const numTrials = lessons.length * trialsOfPassage(settings.schedule);
   const watcher = watch(course, `round ${round}: trials`, numTrials);
   const room = roomOf(course, policy, course.knownCanaries.slice(0, settings.numTrialCanaries));
   const found = await expectRewards({
@@ -264,12 +275,14 @@ async function runRound(
     forbidden: course.forbidden,
     groupSize: settings.groupSize,
     rng: rng.fork("round", round),
+    runSeed: `${course.seed}/round/${round}`,
+    randomNumbers: settings.randomNumbers,
     store,
     onTrials: watcher.onTrials,
     onEdits: (done, total) => course.tell(`round ${round}: edits`, done, total),
   });
-  const kept = choose(settings.update.objective, found);
-  const made = await stage(store, `round-${round}/policy`, () => makePolicy(course, policy, round, found));
+  const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
+  const made = await stage(store, `round-${round}/policy`, () => makePolicy(course, policy, round, kept));
   return reportRound(round, reward.name, found, kept, made.update, made.policy);
 }
 
@@ -278,7 +291,7 @@ async function makePolicy(
   course: Course,
   checkpoint: Checkpoint,
   round: number,
-  found: Expectation,
+  kept: Kept,
 ): Promise<{ update: MaximisationReport; policy: PolicyRecord }> {
   const { settings, signal, tell } = course;
   const name = `round ${round}: training the policy`;
@@ -286,7 +299,7 @@ async function makePolicy(
   const parent = checkpoint.digest;
   const update = await maximise({
     checkpoint,
-    kept: choose(settings.update.objective, found),
+    kept,
     update: settings.update,
     replay: course.replay,
     seed: `${course.seed}/maximisation/${round}`,
@@ -336,10 +349,15 @@ async function evaluatePolicy(
     use: "report",
     numEdits: settings.heldOutEdits,
     schedule: uniformSchedule(settings.heldOutEdits, 1),
-    reward: { name: "accuracy", score: (passages) => passages.map(({ edits }) => edits.map(meanAccuracy)) },
+    reward: {
+      name: "accuracy",
+      score: (passages) => passages.map(({ edits }) => edits.map((edit) => meanAccuracy(edit) ?? 0)),
+    },
     forbidden: course.forbidden,
     groupSize: settings.groupSize,
     rng: course.rng.fork("held-out"),
+    runSeed: `${course.seed}/held-out`,
+    randomNumbers: "common",
     store,
     onTrials: watcher.onTrials,
   });

@@ -6,17 +6,21 @@
 import { type Checkpoint, encodeDocument, encodePrompt, mergeAdapter } from "../../models/index.ts";
 import {
   type CheckpointOptions,
+  dpo,
+  ipo,
+  likelihood,
   meanLoss,
+  natsWeights,
+  type Objective,
   type PolicyBatch,
   type PolicyProgress,
   type TrainDocument,
   trainPolicy,
 } from "../../train/index.ts";
-import { createRng, type Rng } from "../../util/index.ts";
+import { createRng, type Rng, SelkieError } from "../../util/index.ts";
 import type { SampledEdit } from "../propose.ts";
-import type { Kept, KeptExample } from "./kept.ts";
-import { preferenceLoss } from "./preference.ts";
-import type { PolicyUpdate } from "./settings.ts";
+import type { Kept, KeptExample, KeptPair } from "./kept.ts";
+import type { PolicyObjective, PolicyUpdate } from "./settings.ts";
 
 /** Inputs of {@link maximise}. */
 export interface MaximisationArgs {
@@ -55,110 +59,95 @@ const numSupervised = ({ lossMask, tokenIds }: TrainDocument): number =>
     ? tokenIds.length - 1
     : Array.from(lossMask).reduce((total, isLearned, index) => total + (index > 0 ? isLearned : 0), 0);
 
-/** Documents with weights that sum, over their tokens, to `share`. */
-interface Part {
-  readonly documents: readonly TrainDocument[];
-  readonly weights: readonly number[];
+/** Examples of one update, with what is wanted of their log-probabilities. */
+interface Lesson {
+  /** Documents of each example: the completions that count as one. */
+  readonly examples: readonly (readonly TrainDocument[])[];
+  readonly objective: Objective;
 }
 
-function partOf(documents: readonly TrainDocument[], relative: readonly number[], share: number): Part {
-  const tokens = documents.reduce((total, document, index) => total + relative[index]! * numSupervised(document), 0);
-  return { documents, weights: relative.map((weight) => (tokens === 0 ? 0 : (share * weight) / tokens)) };
-}
-
-/** Old text of one update, `count` documents of it. */
-function replayPart(args: MaximisationArgs, count: number, rng: Rng): Part {
-  const { update, replay, checkpoint } = args;
-  const texts = replay.length === 0 ? [] : Array.from({ length: count }, () => rng.choice(replay));
-  const documents = texts.map((text) => ({ tokenIds: encodeDocument(checkpoint.tokenizer, text) }));
-  return partOf(
-    documents,
-    documents.map(() => 1),
-    update.replayShare,
-  );
-}
-
-/** Documents of one preference pair, and where they are in its update. */
-interface PreparedPair {
-  readonly documents: readonly TrainDocument[];
-  readonly numChosen: number;
-  /** Nats of the documents under the policy before the update. */
-  readonly reference: readonly number[];
+/** What can be drawn for an update. */
+interface Lessons {
+  readonly count: number;
+  lessonOf(indices: readonly number[]): Lesson;
 }
 
 const documentsOf = (checkpoint: Checkpoint, example: KeptExample): TrainDocument[] =>
   example.completions.map((edit) => completionDocument(checkpoint, edit));
 
-/** What can be drawn for an update: `of(indices)` makes a batch of these, with old text beside them. */
-interface Lessons {
-  readonly count: number;
-  batch(indices: readonly number[], rng: Rng): PolicyBatch;
-}
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const tokensOf = (documents: readonly TrainDocument[]): number => sum(documents.map(numSupervised));
 
-function exampleLessons(args: MaximisationArgs, examples: readonly KeptExample[]): Lessons {
-  const { checkpoint, update } = args;
-  const prepared = examples.map((example) => ({ weight: example.weight, documents: documentsOf(checkpoint, example) }));
-  const numReplay = replayCount(update, 1);
+/** Supervised: nats per token of the examples drawn, each by its weight. */
+function exampleLessons(checkpoint: Checkpoint, kept: readonly KeptExample[]): Lessons {
+  const all = kept.map((example) => documentsOf(checkpoint, example));
   return {
-    count: examples.length,
-    batch(indices, rng) {
-      const drawn = indices.flatMap((index) => prepared[index]!.documents.map((document) => ({ document, index })));
-      const own = partOf(
-        drawn.map(({ document }) => document),
-        drawn.map(({ index }) => prepared[index]!.weight),
-        1 - update.replayShare,
-      );
-      const old = replayPart(args, Math.round(numReplay * drawn.length), rng);
-      return { documents: [...own.documents, ...old.documents], weigh: [...own.weights, ...old.weights] };
+    count: kept.length,
+    lessonOf(indices) {
+      const examples = indices.map((index) => all[index]!);
+      const weights = indices.map((index) => kept[index]!.weight);
+      const objective = sum(weights) === 0 ? indifferent : likelihood(weights, examples.map(tokensOf));
+      return { examples, objective };
     },
   };
 }
 
-/** Replay documents per document of one's own, so that they are their share of all. */
-const replayCount = ({ replayShare }: PolicyUpdate, numDocuments: number): number =>
-  (numDocuments * replayShare) / (1 - replayShare);
+/** Wants nothing: an update of weightless examples alone. */
+const indifferent: Objective = (logprobs) => ({ loss: 0, gradient: new Float64Array(logprobs.length) });
 
-function pairLessons(args: MaximisationArgs, pairs: readonly PreparedPair[]): Lessons {
-  const { update } = args;
-  const { objective, replayShare } = update;
-  if (objective.kind !== "preference") throw new TypeError("internal: pairs are of the preference objective");
-  return {
-    count: pairs.length,
-    batch(indices, rng) {
-      const drawn = indices.map((index) => pairs[index]!);
-      const own = drawn.flatMap(({ documents }) => documents);
-      const old = replayPart(args, Math.round(replayCount(update, own.length)), rng);
-      const weigh = (nats: readonly number[]) => {
-        let next = 0;
-        let loss = 0;
-        const weights = drawn.flatMap(({ documents, numChosen, reference }) => {
-          const margins = documents.map((_, at) => reference[at]! - nats[next + at]!);
-          const margin = margins.reduce((total, value, at) => total + (at < numChosen ? value : -value), 0);
-          next += documents.length;
-          const found = preferenceLoss(objective.loss, margin, objective.beta);
-          const scale = (1 - replayShare) / drawn.length;
-          loss += scale * found.loss;
-          return documents.map((_, at) => scale * (at < numChosen ? -found.gradient : found.gradient)); // d margin / d nats
-        });
-        old.weights.forEach((weight, at) => {
-          loss += weight * nats[own.length + at]!;
-        });
-        return { loss, weights: [...weights, ...old.weights] };
-      };
-      return { documents: [...own, ...old.documents], weigh };
-    },
-  };
-}
-
-/** Pairs as documents, with what the policy gives them before it is changed. */
-function preparePairs(checkpoint: Checkpoint, kept: Extract<Kept, { kind: "pairs" }>): PreparedPair[] {
-  return kept.pairs.map(({ chosen, rejected }) => {
-    const better = documentsOf(checkpoint, chosen);
-    const documents = [...better, ...documentsOf(checkpoint, rejected)];
+/** Pairs against what the policy gives them before it is changed. */
+function pairLessons(
+  checkpoint: Checkpoint,
+  kept: readonly KeptPair[],
+  { loss, beta }: Extract<PolicyObjective, { kind: "preference" }>,
+): Lessons {
+  const all = kept.flatMap(({ chosen, rejected }) => [
+    documentsOf(checkpoint, chosen),
+    documentsOf(checkpoint, rejected),
+  ]);
+  const reference = all.map((documents) => {
     const { perDocument } = meanLoss(checkpoint.lm, documents);
-    const reference = documents.map((document, index) => perDocument[index]! * numSupervised(document));
-    return { documents, numChosen: better.length, reference };
+    return -sum(documents.map((document, index) => perDocument[index]! * numSupervised(document)));
   });
+  return {
+    count: kept.length,
+    lessonOf(indices) {
+      const drawn = indices.flatMap((index) => [2 * index, 2 * index + 1]);
+      const pairs = indices.map((_, place) => ({ chosen: 2 * place, rejected: 2 * place + 1 }));
+      const referenceLogprobs = drawn.map((index) => reference[index]!);
+      const objective = (loss === "dpo" ? dpo : ipo)({ pairs, referenceLogprobs, beta });
+      return { examples: drawn.map((index) => all[index]!), objective };
+    },
+  };
+}
+
+/** One update: what is wanted of the examples, and beside it old text to be kept, by its share. */
+function batchOf(args: MaximisationArgs, { examples, objective }: Lesson, rng: Rng): PolicyBatch {
+  const { checkpoint, replay, update } = args;
+  const { replayShare } = update;
+  const own = examples.flat();
+  const numReplay = replay.length === 0 ? 0 : Math.round((own.length * replayShare) / (1 - replayShare));
+  const old = Array.from({ length: numReplay }, () => ({
+    tokenIds: encodeDocument(checkpoint.tokenizer, rng.choice(replay)),
+  }));
+  const weigh = natsWeights(objective);
+  const oldWeight = numReplay === 0 ? 0 : replayShare / tokensOf(old);
+  return {
+    documents: [...own, ...old],
+    weigh(nats) {
+      let next = 0;
+      const perExample = examples.map((documents) => sum(documents.map(() => nats[next++]!)));
+      const { loss, weights } = weigh(perExample);
+      const oldLoss = oldWeight * sum(nats.slice(own.length));
+      return {
+        loss: (1 - replayShare) * loss + oldLoss,
+        weights: [
+          ...examples.flatMap((documents, index) => documents.map(() => (1 - replayShare) * weights[index]!)),
+          ...old.map(() => oldWeight),
+        ],
+      };
+    },
+  };
 }
 
 /** Indices of the examples of each update: epoch after epoch, each in its own random order. */
@@ -171,6 +160,12 @@ function planUpdates(count: number, { epochs, documentsPerStep }: PolicyUpdate, 
   );
 }
 
+function lessonsOf({ checkpoint, kept, update }: MaximisationArgs): Lessons {
+  if (kept.kind === "examples") return exampleLessons(checkpoint, kept.examples);
+  if (update.objective.kind === "preference") return pairLessons(checkpoint, kept.pairs, update.objective);
+  throw new SelkieError("bad-option", `maximise: expected examples for "${update.objective.kind}", got pairs`);
+}
+
 /** Trains the policy on what was kept and merges what it learned, so that `checkpoint.lm` is the next policy. */
 export async function maximise(args: MaximisationArgs): Promise<MaximisationReport> {
   const { checkpoint, kept, update, seed, signal, onProgress, training } = args;
@@ -181,13 +176,12 @@ export async function maximise(args: MaximisationArgs): Promise<MaximisationRepo
   );
   if (targets.length === 0) return { numExamples: 0, numSteps: 0, nats: null };
   const before = meanLoss(lm, targets).lossNats;
-  const lessons =
-    kept.kind === "pairs" ? pairLessons(args, preparePairs(checkpoint, kept)) : exampleLessons(args, kept.examples);
+  const lessons = lessonsOf(args);
   const plan = planUpdates(lessons.count, update, rng);
   const { adapter } = await trainPolicy({
     lm,
     target: update.method === "full" ? { kind: "full" } : { kind: "lora", lora: update.lora },
-    source: (step) => lessons.batch(plan[step]!, rng.fork("replay", step)),
+    source: (step) => batchOf(args, lessons.lessonOf(plan[step]!), rng.fork("replay", step)),
     steps: plan.length,
     learningRate: update.learningRate,
     seed,

@@ -10,7 +10,8 @@ export interface CandidateRecord {
   readonly edit: number;
   readonly kinds: readonly string[];
   readonly reward: number;
-  readonly accuracy: number;
+  /** `null` when it was not trained. */
+  readonly accuracy: number | null;
   readonly numTokens: number;
   readonly isKept: boolean;
   readonly trials: readonly {
@@ -34,7 +35,7 @@ export interface RoundReport {
   /** Closed-book, before anything is learned. */
   readonly baseAccuracy: number;
   /** Over all candidates, on the questions that rewards are made of. */
-  readonly meanAccuracy: number;
+  readonly meanAccuracy: number | null;
   readonly keptAccuracy: number | null;
   readonly kinds: Readonly<Record<string, number>>;
   readonly keptKinds: Readonly<Record<string, number>>;
@@ -87,6 +88,12 @@ const count = (names: readonly string[]): Record<string, number> => {
   return counts;
 };
 
+/** Mean of what was measured; `null` when nothing was. */
+function meanOf(values: readonly (number | null)[]): number | null {
+  const measured = values.filter((value) => value !== null);
+  return measured.length === 0 ? null : mean(measured);
+}
+
 const kindsOf = (examples: readonly KeptExample[]): string[] =>
   examples.flatMap(({ completions }) => completions.map(({ kind }) => kind));
 
@@ -136,8 +143,8 @@ export function reportRound(
     meanReward: mean(candidates.map((candidate) => candidate.reward)),
     bestReward: mean(found.rewards.map((row) => Math.max(...row))),
     baseAccuracy: mean(found.trials.map(({ baseAccuracy }) => baseAccuracy)),
-    meanAccuracy: mean(candidates.map(({ accuracy }) => accuracy)),
-    keptAccuracy: examples.length === 0 ? null : mean(examples.map(({ passage, edit }) => accuracyOf(passage, edit))),
+    meanAccuracy: meanOf(candidates.map(({ accuracy }) => accuracy)),
+    keptAccuracy: meanOf(examples.map(({ passage, edit }) => accuracyOf(passage, edit))),
     kinds: count(candidates.flatMap(({ kinds }) => kinds)),
     keptKinds: count(kindsOf(examples)),
     numTrials: found.records.length,
@@ -159,7 +166,7 @@ export function reportEvaluation(
   const edits = found.trials.flatMap((passage) => passage.edits);
   const trials = edits.flatMap((edit) => edit.trials);
   const shares = trials.map(({ kept }) => kept).filter((share) => share !== null);
-  const perPassage = found.trials.map((passage) => mean(passage.edits.map(meanAccuracy)));
+  const perPassage = found.trials.map((passage) => meanOf(passage.edits.map(meanAccuracy)) ?? 0);
   const rng = createRng("held-out-intervals");
   const differences = untrained?.perPassage.map((before, index) => perPassage[index]! - before) ?? null;
   return {

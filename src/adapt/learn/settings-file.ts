@@ -14,13 +14,13 @@ const objective = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("rest-em"),
     keep: z.int().min(1).default(1),
-    minReward: z.number().nullable().default(null),
+    aboveBase: z.boolean().default(false),
   }),
   z.strictObject({
     kind: z.literal("preference"),
     loss: z.enum(["dpo", "ipo"]),
     beta: z.number().positive().default(0.1),
-    minMargin: z.number().min(0).default(0),
+    minGap: z.number().min(0).default(0),
   }),
   z.strictObject({
     kind: z.literal("advantage"),
@@ -40,7 +40,8 @@ const schema = z
     numRounds: z.int().min(1),
     passagesPerRound: z.int().min(1).nullable(),
     numEdits: z.int().min(1),
-    schedule: z.array(z.strictObject({ survivors: z.int().min(1), repetitions: z.int().min(1) })).min(1),
+    schedule: z.array(z.strictObject({ numEdits: z.int().min(1), repetitions: z.int().min(1) })),
+    randomNumbers: z.enum(["common", "independent"]),
     reward: z.string(),
     innerLoop: z
       .strictObject({ ...loop, lora: lora.partial(), unionOf: z.int().min(1), maxSteps: z.int().min(1).nullable() })

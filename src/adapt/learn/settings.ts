@@ -4,6 +4,7 @@
  */
 import type { LoraConfig } from "../../nn/index.ts";
 import { SelkieError } from "../../util/index.ts";
+import type { HalvingRound } from "../rewards-selection.ts";
 import { defaultSettings, type InnerLoop } from "../settings.ts";
 
 /** How one candidate becomes an adapter (or a changed model) before it is examined. */
@@ -18,31 +19,19 @@ export interface LearnInnerLoop extends InnerLoop {
   readonly maxSteps: number | null;
 }
 
-/** One pass over the candidates: how many of each passage go on, and how often each of them is then trained. */
-export interface Rung {
-  /** Best so far, by the reward. */
-  readonly survivors: number;
-  /** Trainings in this rung, in addition to those before. */
-  readonly repetitions: number;
-}
-
-/** How trials are spent, rung after rung. */
-export type TrialSchedule = readonly Rung[];
+/**
+ * How trials are spent: in each entry so many of a passage's candidates, the best so far by the reward, are trained so many
+ * times more. See `halvingRounds`. Empty for a reward that needs no training.
+ */
+export type TrialSchedule = readonly HalvingRound[];
 
 /** Every edit trained equally often: SEAL takes 3. */
-export const uniformSchedule = (numEdits: number, repetitions: number): TrialSchedule => [
-  { survivors: numEdits, repetitions },
-];
+export const uniformSchedule = (numEdits: number, repetitions: number): TrialSchedule =>
+  repetitions === 0 ? [] : [{ numEdits, repetitions }];
 
-/** Every edit once; then half as many go on, for as many more trainings as the last one standing is to have. */
-export function halvingSchedule(numEdits: number, repetitions: number): TrialSchedule {
-  const rungs: Rung[] = [{ survivors: numEdits, repetitions: 1 }];
-  for (let survivors = numEdits, done = 1; done < repetitions; done++) {
-    survivors = Math.max(2, Math.ceil(survivors / 2));
-    rungs.push({ survivors, repetitions: 1 });
-  }
-  return rungs;
-}
+/** Trials of one passage. */
+export const trialsOfPassage = (schedule: TrialSchedule): number =>
+  schedule.reduce((total, { numEdits, repetitions }) => total + numEdits * repetitions, 0);
 
 /** Which completions the policy learns from, and by which objective. */
 export type PolicyObjective =
@@ -51,8 +40,8 @@ export type PolicyObjective =
       readonly kind: "rest-em";
       /** Completions kept per passage, the best first. SEAL keeps one. */
       readonly keep: number;
-      /** Those with a reward at or below it are not kept; `null` keeps the best whatever it is worth, as SEAL does. */
-      readonly minReward: number | null;
+      /** Only those worth more than changing nothing, as in the paper; SEAL's code keeps the best whatever it is worth. */
+      readonly aboveBase: boolean;
     }
   /** Best against worst of each passage, held to the policy before the update. */
   | {
@@ -60,7 +49,7 @@ export type PolicyObjective =
       readonly loss: "dpo" | "ipo";
       readonly beta: number;
       /** Pairs whose rewards differ by less say nothing. */
-      readonly minMargin: number;
+      readonly minGap: number;
     }
   /** All completions, weighted by `exp(advantage / temperature)` with the advantage in standard deviations of its round. */
   | { readonly kind: "advantage"; readonly temperature: number; readonly maxWeight: number };
@@ -88,6 +77,8 @@ export interface LearnSettings {
   /** Candidates of each passage. */
   readonly numEdits: number;
   readonly schedule: TrialSchedule;
+  /** Common: repetition `r` of all edits of a passage shares first weights and order, so that luck cancels between them. */
+  readonly randomNumbers: "common" | "independent";
   /** Name of one of `rewards`. */
   readonly reward: string;
   readonly innerLoop: LearnInnerLoop;
@@ -112,10 +103,11 @@ export const defaultLearnSettings: LearnSettings = {
   passagesPerRound: null,
   numEdits: 5,
   schedule: uniformSchedule(5, 3),
+  randomNumbers: "common",
   reward: "dense",
   innerLoop: { ...innerLoop, method: "lora", replayShare: 0, unionOf: 1, maxSteps: null },
   update: {
-    objective: { kind: "rest-em", keep: 1, minReward: null },
+    objective: { kind: "rest-em", keep: 1, aboveBase: false },
     method: "lora",
     lora: { loraRank: 64, loraAlpha: 128, targets: "all" }, // SEAL's
     learningRate: 1e-3,
@@ -157,12 +149,17 @@ export function checkLearnSettings(settings: LearnSettings): void {
       update,
     ],
     [
-      schedule.length > 0 && schedule.every((rung) => isCount(rung.survivors, 1) && isCount(rung.repetitions, 1)),
+      schedule.every((round) => isCount(round.numEdits, 1) && isCount(round.repetitions, 1)),
       "the schedule",
-      "at least one rung of at least one survivor and repetition",
+      "of at least one edit and repetition each",
       schedule,
     ],
-    [schedule[0]?.survivors === numEdits, "the first rung", `all ${numEdits} edits`, schedule[0]?.survivors],
+    [
+      schedule.length === 0 || schedule[0]!.numEdits === numEdits,
+      "the first part of the schedule",
+      `of all ${numEdits} edits`,
+      schedule[0],
+    ],
   ];
   for (const [isFine, name, expected, got] of checks)
     if (!isFine)

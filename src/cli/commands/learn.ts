@@ -12,8 +12,8 @@ interface LearnOptions extends CommonOptions {
   readonly rounds?: number;
   readonly passagesPerRound?: number;
   readonly edits?: number;
-  readonly repetitions: number;
-  readonly halving?: boolean;
+  readonly repetitions?: number;
+  readonly halving?: number;
   readonly reward?: string;
   readonly update?: "rest-em" | "dpo" | "ipo" | "advantage";
   readonly replay: string;
@@ -50,8 +50,8 @@ export function registerLearn(program: Command): void {
     .option("--rounds <n>", "rounds (default: 2)", parseCount)
     .option("--passages-per-round <n>", "different passages for each round (default: all, divided)", parseCount)
     .option("--edits <n>", "self-edits of each passage (default: 5)", parseCount)
-    .option("--repetitions <n>", "trainings of each self-edit", parseCount, 3)
-    .option("--halving", "train every edit once, then only the better half again, and so on")
+    .option("--repetitions <n>", "trainings of each self-edit (default: 3; none for the reward proxy)", parseCount)
+    .option("--halving <n>", "spend n trainings per passage by successive halving instead", parseCount)
     .option("--reward <name>", "seal, binary, dense, shrunk, retention, length or proxy (default: dense)")
     .addOption(
       new Option("--update <name>", "how the policy learns (default: rest-em)").choices([
@@ -85,15 +85,20 @@ export function registerLearn(program: Command): void {
 
 /** The defaults, then the file, then what the command line says. */
 async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
-  const { applyLearnSettings, defaultLearnSettings, halvingSchedule, loadLearnSettings, rewardNamed, uniformSchedule } =
+  const { applyLearnSettings, defaultLearnSettings, halvingRounds, loadLearnSettings, rewardNamed, uniformSchedule } =
     await import("../../adapt/index.ts");
-  const { edits, repetitions, halving, update } = options;
+  const { edits, halving, update } = options;
+  const fromFile =
+    options.settings === undefined
+      ? defaultLearnSettings
+      : await loadLearnSettings(defaultLearnSettings, options.settings);
+  const reward = options.reward ?? fromFile.reward;
+  const repetitions = options.repetitions ?? Math.max(rewardNamed(reward).minRepetitions, reward === "proxy" ? 0 : 3);
   const scheduled = (numEdits: number) => ({
     numEdits,
-    schedule: halving ? halvingSchedule(numEdits, repetitions) : uniformSchedule(numEdits, repetitions),
+    schedule: halving === undefined ? uniformSchedule(numEdits, repetitions) : halvingRounds(numEdits, halving),
   });
-  const begun = { ...defaultLearnSettings, ...scheduled(edits ?? defaultLearnSettings.numEdits) };
-  const settings = options.settings === undefined ? begun : await loadLearnSettings(begun, options.settings);
+  const isScheduled = edits !== undefined || halving !== undefined || options.repetitions !== undefined;
   const objectives = {
     "rest-em": { kind: "rest-em" },
     dpo: { kind: "preference", loss: "dpo" },
@@ -103,13 +108,11 @@ async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
   const chosen = {
     ...(options.rounds !== undefined && { numRounds: options.rounds }),
     ...(options.passagesPerRound !== undefined && { passagesPerRound: options.passagesPerRound }),
-    ...(edits !== undefined && scheduled(edits)),
-    ...(options.reward !== undefined && { reward: options.reward }),
+    ...((isScheduled || reward === "proxy") && scheduled(edits ?? fromFile.numEdits)),
+    reward,
     ...(update !== undefined && { update: { objective: objectives[update] } }),
   };
-  const complete = applyLearnSettings(settings, chosen, "the command line");
-  rewardNamed(complete.reward);
-  return complete;
+  return applyLearnSettings(fromFile, chosen, "the command line");
 }
 
 async function run(options: LearnOptions, context: VerbContext): Promise<void> {

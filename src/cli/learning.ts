@@ -130,8 +130,10 @@ async function openWriter(
   };
 }
 
+type Listener = (event: AdaptEvent) => void;
+
 /** Shows each part of the work as it begins and, now and then, how far it is. */
-function tellProgress({ output }: VerbContext): (event: AdaptEvent) => void {
+function tellProgress({ output }: VerbContext): Listener {
   let current = "";
   return ({ stage, done, total, note }) => {
     const bar = formatBar(total === 0 ? 1 : done / total, 16);

@@ -6,11 +6,22 @@ import type { TokenBatch } from "../models/index.ts";
 import { packedLayout } from "../tensor/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
 
+/** What a teacher expects at each token of a document: the `topK` likeliest tokens there and their probabilities. */
+export interface SoftTargets {
+  readonly topK: number;
+  /** `[T · topK]`; entries of token 0, which nothing predicts, are ignored. */
+  readonly tokenIds: Int32Array;
+  /** `[T · topK]`, summing to 1 for each token. */
+  readonly probs: Float32Array;
+}
+
 /** Token ids and which of them are learned. */
 export interface TrainDocument {
   readonly tokenIds: ArrayLike<number>;
   /** `lossMask[i] = 1`: token `i` is a supervised target. The first token has no context and is never one. @defaultValue all ones */
   readonly lossMask?: ArrayLike<number>;
+  /** Learned in place of the tokens themselves: the loss is the cross-entropy to these. @defaultValue the tokens */
+  readonly softTargets?: SoftTargets;
 }
 
 /** One sequence ready to be packed. Row `i` holds token `i` and predicts token `i + 1`. */
@@ -26,6 +37,8 @@ export interface PreparedDocument {
   readonly numUsefulRows: number;
   /** Index of the document it came from. */
   readonly documentIndex: number;
+  /** By row: entry `i` is what row `i` is to predict. */
+  readonly softTargets: SoftTargets | null;
 }
 
 /** Limits that documents are checked against. */
@@ -65,7 +78,13 @@ export interface PackOptions {
 }
 
 function checkTokens(document: TrainDocument, documentIndex: number, vocabSize: number): void {
-  const { tokenIds, lossMask } = document;
+  const { tokenIds, lossMask, softTargets } = document;
+  const numSoft = softTargets === undefined ? 0 : tokenIds.length * softTargets.topK;
+  if (softTargets !== undefined && (softTargets.tokenIds.length !== numSoft || softTargets.probs.length !== numSoft))
+    throw new SelkieError(
+      "bad-input",
+      `document ${documentIndex}: expected ${numSoft} soft targets, ${softTargets.topK} for each token, got ${softTargets.tokenIds.length} and ${softTargets.probs.length}`,
+    );
   if (lossMask !== undefined && lossMask.length !== tokenIds.length)
     throw new SelkieError(
       "bad-input",
@@ -98,7 +117,14 @@ function prepareSequence(document: TrainDocument, start: number, end: number, do
     numSupervised++;
     numUsefulRows = i;
   }
-  return { tokenIds, targets, lossMask, numSupervised, numUsefulRows, documentIndex };
+  const softTargets = document.softTargets === undefined ? null : cutSoftTargets(document.softTargets, start, end);
+  return { tokenIds, targets, lossMask, numSupervised, numUsefulRows, documentIndex, softTargets };
+}
+
+/** Expectations of tokens `start + 1 .. end`, which rows `start .. end - 1` predict. */
+function cutSoftTargets({ topK, tokenIds, probs }: SoftTargets, start: number, end: number): SoftTargets {
+  const [from, to] = [(start + 1) * topK, end * topK];
+  return { topK, tokenIds: tokenIds.subarray(from, to), probs: probs.subarray(from, to) };
 }
 
 /**

@@ -12,6 +12,7 @@ export {
   packDocuments,
   planBatches,
   prepareDocuments,
+  type SoftTargets,
   type TrainDocument,
 } from "./data.ts";
 export { type MeanLoss, type MeanLossOptions, meanLoss } from "./evaluate.ts";
@@ -39,6 +40,7 @@ export {
   type WeighedLoss,
 } from "./policy-trainer.ts";
 
+export { type SoftTargetsOptions, softTargetsOf, type TaughtDocument } from "./soft-targets.ts";
 export {
   type CheckpointOptions,
   type TrainFullOptions,

@@ -149,7 +149,7 @@ function trialOf(
   const { source, exam } = lessons[passage]!;
   const seed = trialSeed({ runSeed, passageId: source.id, edit, repetition }, randomNumbers);
   const { documents } = candidates[passage]![edit]!;
-  return { passage, edit, repetition, seed, documents, items: exam[use] };
+  return { passage, edit, repetition, seed, source, documents, items: exam[use] };
 }
 
 /** The edit of a candidate as one text. */

@@ -12,7 +12,7 @@ import type { StageStore } from "../settings.ts";
 import type { Kept } from "./kept.ts";
 import { type LearnArgs, learnKnowledge } from "./learn.ts";
 import { completionDocument, maximise } from "./maximisation.ts";
-import { defaultLearnSettings, type PolicyUpdate } from "./settings.ts";
+import { defaultLearnSettings, type LearnInnerLoop, type PolicyUpdate } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";
 import { policyWriter } from "./teacher.ts";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "./tiny-policy.ts";
@@ -141,6 +141,7 @@ describe("trials", () => {
     edit,
     repetition: seed,
     seed,
+    source: { id: "ann", title: "", context: "Ann Marlow was born in Dover. She kept a cat." },
     documents: ["Ann Marlow was born in Dover.", "Ann Marlow kept a cat.", "Dover is by the sea."],
     items: [{ question: "Where was Ann Marlow born?", answer: "Dover", title: "" }],
   });
@@ -166,6 +167,33 @@ describe("trials", () => {
     const room = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
     const [record] = await runTrials(room, [trial(0, 7)]);
     assert.equal(record?.numSteps, 5);
+  });
+
+  test("learn what the policy expects with the passage before it, or hold on to what it expected, when asked to", async () => {
+    const checkpoint = await openTinyPolicy(modelDirectory);
+    using _lm = checkpoint.lm;
+    const run = async (over: Partial<LearnInnerLoop>) => {
+      const innerLoop = { ...settings.innerLoop, replayShare: 0.5, epochs: 2, maxSteps: null, ...over };
+      const replay = ["Old text.", "A ship sails."];
+      const [record] = await runTrials({ checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay }, [
+        trial(0, 7),
+      ]);
+      return record!;
+    };
+    const distillation = { topK: 300, context: "Passage: {passage}\n" };
+    const [plain, anchored, distilled] = [
+      await run({}),
+      await run({ anchor: { topK: 300 } }),
+      await run({ distillation }),
+    ];
+    assert.equal(new Set([plain, anchored, distilled].map(({ adapter }) => adapter)).size, 3);
+    assert.deepEqual(
+      [plain, anchored, distilled].map(({ numSteps }) => numSteps),
+      [12, 12, 12],
+      "3 documents, 2 epochs, as much replay",
+    );
+    const { adapter } = await run({ distillation: { ...distillation, context: "" } });
+    assert.notEqual(adapter, distilled.adapter, "what stands before the document matters");
   });
 
   test("that finetune everything are repeatable, learn, and leave the policy as it was", async () => {

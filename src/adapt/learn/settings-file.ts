@@ -10,6 +10,7 @@ const lora = z.strictObject({
   loraAlpha: z.number().positive(),
   targets: z.union([z.literal("all"), z.array(z.string()).min(1)]),
 });
+const topK = z.int().min(1).default(20);
 const objective = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("rest-em"),
@@ -44,7 +45,19 @@ const schema = z
     randomNumbers: z.enum(["common", "independent"]),
     reward: z.string(),
     innerLoop: z
-      .strictObject({ ...loop, lora: lora.partial(), unionOf: z.int().min(1), maxSteps: z.int().min(1).nullable() })
+      .strictObject({
+        ...loop,
+        lora: lora.partial(),
+        unionOf: z.int().min(1),
+        maxSteps: z.int().min(1).nullable(),
+        anchor: z.strictObject({ topK }).nullable(),
+        distillation: z
+          .strictObject({
+            topK,
+            context: z.string().includes("{passage}").default("Passage: {passage}\n"),
+          })
+          .nullable(),
+      })
       .partial(),
     update: z.strictObject({ ...loop, lora: lora.partial(), objective }).partial(),
     numTrialCanaries: count,

@@ -13,6 +13,14 @@ export interface LearnInnerLoop extends InnerLoop {
   readonly method: "lora" | "full";
   /** Share of the documents seen that are samples of the policy itself, in [0, 1). */
   readonly replayShare: number;
+  /** Old text is learned as the policy's own expectations: its divergence from the policy is held down, not the text repeated. */
+  readonly anchor: { readonly topK: number } | null;
+  /** The edit is learned as what the policy expects there when it has the passage before it (context distillation). */
+  readonly distillation: {
+    readonly topK: number;
+    /** What stands before a document for the teacher; `{title}` and `{passage}` are filled in. */
+    readonly context: string;
+  } | null;
   /** Completions joined into one candidate, at least 1. */
   readonly unionOf: number;
   /** Updates at most, so that long edits cost no more than short ones; `null` leaves it to the epochs. */
@@ -105,7 +113,15 @@ export const defaultLearnSettings: LearnSettings = {
   schedule: uniformSchedule(5, 3),
   randomNumbers: "common",
   reward: "dense",
-  innerLoop: { ...innerLoop, method: "lora", replayShare: 0, unionOf: 1, maxSteps: null },
+  innerLoop: {
+    ...innerLoop,
+    method: "lora",
+    replayShare: 0,
+    anchor: null,
+    distillation: null,
+    unionOf: 1,
+    maxSteps: null,
+  },
   update: {
     objective: { kind: "rest-em", keep: 1, aboveBase: false },
     method: "lora",
@@ -141,6 +157,7 @@ export function checkLearnSettings(settings: LearnSettings): void {
     [isCount(settings.groupSize, 1), "groupSize", "at least 1", settings.groupSize],
     [isShare(inner.replayShare), "the inner loop's replay share", "at least 0 and below 1", inner.replayShare],
     [isShare(update.replayShare), "the update's replay share", "at least 0 and below 1", update.replayShare],
+    [inner.anchor === null || inner.replayShare > 0, "the replay share", "above 0, for an anchor to hold to", 0],
     [inner.maxSteps === null || isCount(inner.maxSteps, 1), "max steps", "at least 1", inner.maxSteps],
     [
       isCount(update.epochs, 0) && isCount(update.documentsPerStep, 1),

@@ -3,14 +3,15 @@
  * adapter bank, packed, without padding. Trials of one passage with equal `seed` share their random numbers (first
  * weights, order of documents), so that their difference is the edits' and not the draw's.
  */
-import type { CausalLm } from "../../models/index.ts";
+import { type CausalLm, encodePrompt } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
 import { digestOf } from "../../registry/index.ts";
-import { type BankProgress, trainAdapters, trainFull } from "../../train/index.ts";
+import { type BankProgress, softTargetsOf, type TrainDocument, trainAdapters, trainFull } from "../../train/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
-import type { Writer } from "../propose.ts";
+import { fillTemplate } from "../prompts.ts";
+import type { Source, Writer } from "../propose.ts";
 import type { LearnInnerLoop } from "./settings.ts";
 
 /** What to train on, with which random numbers, and what to ask afterwards. */
@@ -20,6 +21,8 @@ export interface Trial {
   readonly repetition: number;
   /** Names the random stream. */
   readonly seed: number;
+  /** What the documents are about. */
+  readonly source: Source;
   readonly documents: readonly string[];
   readonly items: readonly ExamItem[];
 }
@@ -69,13 +72,40 @@ export async function runTrials(room: TrialRoom, trials: readonly Trial[]): Prom
 const streamOf = (seed: number): string => `trial-${seed}`;
 
 /** The documents of a trial and how often they are gone through; with replay, epochs are written out, replay is not repeated. */
-function lessonsOf({ innerLoop, replay }: TrialRoom, { documents, seed }: Trial): { texts: string[]; epochs: number } {
-  const { epochs, replayShare } = innerLoop;
-  if (replayShare === 0) return { texts: [...documents], epochs };
-  const numReplay = Math.round((documents.length * epochs * replayShare) / (1 - replayShare));
-  const order = createRng(streamOf(seed)).fork("replay").shuffle(replay);
-  const old = Array.from({ length: numReplay }, (_, index) => order[index % order.length]!);
-  return { texts: [...Array.from({ length: epochs }, () => documents).flat(), ...old], epochs: 1 };
+function lessonsOf(
+  room: TrialRoom,
+  { documents, source, seed }: Trial,
+): { documents: TrainDocument[]; epochs: number } {
+  const { epochs, replayShare, anchor, distillation } = room.innerLoop;
+  const own =
+    distillation === null
+      ? toTrainDocuments(room.checkpoint, documents)
+      : teach(
+          room,
+          documents,
+          fillTemplate(distillation.context, { title: source.title, passage: source.context }),
+          distillation.topK,
+        );
+  if (replayShare === 0) return { documents: own, epochs };
+  const numReplay = Math.round((own.length * epochs * replayShare) / (1 - replayShare));
+  const order = createRng(streamOf(seed)).fork("replay").shuffle(room.replay).slice(0, numReplay);
+  const old = anchor === null ? toTrainDocuments(room.checkpoint, order) : teach(room, order, "", anchor.topK);
+  const replayed = Array.from({ length: numReplay }, (_, index) => old[index % old.length]!);
+  return { documents: [...Array.from({ length: epochs }, () => own).flat(), ...replayed], epochs: 1 };
+}
+
+/** Documents to be learned as what the policy expects there, after reading `context`. */
+function teach({ checkpoint }: TrialRoom, texts: readonly string[], context: string, topK: number): TrainDocument[] {
+  const { lm, tokenizer } = checkpoint;
+  const documents = toTrainDocuments(checkpoint, texts);
+  const prefix = context === "" ? [] : encodePrompt(tokenizer, context);
+  const numReplaced = prefix.length > 0 && tokenizer.bosTokenId !== null ? 1 : 0; // the prefix has its own
+  const targets = softTargetsOf(
+    lm,
+    documents.map(({ tokenIds }) => ({ tokenIds, prefix, numReplaced })),
+    { topK },
+  );
+  return documents.map((document, index) => ({ ...document, softTargets: targets[index]! }));
 }
 
 async function runInBank(room: TrialRoom, trials: readonly Trial[]): Promise<TrialRecord[]> {
@@ -85,12 +115,10 @@ async function runInBank(room: TrialRoom, trials: readonly Trial[]): Promise<Tri
   const results = await trainAdapters({
     lm,
     jobs: trials.map((trial) => {
-      const { texts, epochs } = lessonsOf(room, trial);
       return {
         id: `${trial.passage}/${trial.edit}/${trial.repetition}`,
         stream: streamOf(trial.seed),
-        documents: toTrainDocuments(checkpoint, texts),
-        epochs,
+        ...lessonsOf(room, trial),
         lora,
         learningRate,
         documentsPerStep,
@@ -161,13 +189,13 @@ async function runOneByOne(room: TrialRoom, trials: readonly Trial[]): Promise<T
 async function finetune(room: TrialRoom, trial: Trial): Promise<TrialRecord> {
   const { checkpoint, innerLoop, signal } = room;
   const { lm } = checkpoint;
-  const { texts, epochs } = lessonsOf(room, trial);
-  const order = ordered(texts, epochs, createRng(streamOf(trial.seed)).fork("order"));
+  const { documents, epochs } = lessonsOf(room, trial);
+  const order = ordered(documents, epochs, createRng(streamOf(trial.seed)).fork("order"));
   const { documentsPerStep } = innerLoop;
   const steps = Math.min(Math.ceil(order.length / documentsPerStep), innerLoop.maxSteps ?? Number.POSITIVE_INFINITY);
   const status = await trainFull({
     lm,
-    source: (step) => toTrainDocuments(checkpoint, order.slice(step * documentsPerStep, (step + 1) * documentsPerStep)),
+    source: (step) => order.slice(step * documentsPerStep, (step + 1) * documentsPerStep),
     steps,
     learningRate: innerLoop.learningRate,
     schedule: { kind: "linear" },
@@ -192,5 +220,5 @@ async function finetune(room: TrialRoom, trial: Trial): Promise<TrialRecord> {
 const digestWeights = (lm: CausalLm): string => digestOf(bytesOf(Float32Array.from(lm.parameters.flat.readSync())));
 
 /** The documents of all epochs, each epoch in its own random order. */
-const ordered = (texts: readonly string[], epochs: number, rng: Rng): string[] =>
-  Array.from({ length: epochs }, (_, epoch) => rng.fork(epoch).shuffle(texts)).flat();
+const ordered = <T>(documents: readonly T[], epochs: number, rng: Rng): T[] =>
+  Array.from({ length: epochs }, (_, epoch) => rng.fork(epoch).shuffle(documents)).flat();

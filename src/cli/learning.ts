@@ -268,7 +268,7 @@ function describeRounds(rounds: readonly RoundReport[]): string {
 
 function describeEvaluations(evaluations: readonly EvaluationReport[]): string {
   const points = (value: number) => `${value >= 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
-  const rows = evaluations.map(({ round, accuracy, overUntrained, kept, policyKept, kinds }) => [
+  const rows = evaluations.map(({ round, accuracy, overUntrained, kept, policyKept, kinds, meanTokens }) => [
     round === 0 ? "untrained" : `round ${round}`,
     `${(100 * accuracy.mean).toFixed(1)} % [${(100 * accuracy.low).toFixed(1)}, ${(100 * accuracy.high).toFixed(1)}]`,
     overUntrained === null
@@ -276,8 +276,17 @@ function describeEvaluations(evaluations: readonly EvaluationReport[]): string {
       : `${points(overUntrained.mean)} [${points(overUntrained.low)}, ${points(overUntrained.high)}]`,
     formatShare(kept),
     formatShare(policyKept),
+    `${Math.round(meanTokens)}`,
     kindsText(kinds),
   ]);
-  const head = ["held-out", "right after one edit", "over untrained", "kept by edits", "kept by policy", "kinds"];
-  return formatTable([head, ...rows], [1, 2, 3, 4]);
+  const head = [
+    "held-out",
+    "right after one edit",
+    "over untrained",
+    "kept by edits",
+    "kept by policy",
+    "tokens",
+    "kinds",
+  ];
+  return formatTable([head, ...rows], [1, 2, 3, 4, 5]);
 }

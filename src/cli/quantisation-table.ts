@@ -3,6 +3,8 @@
  * side. Speeds are measured in processes of their own, so that memory is each format's alone.
  */
 import { execFile } from "node:child_process";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
   compareFidelity,
@@ -130,7 +132,8 @@ async function measureSpeed(args: QuantisationArgs, format: string, name: CaseNa
   const { numThreads, instructionSet } = args.backend;
   const where = ["--threads", `${numThreads}`, "--instruction-set", instructionSet];
   const quantised = weights === undefined ? [] : ["--weights", weights];
-  const command = [process.argv[1]!, "bench", ...cases[name], ...options, ...where, ...quantised];
+  const main = fileURLToPath(new URL(`main${extname(import.meta.url)}`, import.meta.url)); // .ts, or .js when compiled
+  const command = [main, "bench", ...cases[name], ...options, ...where, ...quantised];
   const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, ...command], {
     signal: args.signal,
   });

@@ -19,6 +19,13 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export {
+  compareFidelity,
+  type Fidelity,
+  heldOutTexts,
+  type Predictions,
+  predictTexts,
+} from "./fidelity.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
   almanacTemplates,

@@ -11,6 +11,14 @@ export {
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
 export {
+  baseRightKept,
+  type ContinualMatrix,
+  type ContinualMetrics,
+  continualMetrics,
+  type EarlierAnswer,
+  recencyIntrusionRate,
+} from "./continual-metrics.ts";
+export {
   accuracy,
   type ExamAnswer,
   type ExamItem,

@@ -69,6 +69,14 @@ export {
 } from "./rewards.ts";
 export { type ProxyParts, proxyParts } from "./rewards-proxy.ts";
 export {
+  measureReliability,
+  measureValidity,
+  type RewardReliability,
+  type RewardValidity,
+  splitTrials,
+  trialTokens,
+} from "./rewards-reliability.ts";
+export {
   advantages,
   crossedDesign,
   type EditPair,

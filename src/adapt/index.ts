@@ -34,6 +34,7 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export * from "./learn/index.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
   almanacTemplates,
@@ -48,12 +49,21 @@ export {
   defaultTemplates,
   fillTemplate,
   loadPrompts,
+  loadPromptsFile,
   type PromptTemplates,
   questionPrompt,
   type SelfEditKind,
   selfEditKinds,
 } from "./prompts.ts";
-export { proposeSelfEdits, type Source, sampleReplay, type Writer, writeExam } from "./propose.ts";
+export {
+  proposeSelfEdits,
+  type SampledEdit,
+  type Source,
+  sampleReplay,
+  sampleSelfEdits,
+  type Writer,
+  writeExam,
+} from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
 export {
   binaryReward,

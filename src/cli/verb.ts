@@ -92,3 +92,11 @@ export function parsePositive(text: string): number {
     throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
   return value;
 }
+
+/** Option parser: a whole number, which may be negative. */
+export function parseSeed(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || text.trim() === "")
+    throw new InvalidArgumentError(`Expected a whole number, got "${text}".`);
+  return value;
+}

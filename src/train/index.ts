@@ -30,6 +30,16 @@ export {
   type SequencePair,
 } from "./objectives.ts";
 export {
+  type PolicyBatch,
+  type PolicyProgress,
+  type PolicyResult,
+  type PolicyTarget,
+  type TrainPolicyOptions,
+  trainPolicy,
+  type WeighedLoss,
+} from "./policy-trainer.ts";
+
+export {
   type CheckpointOptions,
   type TrainFullOptions,
   type TrainFullResult,

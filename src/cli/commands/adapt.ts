@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { InnerLoop } from "../../adapt/index.ts";
 import type { QuantisedFormat } from "../../tensor/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
-import { type CommonOptions, parseCount, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
+import { type CommonOptions, parseCount, parseSeed, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
 
 interface AdaptOptions extends CommonOptions {
   readonly model: string;
@@ -32,13 +32,6 @@ Run the same command again to go on after an interruption.`;
 const parseNumber = (text: string): number => {
   const value = Number(text);
   if (!(value > 0)) throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
-  return value;
-};
-
-const parseSeed = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || text.trim() === "")
-    throw new InvalidArgumentError(`Expected a whole number, got "${text}".`);
   return value;
 };
 

@@ -146,15 +146,13 @@ class FlushDenormals {
 
 // ---- Functions ----
 
-// 2^(floor(n) + r) within 2e-7 for 0 <= r <= 1: 2^r = 1 + r p(r) with a polynomial of degree 4 (fitted as in normalTails,
-// error 8e-8).
-inline Vec exp2OfParts(Vec n, Vec r) {
+// 2^r within 2e-7 for 0 <= r <= 1: 1 + r p(r) with a polynomial of degree 4 (fitted as in normalTails, error 8e-8).
+inline Vec exp2OfFraction(Vec r) {
   Vec p = fma(Vec::set(1.86713005e-3f), r, Vec::set(9.01703071e-3f));
   p = fma(p, r, Vec::set(5.579991266e-2f));
   p = fma(p, r, Vec::set(2.401644439e-1f));
   p = fma(p, r, Vec::set(6.931512952e-1f));
-  p = fma(p, r, Vec::set(1.0f));
-  return scaleByFloor(p, n);
+  return fma(p, r, Vec::set(1.0f));
 }
 constexpr float kLog2E = 1.44269504088896341f;
 constexpr float kLn2 = 0.693147180559945309f;
@@ -163,7 +161,7 @@ constexpr float kLn2 = 0.693147180559945309f;
 // result costs a hundred times a normal one.
 inline Vec exp2Weight(Vec x) {
   const Vec bounded = max(Vec::set(-126.0f), x);
-  return exp2OfParts(bounded, fraction(bounded));
+  return scaleByFloor(exp2OfFraction(fraction(bounded)), bounded);
 }
 
 // e^x within 2e-7 · (1 + |x| / 8) for x below 88, and never less than e^-87; cheaper than exp.
@@ -171,7 +169,7 @@ inline Vec expWeight(Vec x) {
   const Vec bounded = max(Vec::set(-87.0f), x);
   const Vec scaled = bounded * Vec::set(kLog2E);
   const Vec n = scaled - fraction(scaled);
-  return exp2OfParts(n, fma(bounded, Vec::set(kLog2E), negate(n)));
+  return scaleByPowerOfTwo(exp2OfFraction(fma(bounded, Vec::set(kLog2E), negate(n))), n);
 }
 
 // σ(x) and 1 - σ(x), both to nearly full relative precision.

@@ -11,6 +11,14 @@ export {
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
 export {
+  baseRightKept,
+  type ContinualMatrix,
+  type ContinualMetrics,
+  continualMetrics,
+  type EarlierAnswer,
+  recencyIntrusionRate,
+} from "./continual-metrics.ts";
+export {
   accuracy,
   type ExamAnswer,
   type ExamItem,
@@ -19,6 +27,13 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export {
+  compareFidelity,
+  type Fidelity,
+  heldOutTexts,
+  type Predictions,
+  predictTexts,
+} from "./fidelity.ts";
 export * from "./learn/index.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
@@ -70,6 +85,14 @@ export {
   type TrialScore,
 } from "./rewards.ts";
 export { type ProxyParts, proxyParts } from "./rewards-proxy.ts";
+export {
+  measureReliability,
+  measureValidity,
+  type RewardReliability,
+  type RewardValidity,
+  splitTrials,
+  trialTokens,
+} from "./rewards-reliability.ts";
 export {
   advantages,
   crossedDesign,

@@ -54,7 +54,7 @@ const round = fc.array(
   fc
     .record({
       edits: fc.array(editTrials, { minLength: 1, maxLength: 5 }),
-      baseAccuracy: fc.double({ min: 0, max: 1 }),
+      baseAccuracy: fc.double({ min: 0, max: 1, noNaN: true }),
     })
     .map(({ edits, baseAccuracy }) => passage(edits, baseAccuracy)),
   { minLength: 1, maxLength: 4 },

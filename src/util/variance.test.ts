@@ -103,11 +103,15 @@ describe("reliability", () => {
   test("by hand, and more repetitions follow Spearman and Brown", () => {
     near(reliability({ between: 7, within: 2, groups: 0 }), 7 / 9);
     fc.assert(
-      fc.property(fc.double({ min: 1e-3, max: 9 }), fc.double({ min: 0, max: 9 }), (between, within) => {
-        const one = reliability({ between, within, groups: 0 });
-        for (const k of [2, 3, 10])
-          near(reliability({ between, within, groups: 0 }, k), (k * one) / (1 + (k - 1) * one));
-      }),
+      fc.property(
+        fc.double({ min: 1e-3, max: 9, noNaN: true }),
+        fc.double({ min: 0, max: 9, noNaN: true }),
+        (between, within) => {
+          const one = reliability({ between, within, groups: 0 });
+          for (const k of [2, 3, 10])
+            near(reliability({ between, within, groups: 0 }, k), (k * one) / (1 + (k - 1) * one));
+        },
+      ),
     );
   });
 

@@ -260,10 +260,22 @@ function describeRounds(rounds: readonly RoundReport[]): string {
     formatShare(round.keptAccuracy),
     round.meanReward.toFixed(3),
     round.bestReward.toFixed(3),
+    round.reliability === null ? "–" : round.reliability.ofAll.value.toFixed(2),
     kindsText(round.keptKinds),
   ]);
-  const head = ["round", "passages", "trials", "before", "all edits", "kept", "mean reward", "best", "kept kinds"];
-  return formatTable([head, ...rows], [0, 1, 2, 3, 4, 5, 6, 7]);
+  const head = [
+    "round",
+    "passages",
+    "trials",
+    "before",
+    "all edits",
+    "kept",
+    "mean reward",
+    "best",
+    "ICC",
+    "kept kinds",
+  ];
+  return formatTable([head, ...rows], [0, 1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 function describeEvaluations(evaluations: readonly EvaluationReport[]): string {

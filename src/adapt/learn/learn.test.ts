@@ -106,6 +106,10 @@ describe("the outer loop", () => {
         assert.equal(short![0], long![0], "common random numbers");
         assert.equal(new Set(long).size, 2, "that differ between repetitions");
       }
+      for (const { reward, trials: own } of candidates) {
+        const mean = own.reduce((total, { reward: one }) => total + one!, 0) / own.length;
+        assert.ok(Math.abs(mean - reward) < 1e-9, "the dense reward is the mean of its repetitions");
+      }
       assert.equal(candidates.filter(({ isKept }) => isKept).length, 2, "one per passage");
     }
     assert.equal(rounds[0]?.policy.parent, base);

@@ -283,7 +283,7 @@ async function runRound(
   });
   const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
   const made = await stage(store, `round-${round}/policy`, () => makePolicy(course, policy, round, kept));
-  return reportRound(round, reward.name, found, kept, made.update, made.policy);
+  return reportRound(round, reward, settings.randomNumbers, found, kept, made.update, made.policy);
 }
 
 /** The M-step, and its policy on disk. */

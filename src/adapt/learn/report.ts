@@ -1,5 +1,7 @@
 /** @file What the outer loop found, round by round. Nothing here depends on when or how fast it ran. */
-import { bootstrapMean, createRng, type Interval, mean } from "../../util/index.ts";
+import { bootstrapMean, createRng, type Estimate, type Interval, mean } from "../../util/index.ts";
+import { type MeasuredReward, type PassageTrials, rewardDesign } from "../rewards.ts";
+import { measureReliability } from "../rewards-reliability.ts";
 import { type Expectation, meanAccuracy } from "./expectation.ts";
 import type { Kept, KeptExample } from "./kept.ts";
 import type { MaximisationReport } from "./maximisation.ts";
@@ -16,6 +18,8 @@ export interface CandidateRecord {
   readonly isKept: boolean;
   readonly trials: readonly {
     readonly seed: number;
+    /** Of this repetition alone; `null` for rewards that look at several together, or at none. */
+    readonly reward: number | null;
     readonly accuracy: number;
     readonly goldLogprob: number;
     readonly kept: number | null;
@@ -32,6 +36,11 @@ export interface RoundReport {
   readonly meanReward: number;
   /** Of the best candidate of each passage. */
   readonly bestReward: number;
+  /**
+   * Share of the reward's variance within a passage that is signal and not luck, of one trial and of all; `null` where the
+   * trials cannot tell (fewer than two of every edit, or a reward that is not of single trials).
+   */
+  readonly reliability: { readonly ofOne: Estimate; readonly ofAll: Estimate } | null;
   /** Closed-book, before anything is learned. */
   readonly baseAccuracy: number;
   /** Over all candidates, on the questions that rewards are made of. */
@@ -101,10 +110,24 @@ const kindsOf = (examples: readonly KeptExample[]): string[] =>
 const keptExamples = (kept: Kept): readonly KeptExample[] =>
   kept.kind === "pairs" ? kept.pairs.map(({ chosen }) => chosen) : kept.examples;
 
+/** What the trials say about the reward itself. */
+function reliabilityOf(
+  reward: MeasuredReward,
+  trials: readonly PassageTrials[],
+  randomNumbers: "common" | "independent",
+): RoundReport["reliability"] {
+  const counts = new Set(trials.flatMap(({ edits }) => edits.map((edit) => edit.trials.length)));
+  const numEdits = Math.min(...trials.map(({ edits }) => edits.length));
+  if (reward.minRepetitions !== 1 || counts.size !== 1 || counts.has(0) || counts.has(1) || numEdits < 2) return null;
+  const { ofOne, ofAll } = measureReliability(reward, trials, randomNumbers, createRng("reward-reliability"));
+  return Number.isFinite(ofOne.value) ? { ofOne, ofAll } : null;
+}
+
 /** Puts one round together. */
 export function reportRound(
   round: number,
-  reward: string,
+  reward: MeasuredReward,
+  randomNumbers: "common" | "independent",
   found: Expectation,
   kept: Kept,
   update: MaximisationReport,
@@ -114,6 +137,7 @@ export function reportRound(
   const isKept = (passage: number, edit: number) =>
     examples.some((example) => example.passage === passage && example.edit === edit);
   const accuracyOf = (passage: number, edit: number) => meanAccuracy(found.trials[passage]!.edits[edit]!);
+  const perTrial = reward.minRepetitions === 1 ? rewardDesign(reward, found.trials) : null;
   const candidates = found.candidates.flatMap((list, passage) =>
     list.map(
       ({ members, numTokens }, edit): CandidateRecord => ({
@@ -126,8 +150,9 @@ export function reportRound(
         isKept: isKept(passage, edit),
         trials: found.records
           .filter((record) => record.passage === passage && record.edit === edit)
-          .map(({ seed, accuracy, goldLogprob, kept: share, adapter }) => ({
+          .map(({ seed, accuracy, goldLogprob, kept: share, adapter }, repetition) => ({
             seed,
+            reward: perTrial?.[passage]?.[edit]?.[repetition] ?? null,
             accuracy,
             goldLogprob,
             kept: share,
@@ -139,9 +164,10 @@ export function reportRound(
   return {
     round,
     passageIds: found.trials.map(({ passageId }) => passageId),
-    reward,
+    reward: reward.name,
     meanReward: mean(candidates.map((candidate) => candidate.reward)),
     bestReward: mean(found.rewards.map((row) => Math.max(...row))),
+    reliability: reliabilityOf(reward, found.trials, randomNumbers),
     baseAccuracy: mean(found.trials.map(({ baseAccuracy }) => baseAccuracy)),
     meanAccuracy: meanOf(candidates.map(({ accuracy }) => accuracy)),
     keptAccuracy: meanOf(examples.map(({ passage, edit }) => accuracyOf(passage, edit))),

@@ -60,6 +60,13 @@ struct Scratch {
   }
 };
 
+// Tasks that one thread should run, so that it finds in its cache what it wrote in the kernel before; others take over
+// what it does not get to.
+struct alignas(64) TaskRange {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
+};
+
 struct alignas(64) ThreadScratch {
   Scratch slots[ThreadPool::kSlots];
 };
@@ -76,10 +83,10 @@ struct ThreadPool::State {
   int numThreads = 1;
   Worker* workers = nullptr;
   ThreadScratch* scratch = nullptr;
+  TaskRange* ranges = nullptr;
   Scratch shared[kSlots];
 
   alignas(64) std::atomic<uint64_t> gate{0};
-  alignas(64) std::atomic<int64_t> nextTask{0};
   alignas(64) std::atomic<int> numAsleep{0};
   Task task = nullptr;
   const void* context = nullptr;
@@ -89,10 +96,13 @@ struct ThreadPool::State {
   pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 
   void work(int thread) {
-    for (;;) {
-      const int64_t mine = nextTask.fetch_add(1, std::memory_order_relaxed);
-      if (mine >= numTasks) return;
-      task(context, mine, thread);
+    for (int turn = 0; turn < numThreads; turn++) {
+      TaskRange& range = ranges[(thread + turn) % numThreads];
+      for (;;) {
+        const int64_t mine = range.next.fetch_add(1, std::memory_order_relaxed);
+        if (mine >= range.end) break;
+        task(context, mine, thread);
+      }
     }
   }
 
@@ -136,6 +146,7 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int numThreads) : state_(new State) {
   state_->scratch = new ThreadScratch[numThreads];
+  state_->ranges = new TaskRange[numThreads];
   state_->workers = new State::Worker[numThreads];
   for (; state_->numThreads < numThreads; state_->numThreads++) {
     State::Worker& worker = state_->workers[state_->numThreads];
@@ -160,6 +171,7 @@ ThreadPool::~ThreadPool() {
     for (Scratch& slot : state_->scratch[i].slots) alignedFree(slot.memory);
   for (Scratch& slot : state_->shared) alignedFree(slot.memory);
   delete[] state_->scratch;
+  delete[] state_->ranges;
   delete[] state_->workers;
   delete state_;
 }
@@ -175,7 +187,10 @@ void ThreadPool::run(int64_t numTasks, Task task, const void* context) {
   state.task = task;
   state.context = context;
   state.numTasks = numTasks;
-  state.nextTask.store(0, std::memory_order_relaxed);
+  for (int t = 0; t < state.numThreads; t++) {
+    state.ranges[t].next.store(numTasks * t / state.numThreads, std::memory_order_relaxed);
+    state.ranges[t].end = numTasks * (t + 1) / state.numThreads;
+  }
   state.gate.store((state.gate.load() / kOneJob + 1) * kOneJob | kOpenBit);
   if (state.numAsleep.load() > 0) {
     pthread_mutex_lock(&state.mutex);

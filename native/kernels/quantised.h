@@ -20,7 +20,7 @@
 namespace selkie::SELKIE_ISA {
 
 constexpr int64_t kGroup = 64;                    // columns with one scale
-constexpr int64_t kStretchGroups = 8;             // groups of a row dequantised at a time by products with few rows
+constexpr int64_t kStretchGroups = 4;                // groups of a row dequantised at a time by products with few rows
 constexpr int64_t kMaxFewRows = 128;              // with more, a dense block is the faster way
 constexpr int64_t kDenseBlockBytes = 8 << 20;     // of dequantised weights in scratch
 constexpr int kSharedQuantised = 10;              // scratch slot of that block, or of packed rows

@@ -13,18 +13,19 @@ import type { CausalLm } from "./causal-lm.ts";
 export function mergeAdapter(lm: CausalLm, adapter: LoraAdapter, scale = 1): void {
   const { loraRank, loraAlpha, modules } = adapter;
   const layers = new Map(lm.linearLayers.map((layer) => [layer.name, layer]));
-  const isRounded = (name: string) => lm.parameters.isQuantised || lm.parameters.get(`${name}.weight`).dtype === "bf16";
   for (const [name, { loraA, loraB }] of modules) {
     const layer = layers.get(name);
+    const weight = layer && lm.parameters.get(`${name}.weight`);
     if (
-      layer === undefined ||
-      loraA.length !== loraRank * layer.inSize ||
-      loraB.length !== loraRank * layer.outSize ||
-      isRounded(name)
+      weight === undefined ||
+      loraA.length !== loraRank * layer!.inSize ||
+      loraB.length !== loraRank * layer!.outSize ||
+      weight.dtype === "bf16" ||
+      weight.quantised !== null
     )
       throw new SelkieError(
         "adapter-mismatch",
-        `merge: module "${name}" does not fit the model, or its weights are stored too coarsely for small changes (bf16, quantised); use the base model the adapter was trained on, loaded with f32 weights`,
+        `merge: module "${name}" does not fit the model, or its weights are bf16 or quantised, which would lose small changes; use the base model the adapter was trained on, loaded with f32 weights`,
       );
   }
   lm.parameters.thaw();

@@ -5,6 +5,7 @@
 #include "parallel.h"
 // Products.
 #include "gemm.h"
+#include "quantised.h"
 #include "lora.h"
 #include "cross-entropy.h"
 // Everything else (add the family's names to kernel-list.h too).
@@ -15,6 +16,7 @@
 #include "rows.h"
 #include "reduce.h"
 #include "adamw.h"
+#include "random.h"
 #include "attention.h"
 #include "attention-backward.h"
 #include "probe.h"

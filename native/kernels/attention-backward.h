@@ -79,8 +79,8 @@ inline void gradColumn(float* weights, float* gradScores, int64_t numKeys, int64
 }
 
 // Adds one tile of query rows to dK and dV of the item and writes its rows of dQ.
-inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const BackwardScratch& at, Rows keys, Rows values,
-                         float* gradKeys, float* gradValues) {
+inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const BackwardScratch& at, float* gradKeys,
+                         float* gradValues) {
   const AttentionShape& shape = call.shape;
   const int64_t headDim = shape.headDim, stride = shape.paddedDim(), dimVectors = stride / Vec::width;
   const int64_t rowVectors = (tile.numRows + Vec::width - 1) / Vec::width;
@@ -89,11 +89,11 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
   const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
   for (int64_t first = 0; first < numKeys; first += kTileKeys) {
     const int64_t count = smaller(kTileKeys, numKeys - first);
-    const float* k = keys.data + first * keys.stride;
-    const float* v = values.data + first * values.stride;
-    tileProduct(Factor<true>{k, keys.stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim,
+    const float* k = at.keys + first * stride;
+    const float* v = at.values + first * stride;
+    tileProduct(Factor<true>{k, stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim,
                 kOverwrite);
-    tileProduct(Factor<true>{v, values.stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors,
+    tileProduct(Factor<true>{v, stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors,
                 headDim, kOverwrite);
     for (int64_t lane = 0; lane < rowVectors * Vec::width; lane += Vec::width)
       gradColumn(at.weights + lane, at.gradScores + lane, count, first, first + count > fewest, at.limits + lane,
@@ -102,7 +102,7 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
     tileProduct(weights, {at.gradOutputs, stride, gradValues + first * stride, stride}, count, dimVectors, tile.numRows,
                 kAdd);
     tileProduct(gradScores, {at.queries, stride, gradKeys + first * stride, stride}, count, dimVectors, tile.numRows, kAdd);
-    tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, keys.stride, at.gradQueries, stride}, tile.numRows, dimVectors,
+    tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, stride, at.gradQueries, stride}, tile.numRows, dimVectors,
                 count, first > 0 ? kAdd : kOverwrite);
   }
   for (int64_t i = 0; i < tile.numRows; i++)
@@ -114,11 +114,11 @@ inline void backwardRows(const BackwardCall& call, const AttentionItem& item, co
   const AttentionShape& shape = call.shape;
   const BackwardScratch at(memory, shape.paddedDim(), item.numKeys);
   __builtin_memset(sums.keys, 0, static_cast<size_t>(KeySums::length(shape, item.numKeys)) * sizeof(float));
-  const Rows keys = keyRows(shape, call.k(), item.sequence, item.kvHead, 0, item.numKeys, at.keys);
-  const Rows values = keyRows(shape, call.v(), item.sequence, item.kvHead, 0, item.numKeys, at.values);
+  packKeyRows(shape, call.k(), item.sequence, item.kvHead, item.numKeys, at.keys);
+  packKeyRows(shape, call.v(), item.sequence, item.kvHead, item.numKeys, at.values);
   for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows) {
     const QueryTile tile = {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)};
-    backwardTile(call, tile, at, keys, values, sums.keys, sums.values);
+    backwardTile(call, tile, at, sums.keys, sums.values);
   }
 }
 

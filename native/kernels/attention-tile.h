@@ -128,19 +128,12 @@ inline void writeRow(const View& view, int64_t at, const float* source, int64_t 
   });
 }
 
-// Rows of f32 somewhere in memory.
-struct Rows {
-  const float* data;
-  int64_t stride;
-};
-
-// `count` keys (or values) of one kv head as f32 rows of whole vectors: in place, or in `copy [count, paddedDim]`.
-inline Rows keyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t first,
-                    int64_t count, float* copy) {
-  const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, first);
-  if (view.dtype != kBf16 && stride == shape.headDim) return {floatsOf(view) + at, shape.keyWidth()};
-  for (int64_t i = 0; i < count; i++) readRow(view, at + i * shape.keyWidth(), copy + i * stride, shape.headDim, 1.0f);
-  return {copy, stride};
+// The first `count` keys (or values) of one kv head as f32 rows of whole vectors. A copy even of f32: rows of one head lie
+// far apart in memory, and far apart in the cache as well.
+inline void packKeyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t count,
+                        float* target) {
+  const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, 0);
+  for (int64_t i = 0; i < count; i++) readRow(view, at + i * shape.keyWidth(), target + i * stride, shape.headDim, 1.0f);
 }
 
 // The tile's rows of a `[N, heads · E]` view, times `factor`, into `target [kTileRows, paddedDim]`.

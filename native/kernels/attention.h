@@ -9,19 +9,21 @@
 
 namespace selkie::SELKIE_ISA {
 
-// Scratch of one forward tile.
+// Scratch of one item.
 struct ForwardScratch {
   float *rows, *queries, *outputs, *scores, *keys, *values;
   float *limits, *maxima, *sums, *decays;  // one number per query row
 
-  static int64_t length(int64_t paddedDim) { return 5 * kTileRows * paddedDim + kTileKeys * kTileRows + 4 * kTileRows; }
-  ForwardScratch(float* memory, int64_t paddedDim) {
+  static int64_t length(int64_t paddedDim, int64_t numKeys) {
+    return (3 * kTileRows + 2 * numKeys) * paddedDim + kTileKeys * kTileRows + 4 * kTileRows;
+  }
+  ForwardScratch(float* memory, int64_t paddedDim, int64_t numKeys) {
     Carver carver{memory};
     rows = carver.take(kTileRows * paddedDim);
     queries = carver.take(paddedDim * kTileRows);  // [E, rows]
     outputs = carver.take(kTileRows * paddedDim);
-    keys = carver.take(kTileKeys * paddedDim);
-    values = carver.take(kTileKeys * paddedDim);
+    keys = carver.take(numKeys * paddedDim);
+    values = carver.take(numKeys * paddedDim);
     scores = carver.take(kTileKeys * kTileRows);  // [keys, rows]
     limits = carver.take(kTileRows);              // visible keys
     maxima = carver.take(kTileRows);
@@ -82,25 +84,22 @@ inline void finishForward(const AttentionShape& shape, const View& o, float* log
   }
 }
 
-inline void forwardTile(const AttentionShape& shape, const View* views, const QueryTile& tile, float* memory) {
+inline void forwardTile(const AttentionShape& shape, const View* views, const QueryTile& tile, const ForwardScratch& at) {
   const int64_t headDim = shape.headDim, stride = shape.paddedDim();
-  const ForwardScratch at(memory, stride);
   const int64_t numVectors = (tile.numRows + Vec::width - 1) / Vec::width;
   openForward(shape, views[0], tile, at);
   const int64_t fewest = shape.visibleKeys(tile.sequence, tile.firstRow);
   const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
   for (int64_t first = 0; first < numKeys; first += kTileKeys) {
     const int64_t count = smaller(kTileKeys, numKeys - first);
-    const Rows keys = keyRows(shape, views[1], tile.sequence, tile.kvHead, first, count, at.keys);
-    tileProduct(Factor<true>{keys.data, keys.stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors,
+    tileProduct(Factor<true>{at.keys + first * stride, stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors,
                 headDim, kOverwrite);
     for (int64_t lane = 0; lane < numVectors * Vec::width; lane += Vec::width) {
       const Vec limit = Vec::load(at.limits + lane) - Vec::set(static_cast<float>(first));
       const auto softmax = first + count > fewest ? softmaxColumn<true> : softmaxColumn<false>;
       softmax(at.scores + lane, count, limit, at.maxima + lane, at.sums + lane, at.decays + lane);
     }
-    const Rows values = keyRows(shape, views[2], tile.sequence, tile.kvHead, first, count, at.values);
-    tileProduct(Factor<false>{at.scores, kTileRows}, {values.data, values.stride, at.outputs, stride}, tile.numRows,
+    tileProduct(Factor<false>{at.scores, kTileRows}, {at.values + first * stride, stride, at.outputs, stride}, tile.numRows,
                 stride / Vec::width, count, Before{first > 0, at.decays});
   }
   finishForward(shape, views[6], floatsOf(views[7]), tile, at);
@@ -118,10 +117,13 @@ inline void forwardItem(const AttentionShape& shape, const View* views, const At
     return forwardTiles(shape, views, item, static_cast<float*>(pool.threadScratch(thread, 0, bytes)));
   }
 #endif
-  const size_t bytes = static_cast<size_t>(ForwardScratch::length(shape.paddedDim())) * sizeof(float);
-  float* memory = static_cast<float*>(pool.threadScratch(thread, 0, bytes));
+  const int64_t length = ForwardScratch::length(shape.paddedDim(), item.numKeys);
+  const size_t bytes = static_cast<size_t>(length) * sizeof(float);
+  const ForwardScratch at(static_cast<float*>(pool.threadScratch(thread, 0, bytes)), shape.paddedDim(), item.numKeys);
+  packKeyRows(shape, views[1], item.sequence, item.kvHead, item.numKeys, at.keys);
+  packKeyRows(shape, views[2], item.sequence, item.kvHead, item.numKeys, at.values);
   for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows)
-    forwardTile(shape, views, {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)}, memory);
+    forwardTile(shape, views, {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)}, at);
 }
 
 // Views q, k, v, qOffsets, kStarts, kLengths, o, logSumExp; numbers numHeads, numKvHeads, headDim, scale.

@@ -2,15 +2,17 @@
 // in the namespace of its instruction set; JavaScript looks ids up by these names.
 #pragma once
 
-// Products (gemm*.h, lora.h, cross-entropy.h).
+// Products (gemm.h, quantised.h, lora.h, cross-entropy.h).
 #define SELKIE_PRODUCT_KERNELS(X) \
   X(gemm)                         \
   X(packFactor)                   \
+  X(quantisedGemm)                \
+  X(quantisedRows)                \
   X(lora)                         \
   X(loraBackward)                 \
   X(linearCrossEntropy)
 
-// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, probe.h, sample.h.
+// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, random.h, probe.h, sample.h.
 #define SELKIE_OTHER_KERNELS(X) \
   X(rmsNorm)                    \
   X(rmsNormBackward)            \
@@ -29,6 +31,7 @@
   X(sum)                        \
   X(sumSquares)                 \
   X(adamW)                      \
+  X(uniform)                    \
   X(attention)                  \
   X(attentionBackward)          \
   X(probe)                      \

@@ -17,6 +17,7 @@ import {
 import { type Checkpoint, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
+import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
 import { type OpenModel, openModel } from "./model.ts";
@@ -38,6 +39,7 @@ export interface AdaptationArgs {
   readonly isFresh: boolean;
   readonly threads: number | undefined;
   readonly precision: string | undefined;
+  readonly weights: QuantisedFormat | undefined;
 }
 
 /** Where everything went, and the report. */

@@ -1,5 +1,25 @@
 /** @file Door of `util`. */
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
-export { createRng, type Rng } from "./rng.ts";
-export { bootstrapMean, type Interval, mean, median } from "./statistics.ts";
+export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
+export {
+  bootstrapCrossed,
+  bootstrapMean,
+  bootstrapStatistic,
+  type Estimate,
+  type Interval,
+  mean,
+  median,
+  pairedDifference,
+  quantile,
+} from "./statistics.ts";
+export {
+  type BestOfGain,
+  bestOfGain,
+  type CrossedComponents,
+  crossedComponents,
+  type RepeatedDesign,
+  reliability,
+  type VarianceComponents,
+  varianceComponents,
+} from "./variance.ts";

@@ -1,12 +1,13 @@
 /**
  * @file Native kernels that work row by row or element by element (`native/kernels/{norm,rope,activation,elementwise,rows,
- * reduce,adamw}.h`): flattens the arguments of the contract into numbers and typed arrays. Ops have checked the shapes.
+ * reduce,adamw,random}.h`): flattens the arguments of the contract into numbers and typed arrays. Ops have checked the shapes.
  */
 import { SelkieError } from "../../../util/index.ts";
 import type { AdamWArgs, AdamWSegment, Kernels } from "../../backend.ts";
 import type { GradTarget } from "../../scope.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { NativeContext } from "./native.ts";
+import { viewsOf } from "./quantised.ts";
 
 /** The part of the kernel table that this file gives. */
 export type ElementwiseKernels = Omit<
@@ -18,7 +19,7 @@ const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;
 const accumulates = (target: GradTarget | null): number => Number(target?.accumulate ?? false);
 const widthOf = (matrix: Tensor): number => matrix.shape[1]!;
 
-/** Norms, rope, activations, sums, rows, reductions and AdamW. */
+/** Norms, rope, activations, sums, rows, reductions, AdamW and random numbers. */
 export function elementwiseKernels(context: NativeContext): ElementwiseKernels {
   return {
     ...normKernels(context),
@@ -37,6 +38,10 @@ export function elementwiseKernels(context: NativeContext): ElementwiseKernels {
       return totals;
     },
     adamW: (args) => adamW(context, args),
+    uniform({ y, bound, blocks: { key, stream, firstBlock } }) {
+      requireF32("uniform: y", y);
+      context.run("uniform", [bound, ...key, ...stream, firstBlock], y.data);
+    },
   };
 }
 
@@ -116,7 +121,10 @@ function rowKernels(context: NativeContext): RowKernels {
         sin.data,
         y.data,
       ),
-    gatherRows: ({ x, rows, y }) => context.run("gatherRows", [widthOf(x)], x.data, rows, y.data),
+    gatherRows: ({ x, rows, y }) =>
+      x.quantised === null
+        ? context.run("gatherRows", [widthOf(x)], x.data, rows, y.data)
+        : context.run("quantisedRows", [widthOf(x)], ...viewsOf(x.quantised), rows, y.data),
     scatterAddRows({ x, rows, y }) {
       requireF32("scatterAddRows: y", y);
       context.run("scatterAddRows", [widthOf(x)], x.data, rows, y.data);

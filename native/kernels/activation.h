@@ -12,6 +12,9 @@ inline void swiglu(const View* views, const double*, ThreadPool& pool) {
     auto* y = dataLike(gate, views[2]);
     forItems(pool, views[0].length, 1, [=](int64_t begin, int64_t end) {
       forVectors(begin, end, [=](int64_t i, auto lanes) {
+        fetchAhead(gate + i);
+        fetchAhead(up + i);
+        fetchAhead(y + i);
         const Vec g = loadLanes(gate + i, lanes);
         storeLanes(y + i, lanes, g * sigmoid(g).open * loadLanes(up + i, lanes));
       });
@@ -30,6 +33,11 @@ inline void swigluBackward(const View* views, const double* numbers, ThreadPool&
         withType(views[4], [&](auto* gradUp) {
           forItems(pool, views[0].length, 1, [=](int64_t begin, int64_t end) {
             forVectors(begin, end, [=](int64_t i, auto lanes) {
+              fetchAhead(gate + i);
+              fetchAhead(up + i);
+              fetchAhead(gradY + i);
+              if (gradGate != nullptr) fetchAhead(gradGate + i);
+              if (gradUp != nullptr) fetchAhead(gradUp + i);
               const Vec g = loadLanes(gate + i, lanes), upstream = loadLanes(gradY + i, lanes);
               const Sigmoid s = sigmoid(g);
               if (gradGate != nullptr) {

@@ -11,6 +11,8 @@ constexpr int64_t kNormChunk = 64;  // rows per partial sum of the weight gradie
 template <typename X, typename Y>
 inline float rmsNormRow(const X* x, const float* weight, Y* y, int64_t width, float eps) {
   const float squares = sumVectors(width, [=](int64_t i, auto lanes) {
+    fetchAhead(x + i);
+    fetchAhead(y + i);
     const Vec value = loadLanes(x + i, lanes);
     return value * value;
   });
@@ -108,6 +110,9 @@ inline void normBackwardRow(const X* x, const float* weight, const Y* gradY, flo
     const Vec projection =
         Vec::set(sumVectors(width,
                             [=](int64_t i, auto lanes) {
+                              fetchAhead(x + i);
+                              fetchAhead(gradY + i);
+                              fetchAhead(gradX + i);
                               return loadLanes(weight + i, lanes) * loadLanes(gradY + i, lanes) * normalized(i, lanes);
                             }) /
                  static_cast<float>(width));

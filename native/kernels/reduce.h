@@ -19,8 +19,11 @@ template <typename Map, typename T>
 inline double sumChunk(const T* x, int64_t length) {
   double sums[kSumChains] = {};
   int64_t i = 0;
-  for (; i + kSumChains <= length; i += kSumChains)
+  for (; i + kSumChains <= length; i += kSumChains) {
+    fetchAhead(x + i);
+    fetchAhead(x + i + kSumChains / 2);
     for (int chain = 0; chain < kSumChains; chain++) sums[chain] += Map::of(static_cast<double>(toFloat(x[i + chain])));
+  }
   for (; i < length; i++) sums[0] += Map::of(static_cast<double>(toFloat(x[i])));
   double total = 0;
   for (int chain = 0; chain < kSumChains; chain++) total += sums[chain];

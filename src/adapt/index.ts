@@ -1,6 +1,14 @@
 /** @file Door of `adapt`: self-edits from proposal to a kept or rejected change. */
 export { type AdaptArgs, type AdaptOutcome, adapt } from "./adapt.ts";
-export { type Canaries, loadCanaries, measureRetention, type Retention } from "./canaries.ts";
+export {
+  type Canaries,
+  loadCanaries,
+  measureRetention,
+  parseCanaries,
+  type Retention,
+  readCanaries,
+  whichKept,
+} from "./canaries.ts";
 export {
   bestCandidate,
   type Candidate,
@@ -19,6 +27,21 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export {
+  decideGate,
+  defaultGate,
+  type GateDecision,
+  type GateInputs,
+  type GatePolicy,
+  harms,
+  type Measurement,
+  overruns,
+  parseGate,
+  shortfalls,
+  suspicions,
+  type TrainingUsage,
+} from "./gate.ts";
+export { createExaminer, type ExaminerArgs, scaleAdapter, shareLowerBound } from "./gate-measure.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
   almanacTemplates,
@@ -40,6 +63,14 @@ export {
 } from "./prompts.ts";
 export { proposeSelfEdits, type Source, sampleReplay, type Writer, writeExam } from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
+export {
+  type Faithfulness,
+  findInjections,
+  measureFaithfulness,
+  type Screening,
+  type SourceEdit,
+  screenSources,
+} from "./screen.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,

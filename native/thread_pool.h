@@ -28,7 +28,7 @@ class ThreadPool {
   // Memory shared by all threads of a job; ask before the job starts.
   void* sharedScratch(int slot, size_t numBytes);
 
-  static constexpr int kSlots = 8;
+  static constexpr int kSlots = 12;
 
  private:
   struct State;

@@ -15,6 +15,7 @@
 #include "rows.h"
 #include "reduce.h"
 #include "adamw.h"
+#include "random.h"
 #include "attention.h"
 #include "attention-backward.h"
 #include "probe.h"

@@ -1,52 +1,28 @@
 // Gradients of attention. Probabilities are recomputed from logSumExp: with D = rowsum(dO ⊙ O),
-//   P = exp(scale · Q Kᵀ - logSumExp),  dV = Pᵀ dO,  dS = scale · P ⊙ (dO Vᵀ - D),  dQ = dS K,  dK = dSᵀ Q.
+//   P = exp(scale · Q Kᵀ - logSumExp),  dV = Pᵀ dO,  dS = P ⊙ (dO Vᵀ - D),  dQ = scale · dS K,  dK = scale · dSᵀ Q.
 //
-// A work item is one part of the query rows of one sequence and kv head. It owns its rows of dQ and sums dK and dV in
-// private f32 memory over all keys it sees; a sequence with one part writes them straight to the gradients, one with
-// several (few long sequences, which would leave threads idle) has its parts added in order afterwards. How many parts
-// there are depends on the layout alone.
+// A work item owns its rows of dQ and sums dK and dV in private f32 memory over all keys it sees; a sequence with one part
+// writes them straight to the gradients, one with several (few long sequences, which would leave threads idle) has its
+// parts added in order afterwards.
 #pragma once
 
-#include "attention-tile.h"
+#include "attention-amx-backward.h"
+#include "attention-gradients.h"
+#include "attention-items.h"
 
 namespace selkie::SELKIE_ISA {
 
-constexpr int64_t kMaxParts = 4;     // bounds private memory
-constexpr int64_t kWantedItems = 8;  // enough items to keep a handful of threads busy
-constexpr int64_t kLeastPartRows = 256;
-
-// Arguments of one call. Views q, k, v, qOffsets, kStarts, kLengths, o, logSumExp, gradO, gradQ, gradK, gradV.
-struct BackwardCall {
-  AttentionShape shape;
-  const View* views;
-  bool accumulateQ, accumulateK, accumulateV;
-
-  const View& q() const { return views[0]; }
-  const View& k() const { return views[1]; }
-  const View& v() const { return views[2]; }
-  const View& o() const { return views[6]; }
-  const float* logSumExp() const { return floatsOf(views[7]); }
-  const View& gradO() const { return views[8]; }
-  const View& gradQ() const { return views[9]; }
-  const View& gradK() const { return views[10]; }
-  const View& gradV() const { return views[11]; }
-};
-
-// Query rows firstRow .. endRow of one sequence and kv head. With several parts, `sums` holds dK then dV, each
-// [numKeys, paddedDim].
-struct BackwardItem {
-  int64_t sequence, kvHead, firstRow, endRow, numKeys;
-  float* sums;
-};
+// Private sums of a part are memory, hence few parts, and only as many as keep a handful of threads busy.
+constexpr AttentionCut kBackwardCut = {.wantedItems = 8, .mostParts = 4, .leastRows = 256};
 
 // Scratch of one item: the tile at hand, and keys and values where they must be widened.
 struct BackwardScratch {
   float *queries, *queriesT, *gradOutputs, *gradOutputsT, *gradQueries, *weights, *gradScores;
   float *limits, *logSumExp, *deltas;  // one number per query row
-  float *keys, *values, *sums;
+  float *keys, *values;
 
   static int64_t length(int64_t paddedDim, int64_t numKeys) {
-    return 5 * kTileRows * paddedDim + 2 * kTileKeys * kTileRows + 3 * kTileRows + 4 * numKeys * paddedDim + 64;
+    return 5 * kTileRows * paddedDim + 2 * kTileKeys * kTileRows + 3 * kTileRows + 2 * numKeys * paddedDim + 64;
   }
   BackwardScratch(float* memory, int64_t paddedDim, int64_t numKeys) {
     Carver carver{memory};
@@ -62,7 +38,6 @@ struct BackwardScratch {
     deltas = carver.take(kTileRows);
     keys = carver.take(numKeys * paddedDim);
     values = carver.take(numKeys * paddedDim);
-    sums = carver.take(2 * numKeys * paddedDim);
   }
 };
 
@@ -99,13 +74,13 @@ inline void gradColumn(float* weights, float* gradScores, int64_t numKeys, int64
     if (isMasked)
       probability = select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limit), probability, Vec::zero());
     probability.store(weight);
-    (factor * probability * (Vec::load(gradScore) - delta)).store(gradScore);
+    (probability * (Vec::load(gradScore) - delta)).store(gradScore);
   }
 }
 
 // Adds one tile of query rows to dK and dV of the item and writes its rows of dQ.
-inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const BackwardScratch& at, Rows keys, Rows values,
-                         float* gradKeys, float* gradValues) {
+inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const BackwardScratch& at, float* gradKeys,
+                         float* gradValues) {
   const AttentionShape& shape = call.shape;
   const int64_t headDim = shape.headDim, stride = shape.paddedDim(), dimVectors = stride / Vec::width;
   const int64_t rowVectors = (tile.numRows + Vec::width - 1) / Vec::width;
@@ -114,11 +89,11 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
   const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
   for (int64_t first = 0; first < numKeys; first += kTileKeys) {
     const int64_t count = smaller(kTileKeys, numKeys - first);
-    const float* k = keys.data + first * keys.stride;
-    const float* v = values.data + first * values.stride;
-    tileProduct(Factor<true>{k, keys.stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim,
+    const float* k = at.keys + first * stride;
+    const float* v = at.values + first * stride;
+    tileProduct(Factor<true>{k, stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim,
                 kOverwrite);
-    tileProduct(Factor<true>{v, values.stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors,
+    tileProduct(Factor<true>{v, stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors,
                 headDim, kOverwrite);
     for (int64_t lane = 0; lane < rowVectors * Vec::width; lane += Vec::width)
       gradColumn(at.weights + lane, at.gradScores + lane, count, first, first + count > fewest, at.limits + lane,
@@ -127,116 +102,101 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
     tileProduct(weights, {at.gradOutputs, stride, gradValues + first * stride, stride}, count, dimVectors, tile.numRows,
                 kAdd);
     tileProduct(gradScores, {at.queries, stride, gradKeys + first * stride, stride}, count, dimVectors, tile.numRows, kAdd);
-    tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, keys.stride, at.gradQueries, stride}, tile.numRows, dimVectors,
+    tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, stride, at.gradQueries, stride}, tile.numRows, dimVectors,
                 count, first > 0 ? kAdd : kOverwrite);
   }
   for (int64_t i = 0; i < tile.numRows; i++)
     writeRow(call.gradQ(), shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), at.gradQueries + i * stride,
-             headDim, 1.0f, call.accumulateQ);
+             headDim, shape.scale, call.accumulateQ);
 }
 
-// Writes rows of dK or dV of one sequence and kv head.
-inline void writeKeyRows(const AttentionShape& shape, const View& target, int64_t sequence, int64_t kvHead, int64_t first,
-                         int64_t count, const float* rows, bool accumulate) {
-  for (int64_t i = 0; i < count; i++)
-    writeRow(target, shape.keyOffset(sequence, kvHead, first + i), rows + i * shape.paddedDim(), shape.headDim, 1.0f,
-             accumulate);
-}
-
-inline void backwardItem(const BackwardCall& call, const BackwardItem& item, float* memory) {
+inline void backwardRows(const BackwardCall& call, const AttentionItem& item, const KeySums& sums, float* memory) {
   const AttentionShape& shape = call.shape;
-  const int64_t stride = shape.paddedDim(), numKeys = item.numKeys;
-  const BackwardScratch at(memory, stride, numKeys);
-  const bool isShared = item.sums != nullptr;
-  float* gradKeys = isShared ? item.sums : at.sums;
-  float* gradValues = gradKeys + numKeys * stride;
-  __builtin_memset(gradKeys, 0, static_cast<size_t>(2 * numKeys * stride) * sizeof(float));
-  const Rows keys = keyRows(shape, call.k(), item.sequence, item.kvHead, 0, numKeys, at.keys);
-  const Rows values = keyRows(shape, call.v(), item.sequence, item.kvHead, 0, numKeys, at.values);
+  const BackwardScratch at(memory, shape.paddedDim(), item.numKeys);
+  __builtin_memset(sums.keys, 0, static_cast<size_t>(KeySums::length(shape, item.numKeys)) * sizeof(float));
+  packKeyRows(shape, call.k(), item.sequence, item.kvHead, item.numKeys, at.keys);
+  packKeyRows(shape, call.v(), item.sequence, item.kvHead, item.numKeys, at.values);
   for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows) {
     const QueryTile tile = {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)};
-    backwardTile(call, tile, at, keys, values, gradKeys, gradValues);
+    backwardTile(call, tile, at, sums.keys, sums.values);
   }
-  if (isShared) return;
-  writeKeyRows(shape, call.gradK(), item.sequence, item.kvHead, 0, numKeys, gradKeys, call.accumulateK);
-  writeKeyRows(shape, call.gradV(), item.sequence, item.kvHead, 0, numKeys, gradValues, call.accumulateV);
 }
 
-// ---- Cutting a call into items ----
-
-inline int64_t costOf(const AttentionShape& shape, int64_t sequence) {
-  return shape.numRows(sequence) * shape.kLengths[sequence];
+// Whether the call runs on tile registers, and so keeps its sums in tiles.
+inline bool isTiled(const BackwardCall& call) {
+#if defined(__AMX_BF16__)
+  return areBf16(call.views, 0, 3) && call.gradO().dtype == kBf16;
+#else
+  return false;
+#endif
 }
 
-inline int64_t numPartsOf(const AttentionShape& shape, int64_t sequence, int64_t totalCost) {
-  const int64_t share = (kWantedItems * costOf(shape, sequence) + totalCost - 1) / larger<int64_t>(1, totalCost);
-  return larger<int64_t>(1, smaller(smaller(share, kMaxParts), shape.numRows(sequence) / kLeastPartRows));
-}
-
-// First row of part `part`: later rows see more keys, so equal work means boundaries at square roots; whole tiles.
-inline int64_t partStart(int64_t numRows, int64_t part, int64_t numParts) {
-  if (part == numParts) return numRows;
-  const double share = __builtin_sqrt(static_cast<double>(part) / static_cast<double>(numParts));
-  return static_cast<int64_t>(share * static_cast<double>(numRows)) / kTileRows * kTileRows;
-}
-
-// The items of sequences begin .. end; only counts them while `items` is null. Returns the floats that shared sums take.
-inline int64_t listItems(const AttentionShape& shape, int64_t begin, int64_t end, BackwardItem* items, float* sums,
-                         int64_t* count) {
-  int64_t totalCost = 0, used = 0;
-  *count = 0;
-  for (int64_t b = begin; b < end; b++) totalCost += costOf(shape, b) * shape.numKvHeads;
-  for (int64_t b = begin; b < end; b++) {
-    const int64_t numParts = numPartsOf(shape, b, totalCost), numRows = shape.numRows(b);
-    for (int64_t kvHead = 0; kvHead < shape.numKvHeads; kvHead++)
-      for (int64_t part = 0; part < numParts; part++) {
-        const int64_t endRow = partStart(numRows, part + 1, numParts);
-        const int64_t numKeys = part + 1 == numParts ? shape.kLengths[b] : shape.visibleKeys(b, endRow - 1);
-        if (items != nullptr)
-          items[*count] = {b,      kvHead,  partStart(numRows, part, numParts),
-                           endRow, numKeys, numParts > 1 ? sums + used : nullptr};
-        if (numParts > 1) used += Carver::roundUp(2 * numKeys * shape.paddedDim());
-        ++*count;
-      }
-  }
-  return used;
-}
-
-// Adds the parts of one sequence and kv head (consecutive items) into the last, which sees all keys, and writes it.
-inline void mergeParts(const BackwardCall& call, const BackwardItem* parts, int64_t numParts, int64_t begin, int64_t end) {
+inline void backwardItem(const BackwardCall& call, const AttentionItem& item, ThreadPool& pool, int thread) {
   const AttentionShape& shape = call.shape;
-  const int64_t stride = shape.paddedDim();
-  const BackwardItem& last = parts[numParts - 1];
+  float* own = nullptr;
+  if (item.sums == nullptr) {
+    const size_t bytes = static_cast<size_t>(KeySums::length(shape, item.numKeys)) * sizeof(float);
+    own = static_cast<float*>(pool.threadScratch(thread, 1, bytes));
+  }
+  const KeySums sums(shape, item, isTiled(call), own);
+#if defined(__AMX_BF16__)
+  if (isTiled(call)) {
+    const int64_t length = BackwardTiles::length(HeadTiles(shape.headDim), item.endRow - item.firstRow, item.numKeys);
+    const size_t bytes = static_cast<size_t>(length) * sizeof(float);
+    backwardTiles(call, item, sums, static_cast<float*>(pool.threadScratch(thread, 0, bytes)));
+  }
+#endif
+  if (!isTiled(call)) {
+    const int64_t length = BackwardScratch::length(shape.paddedDim(), item.numKeys);
+    backwardRows(call, item, sums, static_cast<float*>(pool.threadScratch(thread, 0, static_cast<size_t>(length) * sizeof(float))));
+  }
+  if (item.sums == nullptr) writeKeyGrads(call, item, sums, 0, item.numKeys);
+}
+
+// Adds the parts of one sequence and kv head (consecutive items) into the last, which sees all keys, and writes its keys
+// begin .. end.
+inline void mergeParts(const BackwardCall& call, const AttentionItem* parts, int64_t numParts, int64_t begin, int64_t end) {
+  const AttentionShape& shape = call.shape;
+  const AttentionItem& last = parts[numParts - 1];
+  const KeySums total(shape, last, isTiled(call), nullptr);
   for (int64_t key = begin; key < end; key++)
-    for (int which = 0; which < 2; which++) {
-      float* total = last.sums + (which * last.numKeys + key) * stride;
-      for (int64_t e = 0; e < stride; e += Vec::width) {
-        Vec sum = Vec::zero();
-        for (int64_t part = 0; part < numParts; part++)
-          if (key < parts[part].numKeys)
-            sum = sum + Vec::load(parts[part].sums + (which * parts[part].numKeys + key) * stride + e);
-        sum.store(total + e);
+    for (int64_t e = 0; e < shape.paddedDim(); e += Vec::width) {
+      const int64_t at = total.offset(key, e);
+      Vec keySum = Vec::zero(), valueSum = Vec::zero();
+      for (int64_t part = 0; part < numParts; part++) {
+        if (key >= parts[part].numKeys) continue;
+        const KeySums sums(shape, parts[part], isTiled(call), nullptr);
+        keySum = keySum + Vec::load(sums.keys + at);
+        valueSum = valueSum + Vec::load(sums.values + at);
       }
-      writeKeyRows(shape, which == 0 ? call.gradK() : call.gradV(), last.sequence, last.kvHead, key, 1, total,
-                   which == 0 ? call.accumulateK : call.accumulateV);
+      keySum.store(total.keys + at);
+      valueSum.store(total.values + at);
     }
+  writeKeyGrads(call, last, total, begin, end);
 }
 
 // Gradients of sequences begin .. end, whose keys must not overlap.
 inline void backwardSequences(const BackwardCall& call, int64_t begin, int64_t end, ThreadPool& pool) {
   const AttentionShape& shape = call.shape;
-  int64_t count = 0, work = 0;
-  const int64_t sharedLength = listItems(shape, begin, end, nullptr, nullptr, &count);
-  BackwardItem* items =
-      static_cast<BackwardItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(BackwardItem)));
-  float* sums = static_cast<float*>(pool.sharedScratch(1, static_cast<size_t>(sharedLength + 1) * sizeof(float)));
-  listItems(shape, begin, end, items, sums, &count);
-  for (int64_t b = begin; b < end; b++) work += costOf(shape, b) * shape.keyWidth() / 8;
-  forTasks(pool, count, work, [&](int64_t task, int thread) {
-    const BackwardItem& item = items[count - 1 - task];  // costly parts first
-    const size_t bytes = static_cast<size_t>(BackwardScratch::length(shape.paddedDim(), item.numKeys)) * sizeof(float);
-    backwardItem(call, item, static_cast<float*>(pool.threadScratch(thread, 0, bytes)));
+  const auto forAll = [&](const auto& body) {
+    forItemsOf(shape, kBackwardCut, begin, end, [](int64_t) { return true; }, body);
+  };
+  int64_t count = 0, sharedLength = 0;
+  forAll([&](const AttentionItem& item, int64_t numParts) {
+    count++;
+    if (numParts > 1) sharedLength += KeySums::length(shape, item.numKeys);
   });
+  auto* items = static_cast<AttentionItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(AttentionItem)));
+  auto* shared = static_cast<float*>(pool.sharedScratch(1, static_cast<size_t>(sharedLength + 1) * sizeof(float)));
+  count = 0;
+  forAll([&](const AttentionItem& item, int64_t numParts) {
+    items[count] = item;
+    if (numParts > 1) items[count].sums = shared;
+    if (numParts > 1) shared += KeySums::length(shape, item.numKeys);
+    count++;
+  });
+  runItems<TileRegisters>(pool, shape, items, count,
+           [&](const AttentionItem& item, int thread) { backwardItem(call, item, pool, thread); });
   for (int64_t at = 0; at < count;) {
     int64_t numParts = 1;
     while (at + numParts < count && items[at + numParts].sequence == items[at].sequence &&

@@ -12,6 +12,7 @@ namespace selkie::SELKIE_ISA {
 
 constexpr int64_t kTileRows = 64;  // query rows
 constexpr int64_t kTileKeys = 64;
+constexpr float kMasked = -1e30f;  // as a score: lower than any, without the ∞ - ∞ of an infinite one
 
 // The layout of a call, as its arguments give it.
 struct AttentionShape {
@@ -62,6 +63,39 @@ struct QueryTile {
   int64_t sequence, kvHead, firstRow, numRows;
 };
 
+// Whether views first .. end all hold bf16.
+inline bool areBf16(const View* views, int first, int end) {
+  for (int i = first; i < end; i++)
+    if (views[i].dtype != kBf16) return false;
+  return true;
+}
+
+// Where up to kTileRows query rows are, found without a division each.
+struct RowPlaces {
+  int64_t count;
+  int64_t places[kTileRows];  // in `logSumExp`; times headDim, in `q` and `o`
+  float limits[kTileRows];    // visible keys; those of the last row past it
+
+  // `size` says how many limits to fill.
+  void fill(const AttentionShape& shape, const QueryTile& rows, int64_t size) {
+    const int64_t group = shape.group();
+    const int64_t query = rows.firstRow / group;
+    int64_t head = rows.firstRow - query * group;
+    int64_t place = (shape.qOffsets[rows.sequence] + query) * shape.numHeads + rows.kvHead * group;
+    int64_t visible = shape.kLengths[rows.sequence] - shape.numQueries(rows.sequence) + query + 1;
+    count = rows.numRows;
+    for (int64_t i = 0; i < count; i++) {
+      places[i] = place + head;
+      limits[i] = static_cast<float>(visible);
+      if (++head < group) continue;
+      head = 0;
+      place += shape.numHeads;
+      visible++;
+    }
+    for (int64_t i = count; i < size; i++) limits[i] = limits[count - 1];
+  }
+};
+
 // ---- Scratch memory ----
 
 // Hands out pieces of one block, each a whole number of cache lines.
@@ -94,19 +128,12 @@ inline void writeRow(const View& view, int64_t at, const float* source, int64_t 
   });
 }
 
-// Rows of f32 somewhere in memory.
-struct Rows {
-  const float* data;
-  int64_t stride;
-};
-
-// `count` keys (or values) of one kv head as f32 rows of whole vectors: in place, or in `copy [count, paddedDim]`.
-inline Rows keyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t first,
-                    int64_t count, float* copy) {
-  const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, first);
-  if (view.dtype != kBf16 && stride == shape.headDim) return {floatsOf(view) + at, shape.keyWidth()};
-  for (int64_t i = 0; i < count; i++) readRow(view, at + i * shape.keyWidth(), copy + i * stride, shape.headDim, 1.0f);
-  return {copy, stride};
+// The first `count` keys (or values) of one kv head as f32 rows of whole vectors. A copy even of f32: rows of one head lie
+// far apart in memory, and far apart in the cache as well.
+inline void packKeyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t count,
+                        float* target) {
+  const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, 0);
+  for (int64_t i = 0; i < count; i++) readRow(view, at + i * shape.keyWidth(), target + i * stride, shape.headDim, 1.0f);
 }
 
 // The tile's rows of a `[N, heads · E]` view, times `factor`, into `target [kTileRows, paddedDim]`.

@@ -2,24 +2,28 @@
 // only a few query rows. Work items are listed before the threads start, the costly end of each sequence first.
 #pragma once
 
+#include "attention-amx-forward.h"
 #include "attention-decode.h"
+#include "attention-items.h"
 #include "attention-tile.h"
 
 namespace selkie::SELKIE_ISA {
 
-// Scratch of one forward tile.
+// Scratch of one item.
 struct ForwardScratch {
   float *rows, *queries, *outputs, *scores, *keys, *values;
   float *limits, *maxima, *sums, *decays;  // one number per query row
 
-  static int64_t length(int64_t paddedDim) { return 5 * kTileRows * paddedDim + kTileKeys * kTileRows + 4 * kTileRows; }
-  ForwardScratch(float* memory, int64_t paddedDim) {
+  static int64_t length(int64_t paddedDim, int64_t numKeys) {
+    return (3 * kTileRows + 2 * numKeys) * paddedDim + kTileKeys * kTileRows + 4 * kTileRows;
+  }
+  ForwardScratch(float* memory, int64_t paddedDim, int64_t numKeys) {
     Carver carver{memory};
     rows = carver.take(kTileRows * paddedDim);
     queries = carver.take(paddedDim * kTileRows);  // [E, rows]
     outputs = carver.take(kTileRows * paddedDim);
-    keys = carver.take(kTileKeys * paddedDim);
-    values = carver.take(kTileKeys * paddedDim);
+    keys = carver.take(numKeys * paddedDim);
+    values = carver.take(numKeys * paddedDim);
     scores = carver.take(kTileKeys * kTileRows);  // [keys, rows]
     limits = carver.take(kTileRows);              // visible keys
     maxima = carver.take(kTileRows);
@@ -27,8 +31,6 @@ struct ForwardScratch {
     decays = carver.take(kTileRows);  // what a new maximum leaves of everything summed so far
   }
 };
-
-constexpr float kMasked = -1e30f;  // as a score: lower than any, without the ∞ - ∞ of an infinite one
 
 // One vector of query rows over one tile of keys: base-2 scores become weights, running maximum and sum move on.
 // `limit` says how many keys of this tile each row sees.
@@ -82,49 +84,60 @@ inline void finishForward(const AttentionShape& shape, const View& o, float* log
   }
 }
 
-inline void forwardTile(const AttentionShape& shape, const View* views, const QueryTile& tile, float* memory) {
+inline void forwardTile(const AttentionShape& shape, const View* views, const QueryTile& tile, const ForwardScratch& at) {
   const int64_t headDim = shape.headDim, stride = shape.paddedDim();
-  const ForwardScratch at(memory, stride);
   const int64_t numVectors = (tile.numRows + Vec::width - 1) / Vec::width;
   openForward(shape, views[0], tile, at);
   const int64_t fewest = shape.visibleKeys(tile.sequence, tile.firstRow);
   const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
   for (int64_t first = 0; first < numKeys; first += kTileKeys) {
     const int64_t count = smaller(kTileKeys, numKeys - first);
-    const Rows keys = keyRows(shape, views[1], tile.sequence, tile.kvHead, first, count, at.keys);
-    tileProduct(Factor<true>{keys.data, keys.stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors,
+    tileProduct(Factor<true>{at.keys + first * stride, stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors,
                 headDim, kOverwrite);
     for (int64_t lane = 0; lane < numVectors * Vec::width; lane += Vec::width) {
       const Vec limit = Vec::load(at.limits + lane) - Vec::set(static_cast<float>(first));
       const auto softmax = first + count > fewest ? softmaxColumn<true> : softmaxColumn<false>;
       softmax(at.scores + lane, count, limit, at.maxima + lane, at.sums + lane, at.decays + lane);
     }
-    const Rows values = keyRows(shape, views[2], tile.sequence, tile.kvHead, first, count, at.values);
-    tileProduct(Factor<false>{at.scores, kTileRows}, {values.data, values.stride, at.outputs, stride}, tile.numRows,
+    tileProduct(Factor<false>{at.scores, kTileRows}, {at.values + first * stride, stride, at.outputs, stride}, tile.numRows,
                 stride / Vec::width, count, Before{first > 0, at.decays});
   }
   finishForward(shape, views[6], floatsOf(views[7]), tile, at);
 }
 
+// Parts are worth a copy of the keys and values each.
+constexpr AttentionCut kForwardCut = {.wantedItems = 32, .mostParts = 16, .leastRows = 1024};
+
+inline void forwardItem(const AttentionShape& shape, const View* views, const AttentionItem& item, ThreadPool& pool,
+                        int thread) {
+#if defined(__AMX_BF16__)
+  if (areBf16(views, 0, 3)) {
+    const int64_t length = ForwardTiles::length(HeadTiles(shape.headDim), item.numKeys);
+    const size_t bytes = static_cast<size_t>(length) * sizeof(float);
+    return forwardTiles(shape, views, item, static_cast<float*>(pool.threadScratch(thread, 0, bytes)));
+  }
+#endif
+  const int64_t length = ForwardScratch::length(shape.paddedDim(), item.numKeys);
+  const size_t bytes = static_cast<size_t>(length) * sizeof(float);
+  const ForwardScratch at(static_cast<float*>(pool.threadScratch(thread, 0, bytes)), shape.paddedDim(), item.numKeys);
+  packKeyRows(shape, views[1], item.sequence, item.kvHead, item.numKeys, at.keys);
+  packKeyRows(shape, views[2], item.sequence, item.kvHead, item.numKeys, at.values);
+  for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows)
+    forwardTile(shape, views, {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)}, at);
+}
+
 // Views q, k, v, qOffsets, kStarts, kLengths, o, logSumExp; numbers numHeads, numKvHeads, headDim, scale.
 inline void attention(const View* views, const double* numbers, ThreadPool& pool) {
   const AttentionShape shape = attentionShape(views, numbers);
-  int64_t numTiles = 0, work = 0;
-  for (int64_t b = 0; b < shape.numSequences; b++) {
-    if (isNarrow(shape, b)) continue;
-    numTiles += shape.numTiles(b) * shape.numKvHeads;
-    work += shape.numRows(b) * shape.kLengths[b] * shape.keyWidth() / 16;
-  }
-  QueryTile* tiles = static_cast<QueryTile*>(pool.sharedScratch(0, static_cast<size_t>(numTiles + 1) * sizeof(QueryTile)));
+  const auto isWide = [&](int64_t b) { return !isNarrow(shape, b); };
   int64_t count = 0;
-  for (int64_t b = 0; b < shape.numSequences; b++)
-    for (int64_t kvHead = 0; kvHead < shape.numKvHeads && !isNarrow(shape, b); kvHead++)
-      for (int64_t first = (shape.numTiles(b) - 1) * kTileRows; first >= 0; first -= kTileRows)
-        tiles[count++] = {b, kvHead, first, smaller(kTileRows, shape.numRows(b) - first)};
-  const size_t scratchBytes = static_cast<size_t>(ForwardScratch::length(shape.paddedDim())) * sizeof(float);
-  forTasks(pool, numTiles, work, [&](int64_t task, int thread) {
-    forwardTile(shape, views, tiles[task], static_cast<float*>(pool.threadScratch(thread, 0, scratchBytes)));
-  });
+  const auto forWide = [&](const auto& body) { forItemsOf(shape, kForwardCut, 0, shape.numSequences, isWide, body); };
+  forWide([&](const AttentionItem&, int64_t) { count++; });
+  auto* items = static_cast<AttentionItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(AttentionItem)));
+  count = 0;
+  forWide([&](const AttentionItem& item, int64_t) { items[count++] = item; });
+  runItems<TileRegisters>(pool, shape, items, count,
+           [&](const AttentionItem& item, int thread) { forwardItem(shape, views, item, pool, thread); });
   decodeAttention(shape, views, pool);
 }
 

@@ -62,6 +62,13 @@ inline bool isDirect(const Product& product, FewRows fewRows) {
   return fewRows == FewRows::direct && product.packedB == nullptr && product.m <= kMaxDirectRows && product.k > 0;
 }
 
+// Columns that Output::finish gets at a time; only the last piece of a row may have fewer.
+inline int64_t columnsPerPiece(const Product& product, bool useBf16, FewRows fewRows) {
+  if (isDirect(product, fewRows)) return kDirectColumns;
+  const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
+  return product.n <= engine.narrowColumns ? engine.narrowColumns : engine.columns;
+}
+
 // How one product is cut; made before the work starts, read by all threads.
 struct Plan {
   const Product* product;

@@ -1,56 +1,55 @@
-// Kernel `linearCrossEntropy`: log-probability of one token per row under softmax(hidden · weightᵀ), with gradients, a
-// block of logits at a time. Rows without a target are left out: the others are copied together first.
+// Kernel `linearCrossEntropy`: log-probability of one token per row under softmax(hidden · weightᵀ), with gradients.
+// Rows without a target are left out: the others are copied together first.
 //
-// With G = gradLogprob · (onehot - softmax): gradHidden = G · weight, gradWeight = Gᵀ · hidden. Two ways, by vocabulary:
-//   whole rows  some rows of logits over the whole vocabulary fit into scratch: logits, softmax, G in place, products
-//   by chunks   they do not: one pass over chunks of the vocabulary for the log-sum-exp (kept online: a running
-//               maximum and a sum relative to it), then a second that computes the logits of a chunk again
+// Logits never reach memory: while a piece of them is still in the level 1 cache, the product that made it turns it into
+// exponentials E = 2^(logit · log₂e - shift) and their sums S (exp-rows.h). Gradients come from E, a block of rows at a
+// time, in bf16 where products are bf16. With g = gradLogprob, the gradient of the logits is g · (onehot - E / S) = f ⊙ E
+// but at the target, with f = -g / S per row. So E is never scaled: with 0 at the targets and t = g · (1 - E[target] / S),
+//   gradHidden = f ⊙ (E · weight) + t ⊙ weight[targets]      gradWeight = Eᵀ · (f ⊙ hidden) + (t ⊙ hidden added to targets)
+// where the second terms, the larger ones, are added in f32.
+//
 // Views: hidden [N, D], weight [V, D], targets [N], logprobs [N], gradLogprobs [N] or null, gradHidden or null,
-// gradWeight or null. Numbers: N, D, V, accumulate gradHidden, accumulate gradWeight, bf16, and whether a row's
-// log-probability must have the same bits whatever other rows there are.
+// gradWeight or null, weight as packFactor leaves it for logits and for gradHidden, or null.
+// Numbers: N, D, V, accumulate gradHidden, accumulate gradWeight, bf16, and whether a row's log-probability must have
+// the same bits whatever other rows there are.
 #pragma once
 
-#include "gemm.h"
+#include "exp-rows.h"
 
 namespace selkie::SELKIE_ISA {
 
-constexpr int64_t kLogitBudget = 8 << 20;        // f32 logits in scratch at a time
-constexpr int64_t kLeastWholeRows = 64;          // with fewer rows per block, chunks are the better way
-constexpr int64_t kStatisticsChunk = 4096;       // vocabulary per step of the first pass by chunks
+// A block of rows is as large as it may be, since each block reads and writes all of gradWeight; but beyond some rows that
+// matters less than that its exponentials are still in some cache when they are used (measured: 2048 rows, 4096 tokens).
+constexpr int64_t kExponentialBytes = 96 << 20;
+constexpr int64_t kMaxBlockRows = 2048;
 constexpr int64_t kVocabularyPerProduct = 8192;  // inner length of one product for gradHidden
-
-struct RowStatistics {
-  int32_t row;
-  int32_t target;
-  float max;
-  float sum;  // of exp(logit - max)
-  float targetLogit;
-};
 
 struct CrossEntropy {
   View hiddenView, weight, logprobs, gradLogprobs, gradHidden, gradWeight;
+  float* packedForLogits;
+  float* packedForGradient;
   int64_t numRows, width, vocabulary;
   bool accumulateHidden, accumulateWeight, useBf16;
   FewRows fewRows;
   ThreadPool& pool;
 
-  RowStatistics* rows;  // those with a target
+  OutputRow* rows;  // those with a target
   int64_t count;
-  View hidden;             // the same rows of hiddenView, without gaps
-  float* logits;           // kLogitBudget numbers
-  float* hiddenSums;       // f32 [count, width]: gradHidden itself where possible, else scratch
-  bool areSumsInScratch;
-  View weightSums;         // gradWeight itself, or f32 scratch where it is bf16
+  View hidden;       // the same rows of hiddenView, without gaps
+  ExpRows block;     // exponentials of some rows
+  float* rowSums;    // f32 [rows of a block, width]: gradHidden before scaling
+  View scaled;       // f ⊙ hidden of a block
+  View weightSums;   // gradWeight itself, or f32 scratch where it is bf16
 
   bool hasAllRows() const { return count == numRows; }
 };
 
 // Finds the rows that have a target and brings them together.
 inline void collectRows(CrossEntropy& self, const int32_t* targets) {
-  self.rows = static_cast<RowStatistics*>(self.pool.sharedScratch(3, self.numRows * sizeof(RowStatistics)));
+  self.rows = static_cast<OutputRow*>(self.pool.sharedScratch(3, self.numRows * sizeof(OutputRow)));
   self.count = 0;
   for (int64_t i = 0; i < self.numRows; i++)
-    if (targets[i] >= 0) self.rows[self.count++] = {static_cast<int32_t>(i), targets[i], -__builtin_inff(), 0, 0};
+    if (targets[i] >= 0) self.rows[self.count++] = {static_cast<int32_t>(i), targets[i]};
   self.hidden = self.hiddenView;
   if (self.hasAllRows()) return;
   const bool isBf16 = self.hidden.dtype == kBf16;
@@ -61,175 +60,177 @@ inline void collectRows(CrossEntropy& self, const int32_t* targets) {
                      static_cast<const char*>(self.hiddenView.data) + self.rows[i].row * rowBytes, static_cast<size_t>(rowBytes));
 }
 
-// logits [rows, tokens] of some rows and a chunk of the vocabulary.
-inline void computeLogits(CrossEntropy& self, int64_t firstRow, int64_t rows, int64_t firstToken, int64_t tokens) {
-  const View logits = {self.logits, kF32, rows * tokens};
-  multiply({.a = factorA(self.hidden, firstRow * self.width, self.width, false),
-            .b = factorB(self.weight, firstToken * self.width, self.width, true),
-            .c = outputOf(logits, 0, tokens, 1, false),
-            .m = rows,
-            .n = tokens,
-            .k = self.width},
-           self.useBf16, self.pool, self.fewRows);
+// What a product would see of a factor.
+template <typename T, typename Lanes>
+inline Vec loadRounded(const T* p, Lanes lanes, bool useBf16) {
+  const Vec value = loadLanes(p, lanes);
+  return useBf16 ? roundToBf16(value) : value;
 }
 
-// Calls body(row, logits of the row) for a block of rows, in parallel.
-template <typename Body>
-inline void forEachRow(CrossEntropy& self, int64_t firstRow, int64_t rows, int64_t tokens, const Body& body) {
-  parallelRanges(self.pool, rows, 1 + 16384 / tokens, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++) body(self.rows[firstRow + i], self.logits + i * tokens);
-  });
+// The product that makes the logits of some rows.
+inline Product logitsOf(const CrossEntropy& self, int64_t firstRow, int64_t rows) {
+  return {
+      .a = factorA(self.hidden, firstRow * self.width, self.width, false),
+      .b = factorB(self.weight, 0, self.width, true),
+      .c = {},
+      .m = rows,
+      .n = self.vocabulary,
+      .k = self.width,
+      .packedB = self.packedForLogits,
+  };
 }
 
-// Takes a chunk of logits into the running maximum, sum and target logit of a row.
-inline void updateStatistics(RowStatistics& row, const float* logits, int64_t firstToken, int64_t tokens) {
-  constexpr int64_t width = Vec::width;
-  const int64_t whole = tokens / width * width;
-  Vec most = Vec::set(-__builtin_inff());
-  for (int64_t j = 0; j < whole; j += width) most = max(Vec::load(logits + j), most);
-  float maximum = larger(row.max, reduceMax(most));
-  for (int64_t j = whole; j < tokens; j++) maximum = larger(maximum, logits[j]);
-  const Vec shift = Vec::set(maximum);
-  Vec even = Vec::zero(), odd = Vec::zero();
-  int64_t j = 0;
-  for (; j + 2 * width <= whole; j += 2 * width) {
-    even = even + exp(Vec::load(logits + j) - shift);
-    odd = odd + exp(Vec::load(logits + j + width) - shift);
-  }
-  for (; j < whole; j += width) even = even + exp(Vec::load(logits + j) - shift);
-  float sum = reduceAdd(even + odd);
-  for (; j < tokens; j++) sum += exp(logits[j] - maximum);
-  const float rescale = row.sum == 0 ? 0 : exp(row.max - maximum);
-  row.sum = row.sum * rescale + sum;
-  row.max = maximum;
-  if (row.target >= firstToken && row.target < firstToken + tokens) row.targetLogit = logits[row.target - firstToken];
-}
-
-// Overwrites a row of logits with G, as f32 or (from the start of the row on) as bf16.
-template <typename T>
-inline void writeGradient(const RowStatistics& row, float gradLogprob, float* logits, int64_t firstToken, int64_t tokens) {
-  const float logSumExp = row.max + __builtin_logf(row.sum);
-  const Vec shift = Vec::set(logSumExp), factor = Vec::set(-gradLogprob);
-  T* gradients = reinterpret_cast<T*>(logits);
-  const int64_t target = row.target - firstToken;
-  const bool hasTarget = target >= 0 && target < tokens;
-  const float atTarget = hasTarget ? gradLogprob * (1.0f - exp(logits[target] - logSumExp)) : 0.0f;
-  int64_t j = 0;
-  for (; j + Vec::width <= tokens; j += Vec::width) (exp(Vec::load(logits + j) - shift) * factor).store(gradients + j);
-  const int64_t rest = tokens - j;
-  if (rest > 0) (exp(Vec::load(logits + j, rest) - shift) * factor).store(gradients + j, rest);
-  if (hasTarget) storeScalar(gradients + target, atTarget);
-}
-
-// Turns a block of logits into G and adds its products to the gradients.
-inline void addGradients(CrossEntropy& self, int64_t firstRow, int64_t rows, int64_t firstToken, int64_t tokens, bool isFirstForHidden,
-                         bool isFirstForWeight) {
-  const auto* gradLogprobs = static_cast<const float*>(self.gradLogprobs.data);
-  forEachRow(self, firstRow, rows, tokens, [&](RowStatistics& row, float* logits) {
-    const float gradLogprob = gradLogprobs[row.row];
-    if (self.useBf16) writeGradient<bf16>(row, gradLogprob, logits, firstToken, tokens);
-    else writeGradient<float>(row, gradLogprob, logits, firstToken, tokens);
-  });
-  const View gradients = {self.logits, self.useBf16 ? kBf16 : kF32, rows * tokens};
-  const int64_t stride = self.useBf16 ? 2 * tokens : tokens;
-  const int64_t width = self.width;
-  if (self.gradHidden.data != nullptr) {
-    const View sums = {self.hiddenSums, kF32, self.count * width};
-    for (int64_t token = 0; token < tokens; token += kVocabularyPerProduct) {
-      const bool overwrite = isFirstForHidden && token == 0 && (self.areSumsInScratch || !self.accumulateHidden);
-      multiply({.a = factorA(gradients, token, stride, false),
-                .b = factorB(self.weight, (firstToken + token) * width, width, false),
-                .c = outputOf(sums, firstRow * width, width, 1, !overwrite),
-                .m = rows,
-                .n = width,
-                .k = smaller(kVocabularyPerProduct, tokens - token)},
-               self.useBf16, self.pool);
-    }
-  }
-  if (self.gradWeight.data != nullptr) {
-    const bool overwrite = isFirstForWeight && (self.weightSums.data != self.gradWeight.data || !self.accumulateWeight);
-    multiply({.a = factorA(gradients, 0, stride, true),
-              .b = factorB(self.hidden, firstRow * width, width, false),
-              .c = outputOf(self.weightSums, firstToken * width, width, 1, !overwrite),
-              .m = tokens,
-              .n = width,
-              .k = rows},
-             self.useBf16, self.pool);
-  }
-}
-
-// Vocabularies whose logits fit: blocks of whole rows.
-inline void runByRows(CrossEntropy& self) {
-  const int64_t perBlock = kLogitBudget / self.vocabulary;
-  for (int64_t first = 0; first < self.count; first += perBlock) {
-    const int64_t rows = smaller(perBlock, self.count - first);
-    computeLogits(self, first, rows, 0, self.vocabulary);
-    forEachRow(self, first, rows, self.vocabulary,
-               [&](RowStatistics& row, float* logits) { updateStatistics(row, logits, 0, self.vocabulary); });
-    if (self.gradLogprobs.data != nullptr) addGradients(self, first, rows, 0, self.vocabulary, true, first == 0);
-  }
-}
-
-// Large vocabularies: statistics first, then gradients, chunk by chunk.
-inline void runByChunks(CrossEntropy& self) {
-  const int64_t perBlock = kLogitBudget / kStatisticsChunk;
-  for (int64_t first = 0; first < self.count; first += perBlock) {
-    const int64_t rows = smaller(perBlock, self.count - first);
-    for (int64_t token = 0; token < self.vocabulary; token += kStatisticsChunk) {
-      const int64_t tokens = smaller(kStatisticsChunk, self.vocabulary - token);
-      computeLogits(self, first, rows, token, tokens);
-      forEachRow(self, first, rows, tokens, [&](RowStatistics& row, float* logits) { updateStatistics(row, logits, token, tokens); });
-    }
-  }
-  if (self.gradLogprobs.data == nullptr) return;
-  for (int64_t token = 0; token < self.vocabulary; token += kStatisticsChunk) {
-    const int64_t tokens = smaller(kStatisticsChunk, self.vocabulary - token);
-    for (int64_t first = 0; first < self.count; first += perBlock) {
-      const int64_t rows = smaller(perBlock, self.count - first);
-      computeLogits(self, first, rows, token, tokens);
-      addGradients(self, first, rows, token, tokens, token == 0, first == 0);
-    }
-  }
-}
-
-// Decides where gradients are summed: in place, or in f32 scratch where the target has gaps between rows or is bf16.
-inline void placeSums(CrossEntropy& self) {
-  self.areSumsInScratch = self.gradHidden.data != nullptr && (self.gradHidden.dtype == kBf16 || !self.hasAllRows());
-  self.hiddenSums = self.areSumsInScratch ? static_cast<float*>(self.pool.sharedScratch(6, self.count * self.width * sizeof(float)))
-                                          : static_cast<float*>(self.gradHidden.data);
+// Cuts the rows into blocks and places what a block needs; returns the rows of a block.
+inline int64_t placeBlock(CrossEntropy& self) {
+  const bool hasGradients = self.gradLogprobs.data != nullptr;
+  ExpRows& block = self.block;
+  block.isBf16 = self.useBf16;
+  block.vocabulary = self.vocabulary;
+  block.stride = roundUp(self.vocabulary, 32) + 32;  // no power of two, which would put a column into few cache sets
+  block.columnsPerPiece = columnsPerPiece(logitsOf(self, 0, self.count), self.useBf16, self.fewRows);
+  block.numPieces = ceilDivide(self.vocabulary, block.columnsPerPiece);
+  const int64_t rowBytes = hasGradients ? block.stride * bytesPerElement(self.useBf16) : 8 * block.numPieces;
+  const int64_t most = larger<int64_t>(1, smaller(kMaxBlockRows, kExponentialBytes / rowBytes));
+  const int64_t rows = ceilDivide(self.count, ceilDivide(self.count, most));
+  block.capacity = roundUp(rows, Vec::width);
+  block.sums = static_cast<float*>(self.pool.sharedScratch(4, 2 * block.numPieces * block.capacity * sizeof(float)));
+  block.shifts = block.sums + block.numPieces * block.capacity;
+  block.data = hasGradients ? self.pool.sharedScratch(6, rows * rowBytes) : nullptr;
+  if (self.gradHidden.data != nullptr)
+    self.rowSums = static_cast<float*>(self.pool.sharedScratch(7, rows * self.width * sizeof(float)));
   self.weightSums = self.gradWeight;
-  if (self.gradWeight.data != nullptr && self.gradWeight.dtype == kBf16)
-    self.weightSums = {self.pool.sharedScratch(7, self.gradWeight.length * sizeof(float)), kF32, self.gradWeight.length};
+  if (self.gradWeight.data == nullptr) return rows;
+  self.scaled = {self.pool.sharedScratch(8, rows * self.width * bytesPerElement(self.useBf16)), self.useBf16 ? kBf16 : kF32,
+                 rows * self.width};
+  if (self.gradWeight.dtype == kBf16)
+    self.weightSums = {self.pool.sharedScratch(9, self.gradWeight.length * sizeof(float)), kF32, self.gradWeight.length};
+  return rows;
 }
 
-// One row of finished sums into a gradient; null sums stand for zeros.
-inline void finishRow(const float* sums, const View& gradient, int64_t row, int64_t width, bool accumulate) {
-  const bool isBf16 = gradient.dtype == kBf16;
-  if (sums == nullptr) {
-    if (!accumulate) __builtin_memset(at(gradient.data, isBf16, row * width), 0, static_cast<size_t>(width * bytesPerElement(isBf16)));
-    return;
-  }
-  writeBlock(sums, width, outputOf(gradient, row * width, width, 1, accumulate), 0, 0, 1, width);
+// gradHidden of the rows of a block.
+inline void addHiddenGradients(CrossEntropy& self, int64_t firstRow, int64_t rows) {
+  const int64_t width = self.width, vocabulary = self.vocabulary;
+  const View exponentials = self.block.view(rows);
+  const View sums = {self.rowSums, kF32, rows * width};
+  const int64_t step = self.packedForGradient != nullptr ? vocabulary : kVocabularyPerProduct;
+  for (int64_t token = 0; token < vocabulary; token += step)
+    multiply({.a = factorA(exponentials, token, self.block.stride, false),
+              .b = factorB(self.weight, token * width, width, false),
+              .c = outputOf(sums, 0, width, 1, token > 0),
+              .m = rows,
+              .n = width,
+              .k = smaller(step, vocabulary - token),
+              .packedB = self.packedForGradient},
+             self.useBf16, self.pool);
+  withType(self.gradHidden, [&](auto* gradHidden) {
+    withType(self.weight, [&](const auto* weight) {
+      forItems(self.pool, rows, width, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) {
+          const OutputRow& row = self.rows[firstRow + i];
+          const Vec factor = Vec::set(row.factor), targetFactor = Vec::set(row.targetFactor);
+          const float* source = self.rowSums + i * width;
+          const auto* atTarget = weight + row.target * width;
+          auto* target = gradHidden + row.row * width;
+          forVectors(0, width, [=, accumulate = self.accumulateHidden, useBf16 = self.useBf16](int64_t j, auto lanes) {
+            const Vec others = factor * loadLanes(source + j, lanes);
+            storeGrad(target + j, lanes, fma(targetFactor, loadRounded(atTarget + j, lanes, useBf16), others), accumulate);
+          });
+        }
+      });
+    });
+  });
 }
 
+// t ⊙ hidden of the rows of a block, added to the rows of their targets. A task owns a band of columns: see scatterAddRows.
+inline void addTargets(CrossEntropy& self, int64_t firstRow, int64_t rows) {
+  const int64_t width = self.width;
+  auto* sums = static_cast<float*>(self.weightSums.data);
+  withType(self.hidden, [&](const auto* hidden) {
+    parallelRanges(self.pool, width, 128, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = firstRow; i < firstRow + rows; i++) {
+        const Vec factor = Vec::set(self.rows[i].targetFactor);
+        const auto* source = hidden + i * width;
+        float* target = sums + self.rows[i].target * width;
+        forVectors(begin, end, [=, useBf16 = self.useBf16](int64_t j, auto lanes) {
+          storeLanes(target + j, lanes, fma(factor, loadRounded(source + j, lanes, useBf16), loadLanes(target + j, lanes)));
+        });
+      }
+    });
+  });
+}
+
+// Adds the rows of a block to gradWeight.
+inline void addWeightGradient(CrossEntropy& self, int64_t firstRow, int64_t rows) {
+  const int64_t width = self.width;
+  withType(self.hidden, [&](const auto* hidden) {
+    withType(self.scaled, [&](auto* scaled) {
+      forItems(self.pool, rows, width, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) {
+          const Vec factor = Vec::set(self.rows[firstRow + i].factor);
+          const auto* source = hidden + (firstRow + i) * width;
+          auto* target = scaled + i * width;
+          forVectors(0, width, [=](int64_t j, auto lanes) { storeLanes(target + j, lanes, factor * loadLanes(source + j, lanes)); });
+        }
+      });
+    });
+  });
+  const bool overwrite = firstRow == 0 && (self.weightSums.data != self.gradWeight.data || !self.accumulateWeight);
+  multiply({.a = factorA(self.block.view(rows), 0, self.block.stride, true),
+            .b = factorB(self.scaled, 0, width, false),
+            .c = outputOf(self.weightSums, 0, width, 1, !overwrite),
+            .m = self.vocabulary,
+            .n = width,
+            .k = rows},
+           self.useBf16, self.pool);
+  addTargets(self, firstRow, rows);
+}
+
+// Log-probabilities and gradients of some rows.
+inline void runBlockOfRows(CrossEntropy& self, int64_t firstRow, int64_t rows) {
+  self.block.rows = self.rows + firstRow;
+  const Finish finish = {self.block.finishFunction(), &self.block};
+  Product logits = logitsOf(self, firstRow, rows);
+  logits.c.finish = &finish;
+  multiply(logits, self.useBf16, self.pool, self.fewRows);
+  const auto* gradLogprobs = static_cast<const float*>(self.gradLogprobs.data);
+  auto* logprobs = static_cast<float*>(self.logprobs.data);
+  parallelRanges(self.pool, ceilDivide(rows, Vec::width), 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin * Vec::width; i < smaller(rows, end * Vec::width); i += Vec::width) {
+      const int64_t last = smaller<int64_t>(rows, i + Vec::width);
+      self.block.sumPieces(i, last);
+      for (int64_t at = i; at < last; at++) {
+        const OutputRow& row = self.block.rows[at];
+        logprobs[row.row] = self.block.logprob(at);
+        if (gradLogprobs != nullptr) self.block.setGradient(at, gradLogprobs[row.row]);
+      }
+    }
+  });
+  if (self.gradHidden.data != nullptr) addHiddenGradients(self, firstRow, rows);
+  if (self.gradWeight.data != nullptr) addWeightGradient(self, firstRow, rows);
+}
+
+// Zeros where no row had a target, and gradWeight from its sums.
 inline void finishGradients(CrossEntropy& self) {
-  if (self.gradHidden.data != nullptr && (self.areSumsInScratch || self.count == 0)) {
+  if (self.gradHidden.data != nullptr && !self.accumulateHidden && !self.hasAllRows()) {
+    const int64_t rowBytes = self.width * bytesPerElement(self.gradHidden.dtype == kBf16);
     int64_t next = 0;
     for (int64_t row = 0; row < self.numRows; row++) {
-      const bool isKept = next < self.count && self.rows[next].row == row;
-      finishRow(isKept ? self.hiddenSums + next * self.width : nullptr, self.gradHidden, row, self.width, self.accumulateHidden);
-      if (isKept) next++;
+      if (next < self.count && self.rows[next].row == row) next++;
+      else __builtin_memset(static_cast<char*>(self.gradHidden.data) + row * rowBytes, 0, static_cast<size_t>(rowBytes));
     }
   }
   if (self.gradWeight.data == nullptr) return;
-  const bool hasSums = self.count > 0;
-  if (hasSums && self.weightSums.data == self.gradWeight.data) return;
-  parallelRanges(self.pool, self.vocabulary, 64, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; row++) {
-      const float* sums = hasSums ? static_cast<const float*>(self.weightSums.data) + row * self.width : nullptr;
-      finishRow(sums, self.gradWeight, row, self.width, self.accumulateWeight);
-    }
-  });
+  if (self.count == 0) {
+    const int64_t bytes = self.gradWeight.length * bytesPerElement(self.gradWeight.dtype == kBf16);
+    if (!self.accumulateWeight) __builtin_memset(self.gradWeight.data, 0, static_cast<size_t>(bytes));
+  } else if (self.weightSums.data != self.gradWeight.data) {
+    const auto* sums = static_cast<const float*>(self.weightSums.data);
+    withType(self.gradWeight, [&](auto* gradWeight) {
+      forItems(self.pool, self.gradWeight.length, 1, [=, accumulate = self.accumulateWeight](int64_t begin, int64_t end) {
+        forVectors(begin, end, [=](int64_t i, auto lanes) { storeGrad(gradWeight + i, lanes, loadLanes(sums + i, lanes), accumulate); });
+      });
+    });
+  }
 }
 
 inline void linearCrossEntropy(const View* views, const double* numbers, ThreadPool& pool) {
@@ -240,6 +241,8 @@ inline void linearCrossEntropy(const View* views, const double* numbers, ThreadP
       .gradLogprobs = views[4],
       .gradHidden = views[5],
       .gradWeight = views[6],
+      .packedForLogits = floatsOf(views[7]),
+      .packedForGradient = floatsOf(views[8]),
       .numRows = static_cast<int64_t>(numbers[0]),
       .width = static_cast<int64_t>(numbers[1]),
       .vocabulary = static_cast<int64_t>(numbers[2]),
@@ -250,21 +253,14 @@ inline void linearCrossEntropy(const View* views, const double* numbers, ThreadP
       .pool = pool,
   };
   collectRows(self, static_cast<const int32_t*>(views[2].data));
-  auto* logprobs = static_cast<float*>(self.logprobs.data);
-  __builtin_memset(logprobs, 0, static_cast<size_t>(self.numRows) * sizeof(float));
+  __builtin_memset(self.logprobs.data, 0, static_cast<size_t>(self.numRows) * sizeof(float));
   const bool hasGradients = self.gradLogprobs.data != nullptr;
   if (!hasGradients) self.gradHidden.data = self.gradWeight.data = nullptr;
   if (self.count > 0) {
-    placeSums(self);
-    self.logits = static_cast<float*>(pool.sharedScratch(4, kLogitBudget * sizeof(float)));
-    if (self.vocabulary * kLeastWholeRows <= kLogitBudget) runByRows(self);
-    else runByChunks(self);
+    const int64_t rows = placeBlock(self);
+    for (int64_t first = 0; first < self.count; first += rows) runBlockOfRows(self, first, smaller(rows, self.count - first));
   }
-  for (int64_t i = 0; i < self.count; i++) {
-    const RowStatistics& row = self.rows[i];
-    logprobs[row.row] = row.targetLogit - row.max - __builtin_logf(row.sum);
-  }
-  if (hasGradients) finishGradients(self);
+  finishGradients(self);
 }
 
 }  // namespace selkie::SELKIE_ISA

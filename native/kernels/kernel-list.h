@@ -10,7 +10,7 @@
   X(loraBackward)                 \
   X(linearCrossEntropy)
 
-// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, probe.h, sample.h.
+// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, random.h, probe.h, sample.h.
 #define SELKIE_OTHER_KERNELS(X) \
   X(rmsNorm)                    \
   X(rmsNormBackward)            \
@@ -29,6 +29,7 @@
   X(sum)                        \
   X(sumSquares)                 \
   X(adamW)                      \
+  X(uniform)                    \
   X(attention)                  \
   X(attentionBackward)          \
   X(probe)                      \

@@ -141,16 +141,30 @@ struct RegisterThinProducts {
     }
   }
 
+  // Panel [numRows, stride] of the first `count` columns of rows, which lie `width` apart.
+  template <typename T>
+  static void packOuter(const T* rows, int64_t width, int64_t count, int64_t numRows, int64_t stride, float* panel) {
+    for (int64_t i = 0; i < numRows; i++)
+      for (int64_t j = 0; j < stride; j += Vec::width)
+        (j < count ? Units::alongK(rows + i * width + j, count - j) : Vec::zero()).store(panel + i * stride + j);
+  }
+
   static int64_t outerLowUnits(int64_t, int64_t) { return 0; }
 
   // What `outer` reads of numRows low-rank rows: here the rows themselves.
   static const float* outerLow(const float* low, int64_t, int64_t, float*) { return low; }
 
-  // sums [padded, stride] (+)= lowᵀ · rows, of which packUnitMajor left a panel of `stride` columns.
+  // sums [padded, stride] (+)= lowᵀ · rows, of which packOuter left a panel of `stride` columns.
   static void outer(const float* low, int64_t padded, const float* panel, int64_t numUnits, int64_t stride, float* sums, bool isFirst) {
     for (int64_t column = 0; column < stride; column += kWidePanel)
       for (int64_t j = 0; j < padded; j += kRanksInRegisters)
         outerBlock(low + j, padded, panel + column, numUnits, stride, sums + j * stride + column, isFirst);
+  }
+
+  // Two vectors of neighbouring columns of `outer`'s sums.
+  static void loadOuter(const float* sums, Vec* columns) {
+    columns[0] = Vec::load(sums);
+    columns[1] = Vec::load(sums + Vec::width);
   }
 
   static void outerBlock(const float* low, int64_t padded, const float* panel, int64_t numRows, int64_t stride, float* sums, bool isFirst) {

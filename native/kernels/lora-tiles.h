@@ -160,6 +160,38 @@ struct TileThinProducts {
     compilerBarrier();
   }
 
+  static __m512i load32(const bf16* p, int64_t count) {
+    if (count >= 32) return _mm512_loadu_si512(p);
+    return _mm512_maskz_loadu_epi16(count <= 0 ? 0 : static_cast<__mmask32>((1u << count) - 1), p);
+  }
+  static __m512i load32(const float* p, int64_t count) {
+    return count <= 0 ? _mm512_setzero_si512() : _mm512_castps_si512(PairUnits::alongK(p, count).v);
+  }
+
+  // Panel of pairs of rows: units [pair][stride]. Of 32 columns the first 16 units hold those numbered 0 to 3 of every
+  // 8, the other 16 those numbered 4 to 7: what the processor's interleaving gives; loadOuter puts sums in order again.
+  template <typename T>
+  static void packOuter(const T* rows, int64_t width, int64_t count, int64_t numRows, int64_t stride, float* panel) {
+    const int64_t numPairs = roundUp(ceilDivide(numRows, 2), 16);
+    for (int64_t pair = 0; pair < numPairs; pair++) {
+      const T* row = rows + 2 * pair * width;
+      const int64_t even = 2 * pair < numRows ? count : 0, odd = 2 * pair + 1 < numRows ? count : 0;
+      for (int64_t j = 0; j < stride; j += 32) {
+        const __m512i a = load32(row + j, even - j), b = load32(row + width + j, odd - j);
+        _mm512_storeu_si512(panel + pair * stride + j, _mm512_unpacklo_epi16(a, b));
+        _mm512_storeu_si512(panel + pair * stride + j + 16, _mm512_unpackhi_epi16(a, b));
+      }
+    }
+  }
+
+  static void loadOuter(const float* sums, Vec* columns) {
+    const __m512 low = _mm512_loadu_ps(sums), high = _mm512_loadu_ps(sums + 16);
+    const __m512i first = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+    const __m512i second = _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+    columns[0] = {_mm512_permutex2var_ps(low, first, high)};
+    columns[1] = {_mm512_permutex2var_ps(low, second, high)};
+  }
+
   static int64_t outerLowUnits(int64_t numRows, int64_t padded) { return roundUp(ceilDivide(numRows, 2), 16) * padded; }
 
   // What `outer` reads of numRows low-rank rows: tiles of 16 ranks × 32 rows.
@@ -169,7 +201,7 @@ struct TileThinProducts {
     return target;
   }
 
-  // sums [padded, stride] (+)= lowᵀ · rows, of which packUnitMajor left a panel of `stride` columns.
+  // sums [padded, stride] (+)= lowᵀ · rows, of which packOuter left a panel of `stride` columns.
   static void outer(const float* low, int64_t padded, const float* panel, int64_t numUnits, int64_t stride, float* sums, bool isFirst) {
     compilerBarrier();
     for (int64_t j = 0; j < padded; j += 16)

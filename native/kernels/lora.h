@@ -68,8 +68,14 @@ struct LoraPass {
   float* floats(int thread, int slot, int64_t count) const {
     return static_cast<float*>(pool.threadScratch(thread, slot, static_cast<size_t>(count) * sizeof(float)));
   }
-  Low* lowRows(int thread, int64_t rows) const {
-    return static_cast<Low*>(pool.threadScratch(thread, kLowSlot, static_cast<size_t>(roundUp(rows, 16) * padded) * sizeof(Low)));
+  // Low-rank rows as `wide` and `outer` read them, padded.
+  const Low* copyLow(const View& lowRank, int64_t first, int64_t numRows, int thread) const {
+    const auto bytes = static_cast<size_t>(roundUp(numRows, 16) * padded) * sizeof(Low);
+    Low* copy = static_cast<Low*>(pool.threadScratch(thread, kLowSlot, bytes));
+    withRows(rowsFrom(lowRank, bank.rank, first), [&](const auto* stored) {
+      for (int64_t i = 0; i < numRows; i++) Products::toLow(stored + i * bank.rank, bank.rank, copy + i * padded, padded);
+    });
+    return copy;
   }
 
   template <typename Body>
@@ -91,7 +97,7 @@ struct LoraPass {
   }
 
   // sums [rows, padded] = rows · factor.
-  const float* narrow(const MatrixRows& rows, int64_t numRows, const LoraFactor& factor, int thread) const {
+  float* narrow(const MatrixRows& rows, int64_t numRows, const LoraFactor& factor, int thread) const {
     const int64_t units = numUnits(factor.length);
     float* packed = floats(thread, kPackedSlot, padded * units);
     for (int64_t j = 0; j < padded; j += Products::kRankPanel)
@@ -117,30 +123,10 @@ struct LoraPass {
     forRowBlocks([&](const RowBlock& block, int thread) {
       const auto [group, first, numRows] = block;
       const float* sums = narrow(rowsFrom(x, bank.inSize, first), numRows, bank.factorA(group), thread);
-      Low* low = lowRows(thread, numRows);
       withRows(rowsFrom(lowRank, bank.rank, first), [&](auto* stored) {
-        for (int64_t i = 0; i < numRows; i++) {
-          convertRow(sums + i * padded, stored + i * bank.rank, bank.rank);
-          Products::toLow(stored + i * bank.rank, bank.rank, low + i * padded, padded);
-        }
+        for (int64_t i = 0; i < numRows; i++) convertRow(sums + i * padded, stored + i * bank.rank, bank.rank);
       });
-      wide(low, bank.factorB(group), rowsFrom(y, bank.outSize, first), numRows, bank.scales[group], thread);
-    });
-  }
-
-  // v into gradLow, whose groups begin at rows of 16, and gradX.
-  void backwardRows(const View& gradY, const View& gradX, Low* gradLow, const int64_t* firstLow) const {
-    forRowBlocks([&](const RowBlock& block, int thread) {
-      const auto [group, first, numRows] = block;
-      auto* sums = const_cast<float*>(narrow(rowsFrom(gradY, bank.outSize, first), numRows, bank.factorB(group), thread));
-      const Vec scale = Vec::set(bank.scales[group]);
-      Low* low = gradLow + (firstLow[group] + first - bank.segments[group]) * padded;
-      for (int64_t i = 0; i < numRows; i++) {
-        float* row = sums + i * padded;
-        for (int64_t j = 0; j < padded; j += Vec::width) (scale * Vec::load(row + j)).store(row + j);
-        Products::toLow(row, padded, low + i * padded, padded);
-      }
-      if (gradX.data != nullptr) wide(low, bank.factorA(group), rowsFrom(gradX, bank.inSize, first), numRows, 1, thread);
+      wide(copyLow(lowRank, first, numRows, thread), bank.factorB(group), rowsFrom(y, bank.outSize, first), numRows, bank.scales[group], thread);
     });
   }
 
@@ -150,84 +136,132 @@ struct LoraPass {
     const int64_t stride = roundUp(count, 2 * Vec::width);
     float* sums = floats(thread, kSumsSlot, padded * stride);
     if (numRows == 0) __builtin_memset(sums, 0, static_cast<size_t>(padded * stride) * sizeof(float));
-    const Operand large = {rows.data, rows.isBf16, false, rows.width};
     for (int64_t first = 0; first < numRows; first += kOuterRows) {
       const int64_t part = smaller(kOuterRows, numRows - first), units = numUnits(part);
-      Operand source = skipVectors(large, first * rows.width + column);
       float* panel = floats(thread, kRowsSlot, units * stride);
-      if (rows.isBf16) packUnitMajor<Units, bf16>(source, count, stride, part, units, panel);
-      else packUnitMajor<Units, float>(source, count, stride, part, units, panel);
+      withRows(rows, [&](const auto* data) {
+        Products::packOuter(data + first * rows.width + column, rows.width, count, part, stride, panel);
+      });
       float* turned = floats(thread, kPackedSlot, Products::outerLowUnits(part, padded));
       Products::outer(Products::outerLow(low + first * padded, part, padded, turned), padded, panel, units, stride, sums, first == 0);
     }
-    writeGradient(sums, stride, column, count, alpha, gradient, accumulate);
+    if (gradient.isRankMajor) writeRankMajor(sums, stride, column, count, alpha, gradient, accumulate);
+    else writeRankMinor(sums, stride, column, count, alpha, gradient, accumulate);
   }
 
-  static void writeGradient(const float* sums, int64_t stride, int64_t column, int64_t count, float alpha, const LoraFactor& gradient,
-                            bool accumulate) {
-    auto* target = const_cast<float*>(gradient.data);
+  static void writeRankMajor(const float* sums, int64_t stride, int64_t column, int64_t count, float alpha, const LoraFactor& gradient,
+                             bool accumulate) {
     const Vec scale = Vec::set(alpha);
-    if (gradient.isRankMajor) {
-      for (int64_t j = 0; j < gradient.rank; j++)
-        forVectors(0, count, [=](int64_t i, auto lanes) {
-          storeGrad(target + j * gradient.length + column + i, lanes, scale * loadLanes(sums + j * stride + i, lanes), accumulate);
-        });
-      return;
+    for (int64_t j = 0; j < gradient.rank; j++) {
+      auto* target = const_cast<float*>(gradient.data) + j * gradient.length + column;
+      for (int64_t i = 0; i < count; i += 2 * Vec::width) {
+        Vec columns[2];
+        Products::loadOuter(sums + j * stride + i, columns);
+        for (int64_t v = 0; v < 2; v++) {
+          const int64_t at = i + v * Vec::width;
+          if (count - at >= Vec::width) storeGrad(target + at, AllLanes{}, scale * columns[v], accumulate);
+          else if (count > at) storeGrad(target + at, count - at, scale * columns[v], accumulate);
+        }
+      }
     }
+  }
+
+  static void writeRankMinor(const float* sums, int64_t stride, int64_t column, int64_t count, float alpha, const LoraFactor& gradient,
+                             bool accumulate) {
     constexpr int width = Vec::width;
-    Vec block[width];
-    for (int64_t i = 0; i < count; i += width)
+    const Vec scale = Vec::set(alpha);
+    for (int64_t i = 0; i < count; i += 2 * width)
       for (int64_t j = 0; j < gradient.rank; j += width) {
-        for (int r = 0; r < width; r++) block[r] = scale * Vec::load(sums + (j + r) * stride + i);
-        transpose(block);
-        float* corner = target + (column + i) * gradient.rank + j;
+        Vec block[2][width];
+        for (int r = 0; r < width; r++) {
+          Vec columns[2];
+          Products::loadOuter(sums + (j + r) * stride + i, columns);
+          for (int v = 0; v < 2; v++) block[v][r] = scale * columns[v];
+        }
         const int64_t lanes = gradient.rank - j;
-        for (int64_t r = 0; r < smaller<int64_t>(width, count - i); r++) {
-          if (lanes >= width) storeGrad(corner + r * gradient.rank, AllLanes{}, block[r], accumulate);
-          else storeGrad(corner + r * gradient.rank, lanes, block[r], accumulate);
+        for (int64_t v = 0; v < 2; v++) {
+          transpose(block[v]);
+          float* corner = const_cast<float*>(gradient.data) + (column + i + v * width) * gradient.rank + j;
+          for (int64_t r = 0; r < smaller<int64_t>(width, count - i - v * width); r++) {
+            if (lanes >= width) storeGrad(corner + r * gradient.rank, AllLanes{}, block[v][r], accumulate);
+            else storeGrad(corner + r * gradient.rank, lanes, block[v][r], accumulate);
+          }
         }
       }
   }
 };
 
-// What the two gradients of factors are made of.
+// One of the two factors' gradients and what it is made of.
 struct FactorGradient {
-  View rows;           // x or gradY
-  float* target;       // null: not wanted
+  View rows;      // x or gradY
+  float* target;  // null: not wanted
   bool accumulate;
   int64_t length;
+
+  int64_t numTasks() const { return target == nullptr ? 0 : ceilDivide(length, kOuterColumns); }
 };
 
-// gradA and gradB of all adapters.
+// The backward pass: per adapter where there are many, so that its rows are still in the cache when the gradients of
+// its factors are made of them; else first by rows, then by columns.
 template <typename Products>
-inline void outerGradients(const LoraPass<Products>& pass, const FactorGradient& gradA, const FactorGradient& gradB, const View& lowRank,
-                           const typename Products::Low* gradLow, const int64_t* firstLow) {
-  const LoraBank& bank = pass.bank;
-  const int64_t tasksA = gradA.target == nullptr ? 0 : ceilDivide(gradA.length, kOuterColumns);
-  const int64_t tasksB = gradB.target == nullptr ? 0 : ceilDivide(gradB.length, kOuterColumns);
-  const int64_t tasksEach = tasksA + tasksB;
-  parallelFor(pass.pool, bank.numGroups * tasksEach, [&](int64_t task, int thread) {
-    const int64_t group = task / tasksEach, part = task % tasksEach;
-    const bool isA = part < tasksA;
+struct LoraBackward {
+  using Low = typename Products::Low;
+  const LoraPass<Products>& pass;
+  FactorGradient gradA, gradB;
+  View lowRank, gradY, gradX;
+  Low* gradLow;             // groups begin at multiples of 16 rows
+  const int64_t* firstLow;  // where
+
+  void run() const {
+    const LoraBank& bank = pass.bank;
+    const int64_t tasksEach = gradA.numTasks() + gradB.numTasks();
+    if (bank.numGroups >= 4 * pass.pool.numThreads()) {
+      parallelFor(pass.pool, bank.numGroups, [&](int64_t group, int thread) {
+        Products::begin(pass.padded);
+        for (int64_t first = bank.segments[group]; first < bank.segments[group + 1]; first += kBlockRows)
+          backwardRows({group, first, smaller<int64_t>(kBlockRows, bank.segments[group + 1] - first)}, thread);
+        for (int64_t part = 0; part < tasksEach; part++) outerPart(group, part, thread);
+        Products::end();
+      });
+      return;
+    }
+    pass.forRowBlocks([&](const RowBlock& block, int thread) { backwardRows(block, thread); });
+    parallelFor(pass.pool, bank.numGroups * tasksEach, [&](int64_t task, int thread) {
+      Products::begin(pass.padded);
+      outerPart(task / tasksEach, task % tasksEach, thread);
+      Products::end();
+    });
+  }
+
+  // v and gradX of some rows.
+  void backwardRows(const RowBlock& block, int thread) const {
+    const LoraBank& bank = pass.bank;
+    const auto [group, first, numRows] = block;
+    float* sums = pass.narrow(rowsFrom(gradY, bank.outSize, first), numRows, bank.factorB(group), thread);
+    const Vec scale = Vec::set(bank.scales[group]);
+    Low* low = gradLow + (firstLow[group] + first - bank.segments[group]) * pass.padded;
+    for (int64_t i = 0; i < numRows; i++) {
+      float* row = sums + i * pass.padded;
+      for (int64_t j = 0; j < pass.padded; j += Vec::width) (scale * Vec::load(row + j)).store(row + j);
+      Products::toLow(row, pass.padded, low + i * pass.padded, pass.padded);
+    }
+    if (gradX.data != nullptr) pass.wide(low, bank.factorA(group), rowsFrom(gradX, bank.inSize, first), numRows, 1, thread);
+  }
+
+  // Up to kOuterColumns columns of gradA or gradB of one adapter.
+  void outerPart(int64_t group, int64_t part, int thread) const {
+    const LoraBank& bank = pass.bank;
+    const bool isA = part < gradA.numTasks();
     const FactorGradient& gradient = isA ? gradA : gradB;
     const int64_t first = bank.segments[group], numRows = bank.segments[group + 1] - first;
     if (numRows == 0 && gradient.accumulate) return;
-    const int64_t column = (isA ? part : part - tasksA) * kOuterColumns, count = smaller(kOuterColumns, gradient.length - column);
+    const int64_t column = (isA ? part : part - gradA.numTasks()) * kOuterColumns, count = smaller(kOuterColumns, gradient.length - column);
     const LoraFactor target = {gradient.target + group * bank.rank * gradient.length, isA, bank.rank, gradient.length};
-    const typename Products::Low* low = gradLow + firstLow[group] * pass.padded;
-    if (!isA) {
-      auto* copy = pass.lowRows(thread, numRows);
-      withRows(rowsFrom(lowRank, bank.rank, first), [&](const auto* stored) {
-        for (int64_t i = 0; i < numRows; i++) Products::toLow(stored + i * bank.rank, bank.rank, copy + i * pass.padded, pass.padded);
-      });
-      low = copy;
-    }
-    Products::begin(pass.padded);
+    const Low* low = isA ? gradLow + firstLow[group] * pass.padded : pass.copyLow(lowRank, first, numRows, thread);
     pass.outer(low, rowsFrom(gradient.rows, gradient.length, first), numRows, column, count, isA ? 1 : bank.scales[group], target,
                gradient.accumulate, thread);
-    Products::end();
-  });
-}
+  }
+};
 
 template <typename Body>
 inline void withThinProducts(bool useBf16, const Body& body) {
@@ -274,9 +308,17 @@ inline void loraBackward(const View* views, const double* numbers, ThreadPool& p
       firstLow[group + 1] = firstLow[group] + roundUp(bank.segments[group + 1] - bank.segments[group], 16);
     const auto bytes = static_cast<size_t>(firstLow[bank.numGroups] * pass.padded) * sizeof(typename Products::Low);
     auto* gradLow = static_cast<typename Products::Low*>(pool.sharedScratch(LoraPass<Products>::kGradLowSlot, bytes));
-    pass.backwardRows(views[6], views[7], gradLow, firstLow);
-    outerGradients(pass, {views[4], floatsOf(views[8]), numbers[5] != 0, bank.inSize},
-                   {views[6], floatsOf(views[9]), numbers[6] != 0, bank.outSize}, views[5], gradLow, firstLow);
+    LoraBackward<Products>{
+        .pass = pass,
+        .gradA = {views[4], floatsOf(views[8]), numbers[5] != 0, bank.inSize},
+        .gradB = {views[6], floatsOf(views[9]), numbers[6] != 0, bank.outSize},
+        .lowRank = views[5],
+        .gradY = views[6],
+        .gradX = views[7],
+        .gradLow = gradLow,
+        .firstLow = firstLow,
+    }
+        .run();
   });
 }
 

@@ -15,6 +15,13 @@ struct Operand {
   int64_t stride;
 };
 
+// Takes the finished sums of a product in place of c, where more than scaling follows, such as a softmax: `rows` by
+// `columns` sums, `stride` apart, which belong at (row, column). Every element comes once, on any thread.
+struct Finish {
+  void (*run)(void* context, const float* sums, int64_t stride, int64_t row, int64_t column, int64_t rows, int64_t columns);
+  void* context;
+};
+
 struct Output {
   void* data;
   bool isBf16;
@@ -25,6 +32,8 @@ struct Output {
   bool isBiasBf16 = false;
   const void* addend = nullptr;  // [m, n] as far apart as rows of c, or null
   bool isAddendBf16 = false;
+  const Finish* finish = nullptr;  // then nothing else of this counts but where the output begins in c:
+  int64_t firstRow = 0, firstColumn = 0;
 };
 
 struct Product {
@@ -57,6 +66,8 @@ inline Output skip(Output output, int64_t rows, int64_t columns) {
   output.data = at(output.data, output.isBf16, rows * output.stride + columns);
   if (output.addend != nullptr) output.addend = at(output.addend, output.isAddendBf16, rows * output.stride + columns);
   if (output.bias != nullptr) output.bias = at(output.bias, output.isBiasBf16, columns);
+  output.firstRow += rows;
+  output.firstColumn += columns;
   return output;
 }
 
@@ -91,6 +102,8 @@ inline void writeRow(const float* sums, const Output& c, int64_t row, int64_t co
 
 // Writes a block of finished sums (row-major, `sumsStride` apart) to c at (row, column).
 [[gnu::noinline]] inline void writeBlock(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+  if (c.finish != nullptr)
+    return c.finish->run(c.finish->context, sums, sumsStride, c.firstRow + row, c.firstColumn + column, rows, columns);
   for (int64_t i = 0; i < rows; i++) {
     if (c.isBf16) writeRow<bf16>(sums + i * sumsStride, c, row + i, column, columns);
     else writeRow<float>(sums + i * sumsStride, c, row + i, column, columns);

@@ -99,6 +99,15 @@ inline Vec select(Vec::Mask mask, Vec ifTrue, Vec ifFalse) { return {_mm512_mask
 inline Vec roundToInt(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 // a * 2^n for whole n; saturates to infinity and zero.
 inline Vec scaleByPowerOfTwo(Vec a, Vec n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+// a - floor(a), and a * 2^floor(x): one instruction each.
+inline Vec fraction(Vec a) { return {_mm512_reduce_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
+inline Vec scaleByFloor(Vec a, Vec x) { return {_mm512_scalef_ps(a.v, x.v)}; }
+// 1 / a within 1 ulp or two, where a and 1 / a are normal numbers: an estimate of 14 bits and one step of Newton's method,
+// several times quicker than a division.
+inline Vec reciprocal(Vec a) {
+  const __m512 estimate = _mm512_rcp14_ps(a.v);
+  return {_mm512_fmadd_ps(_mm512_fnmadd_ps(a.v, estimate, _mm512_set1_ps(1.0f)), estimate, estimate)};
+}
 inline float reduceAdd(Vec a) { return _mm512_reduce_add_ps(a.v); }
 inline float reduceMax(Vec a) { return _mm512_reduce_max_ps(a.v); }
 
@@ -157,6 +166,7 @@ inline Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 inline Vec::Mask lessThan(Vec a, Vec b) { return _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ); }
 inline Vec select(Vec::Mask mask, Vec ifTrue, Vec ifFalse) { return {_mm256_blendv_ps(ifFalse.v, ifTrue.v, mask)}; }
 inline Vec roundToInt(Vec a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Vec floor(Vec a) { return {_mm256_floor_ps(a.v)}; }
 inline Vec powerOfTwo(Vec n) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23))};
 }
@@ -244,6 +254,8 @@ inline Vec roundToInt(Vec a) {
   const Vec large = Vec::set(12582912.0f);  // 1.5 · 2^23: adding it leaves no fraction bits; for |a| < 2^22
   return (a + large) - large;
 }
+// For odd whole numbers one less, which leaves a fraction of 1.
+inline Vec floor(Vec a) { return roundToInt(a - Vec::set(0.5f)); }
 inline Vec powerOfTwo(Vec n) {
   const Vec::Mask exponent = __builtin_convertvector(n.v, Vec::Mask);
   return {reinterpret_cast<Vec::Lanes>((exponent + 127) << 23)};
@@ -254,10 +266,13 @@ inline float reduceMax(Vec a) { return larger(larger(a.v[0], a.v[2]), larger(a.v
 #endif
 
 #if !defined(__AVX512F__)
+inline Vec reciprocal(Vec a) { return Vec::set(1.0f) / a; }
 inline Vec scaleByPowerOfTwo(Vec a, Vec n) {
   const Vec half = roundToInt(n * Vec::set(0.5f));  // two steps: 2^n alone may not be representable
   return a * powerOfTwo(half) * powerOfTwo(n - half);
 }
+inline Vec fraction(Vec a) { return a - floor(a); }
+inline Vec scaleByFloor(Vec a, Vec x) { return scaleByPowerOfTwo(a, floor(x)); }
 #endif
 
 inline Vec negate(Vec a) { return Vec::zero() - a; }

@@ -146,30 +146,40 @@ class FlushDenormals {
 
 // ---- Functions ----
 
-// 2^x within 2e-7 for the weights of a softmax: for x below 128, and never less than 2^-126, because a denormal result
-// costs a hundred times a normal one. x = n + r with |r| <= 1/2; 2^r by a polynomial (fitted as in normalTails, error 9e-8).
-inline Vec exp2Weight(Vec x) {
-  const Vec bounded = max(Vec::set(-126.0f), x);
-  const Vec n = roundToInt(bounded);
-  const Vec r = bounded - n;
-  Vec p = fma(Vec::set(1.32647269e-3f), r, Vec::set(9.67151266e-3f));
-  p = fma(p, r, Vec::set(5.550733744e-2f));
-  p = fma(p, r, Vec::set(2.402224208e-1f));
-  p = fma(p, r, Vec::set(6.931469776e-1f));
-  p = fma(p, r, Vec::set(1.0f));
-  return scaleByPowerOfTwo(p, n);
+// 2^r within 2e-7 for 0 <= r <= 1: 1 + r p(r) with a polynomial of degree 4 (fitted as in normalTails, error 8e-8).
+inline Vec exp2OfFraction(Vec r) {
+  Vec p = fma(Vec::set(1.86713005e-3f), r, Vec::set(9.01703071e-3f));
+  p = fma(p, r, Vec::set(5.579991266e-2f));
+  p = fma(p, r, Vec::set(2.401644439e-1f));
+  p = fma(p, r, Vec::set(6.931512952e-1f));
+  return fma(p, r, Vec::set(1.0f));
 }
 constexpr float kLog2E = 1.44269504088896341f;
 constexpr float kLn2 = 0.693147180559945309f;
 
-// σ(x) and 1 - σ(x), both to full relative precision.
+// 2^x within 2e-7 for the weights of a softmax, 1 for 0: for x below 128, and never less than 2^-126, because a denormal
+// result costs a hundred times a normal one.
+inline Vec exp2Weight(Vec x) {
+  const Vec bounded = max(Vec::set(-126.0f), x);
+  return scaleByFloor(exp2OfFraction(fraction(bounded)), bounded);
+}
+
+// e^x within 2e-7 · (1 + |x| / 8) for x below 88, and never less than e^-87; cheaper than exp.
+inline Vec expWeight(Vec x) {
+  const Vec bounded = max(Vec::set(-87.0f), x);
+  const Vec scaled = bounded * Vec::set(kLog2E);
+  const Vec n = scaled - fraction(scaled);
+  return scaleByPowerOfTwo(exp2OfFraction(fma(bounded, Vec::set(kLog2E), negate(n))), n);
+}
+
+// σ(x) and 1 - σ(x), both to nearly full relative precision.
 struct Sigmoid {
   Vec open;
   Vec shut;
 };
 inline Sigmoid sigmoid(Vec x) {
-  const Vec decay = exp(min(Vec::set(88.0f), negate(x)));  // finite, so that decay · open is not ∞ · 0; NaN passes
-  const Vec open = Vec::set(1.0f) / (Vec::set(1.0f) + decay);
+  const Vec decay = expWeight(min(Vec::set(86.0f), negate(x)));  // so that 1 + decay has a normal reciprocal; NaN passes
+  const Vec open = reciprocal(Vec::set(1.0f) + decay);
   return {open, decay * open};
 }
 

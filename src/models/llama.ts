@@ -11,7 +11,6 @@
 import { type AdapterBatch, type LinearLayer, type ParameterSpec, ParameterStore } from "../nn/index.ts";
 import {
   type AttentionLayout,
-  add,
   attention,
   type Backend,
   createTensor,
@@ -100,6 +99,9 @@ interface Pass {
   readonly cache: NonNullable<ForwardOptions["cache"]> | null;
 }
 
+/** What a layer adds to its stream, and the sum; the last product of the branch writes both at once. */
+type Branch = (x: Tensor, stream: Tensor) => Tensor<"N D">;
+
 class Llama implements LlamaLm {
   readonly backend: Backend;
   readonly config: LlamaConfig;
@@ -141,8 +143,10 @@ class Llama implements LlamaLm {
     const pass: Pass = { scope, layout: batch.layout, positionIds: batch.positionIds, adapters, cache };
     let stream = embedding(scope, this.parameters.get(embeddingName), batch.tokenIds, this.#wide); // [N, D]
     for (let layer = 0; layer < this.config.numLayers; layer++) {
-      stream = this.#residual(pass, stream, blockNames(layer).attentionNorm, (x) => this.#attention(pass, layer, x));
-      stream = this.#residual(pass, stream, blockNames(layer).mlpNorm, (x) => this.#mlp(pass, layer, x));
+      stream = this.#residual(pass, stream, blockNames(layer).attentionNorm, (x, to) =>
+        this.#attention(pass, layer, x, to),
+      );
+      stream = this.#residual(pass, stream, blockNames(layer).mlpNorm, (x, to) => this.#mlp(pass, layer, x, to));
     }
     return this.#norm(scope, stream, finalNormName);
   }
@@ -171,15 +175,14 @@ class Llama implements LlamaLm {
   }
 
   /** `stream + branch(RMS(stream))`. */
-  #residual(pass: Pass, stream: Tensor, normName: string, branch: (x: Tensor) => Tensor): Tensor<"N D"> {
+  #residual(pass: Pass, stream: Tensor, normName: string, branch: Branch): Tensor<"N D"> {
     const normed = this.#norm(pass.scope, stream, normName);
-    const update = branch(normed);
-    const next = add(pass.scope, stream, update);
-    free(pass.scope, stream, normed, update);
+    const next = branch(normed, stream);
+    free(pass.scope, stream, normed);
     return next;
   }
 
-  #attention(pass: Pass, layer: number, x: Tensor): Tensor<"N D"> {
+  #attention(pass: Pass, layer: number, x: Tensor, stream: Tensor): Tensor<"N D"> {
     const { scope, positionIds, layout, cache } = pass;
     const { numHeads, numKvHeads } = this.config;
     const names = blockNames(layer);
@@ -193,25 +196,26 @@ class Llama implements LlamaLm {
       this.backend.kernels.setRows({ x: v, rows: cache.rows, y: past.values });
     }
     const mixed = attention(scope, q, past?.keys ?? k, past?.values ?? v, { layout, numHeads, numKvHeads });
-    const output = this.#linear(pass, names.o, mixed);
+    const output = this.#linear(pass, names.o, mixed, stream);
     free(scope, flatQ, flatK, q, k, v, mixed);
     return output;
   }
 
-  #mlp(pass: Pass, layer: number, x: Tensor): Tensor<"N D"> {
+  #mlp(pass: Pass, layer: number, x: Tensor, stream: Tensor): Tensor<"N D"> {
     const names = blockNames(layer);
     const gate = this.#linear(pass, names.gate, x); // [N, F]
     const up = this.#linear(pass, names.up, x);
     const gated = swiglu(pass.scope, gate, up);
-    const output = this.#linear(pass, names.down, gated);
+    const output = this.#linear(pass, names.down, gated, stream);
     free(pass.scope, gate, up, gated);
     return output;
   }
 
-  #linear(pass: Pass, name: string, x: Tensor): Tensor {
+  #linear(pass: Pass, name: string, x: Tensor, residual: Tensor | null = null): Tensor {
     return linear(pass.scope, x, this.parameters.get(`${name}.weight`), {
       bias: hasBias(this.config, name) ? this.parameters.get(`${name}.bias`) : null,
       lora: pass.adapters?.weightsFor(name) ?? null,
+      residual,
       compute: this.precision.compute,
     });
   }

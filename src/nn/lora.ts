@@ -80,11 +80,11 @@ export class LoraBank implements Disposable {
     const config = this.configs[index]!;
     for (const layer of this.layers) {
       const stream = rng.fork("lora", layer.name);
-      const bound = layer.inSize ** -0.5;
+      const a = this.#viewA(index, layer);
       const live = isTarget(layer, config) ? config.loraRank * layer.inSize : 0;
-      const values = new Float32Array(this.maxRank * layer.inSize);
-      for (let i = 0; i < live; i++) values[i] = (2 * stream.uniform() - 1) * bound;
-      this.#viewA(index, layer).write(values);
+      const blocks = stream.takeBlocks(Math.ceil(live / 2));
+      a.backend.kernels.uniform({ y: a.view(0, [live]), bound: layer.inSize ** -0.5, blocks });
+      a.data.fill(0, live);
       this.#viewB(index, layer).data.fill(0);
     }
   }
@@ -118,16 +118,15 @@ export class LoraBank implements Disposable {
     const modules = new Map<string, { loraA: Float32Array; loraB: Float32Array }>();
     for (const layer of this.layers) {
       if (!isTarget(layer, this.configs[index]!)) continue;
-      const loraA = Float32Array.from(
-        this.#viewA(index, layer)
-          .readSync()
-          .subarray(0, loraRank * layer.inSize),
-      );
+      const loraA = this.#viewA(index, layer)
+        .view(0, [loraRank * layer.inSize])
+        .readSync();
       const padded = this.#viewB(index, layer).readSync();
-      const loraB = new Float32Array(layer.outSize * loraRank);
-      for (let row = 0; row < layer.outSize; row++)
-        for (let j = 0; j < loraRank; j++) loraB[row * loraRank + j] = padded[row * this.maxRank + j]!;
-      modules.set(layer.name, { loraA, loraB });
+      const loraB = loraRank === this.maxRank ? padded : new Float32Array(layer.outSize * loraRank);
+      if (loraB !== padded)
+        for (let row = 0; row < layer.outSize; row++)
+          for (let j = 0; j < loraRank; j++) loraB[row * loraRank + j] = padded[row * this.maxRank + j]!;
+      modules.set(layer.name, { loraA: loraA as Float32Array, loraB: loraB as Float32Array });
     }
     return { loraRank, loraAlpha, modules };
   }

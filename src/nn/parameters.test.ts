@@ -39,7 +39,21 @@ describe("a parameter store", () => {
     }
     assert.deepEqual([...flatGrad.readSync()], [0, 0, 0, 0, 0, 0, 3, 3, 3, 3]);
     store.zeroGrad();
-    assert.deepEqual([...flatGrad.readSync()], new Array(10).fill(0));
+    assert.deepEqual([...store.flatGrad.readSync()], new Array(10).fill(0));
+  });
+
+  test("after zeroGrad the first gradient counts alone and the next is added", () => {
+    const backend = createReferenceBackend();
+    using store = new ParameterStore(backend, specs, "f32");
+    store.flat.write(new Float32Array(10));
+    store.enableGrad();
+    store.flatGrad.write(new Float32Array(10).fill(100));
+    store.zeroGrad();
+    for (const weight of [3, 4]) {
+      using scope = new Scope(backend, { grad: true });
+      scope.backward(sum(scope, store.get("b")), weight);
+    }
+    assert.deepEqual([...store.flatGrad.readSync()], [0, 0, 0, 0, 0, 0, 7, 7, 7, 7]);
   });
 
   test("keeps gradients of bf16 parameters in f32", () => {

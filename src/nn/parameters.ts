@@ -2,15 +2,7 @@
  * @file Named parameters in one flat store, so that an optimizer step, a gradient norm or a checkpoint is one pass over
  * memory. Tensors are views in the order of their specs; names are those of the checkpoint.
  */
-import {
-  type Backend,
-  createTensor,
-  type DType,
-  numElements,
-  type Shape,
-  type Tensor,
-  zeros,
-} from "../tensor/index.ts";
+import { type Backend, createTensor, type DType, numElements, type Shape, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 
 /** Name and shape of one parameter. */
@@ -75,11 +67,12 @@ export class ParameterStore implements Disposable {
     if (this.#flatGrad !== null) return;
     this.thaw();
     const dtype = this.flat.dtype === "f64" ? "f64" : "f32";
-    this.#flatGrad = zeros(this.flat.backend, this.flat.shape, dtype);
+    this.#flatGrad = createTensor(this.flat.backend, this.flat.shape, dtype);
     for (const [name, tensor] of this.#views) {
       tensor.requiresGrad = true;
       tensor.grad = this.#flatGrad.view(this.#offsets.get(name)!, tensor.shape);
     }
+    this.zeroGrad();
   }
 
   /** Frees the gradients; no parameter is trainable any more. */
@@ -89,17 +82,24 @@ export class ParameterStore implements Disposable {
     for (const tensor of this.#views.values()) {
       tensor.requiresGrad = false;
       tensor.grad = null;
+      tensor.isGradStale = false;
     }
   }
 
-  /** Gradients of {@link flat}; throws unless {@link enableGrad} was called. */
+  /** Gradients of {@link flat}, zeros where there was none; throws unless {@link enableGrad} was called. */
   get flatGrad(): Tensor {
     if (this.#flatGrad === null) throw new SelkieError("no-gradient", "internal: flatGrad: call enableGrad first");
+    for (const tensor of this.#views.values()) {
+      if (!tensor.isGradStale) continue;
+      tensor.grad!.data.fill(0);
+      tensor.isGradStale = false;
+    }
     return this.#flatGrad;
   }
 
+  /** Makes the next gradients overwrite those of before; reading {@link flatGrad} clears what has had none by then. */
   zeroGrad(): void {
-    this.flatGrad.data.fill(0);
+    for (const tensor of this.#views.values()) tensor.isGradStale = tensor.grad !== null;
   }
 
   [Symbol.dispose](): void {

@@ -8,6 +8,7 @@
  * "any" below means f32 or bf16 on fast backends and also f64 on the reference backend; sums are f32 or wider.
  * Results must not depend on the number of threads, nor a row's results in `lora` on the other rows.
  */
+import type { PhiloxBlocks } from "../util/index.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import type { GradTarget } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
@@ -262,6 +263,8 @@ export interface Kernels {
   adamW(args: AdamWArgs): void;
   /** One token per draw, greedy or from the whole softmax. */
   sampleRows(args: SampleRowsArgs): void;
+  /** `y[i] = (2u - 1) · bound` for the uniform numbers `u` of `blocks`, in order; `y` f32 (f64). */
+  uniform(args: { y: Tensor; bound: number; blocks: PhiloxBlocks }): void;
 }
 
 /** Memory in use. */

@@ -213,6 +213,38 @@ describe("backward", () => {
     assert.equal(x.grad.readSync()[0], 127);
   });
 
+  test("passes the memory of a gradient on to an input without one, and adds to what an input has", () => {
+    const backend = createReferenceBackend();
+    using scope = new Scope(backend, { grad: true });
+    const x = leaf(backend, [1]);
+    x.grad = tensorOf(backend, [100], [1]);
+    const [stream, next] = [scope.from([2], [1]), scope.from([3], [1])];
+    let taken: Tensor | null = null;
+    scope.record([x], [stream], (gradients) => {
+      taken = gradients.of(stream);
+      gradients.pass(stream, x); // a leaf keeps its own memory
+    });
+    let given: Tensor | null = null;
+    scope.record([stream], [next], (gradients) => {
+      given = gradients.of(next);
+      gradients.pass(next, stream);
+    });
+    scope.backward(next, 7);
+    assert.equal(taken, given);
+    assert.equal(x.grad.readSync()[0], 107);
+  });
+
+  test("overwrites a stale gradient once, then adds", () => {
+    const backend = createReferenceBackend();
+    const x = leaf(backend, [1]);
+    x.grad = tensorOf(backend, [NaN], [1]);
+    x.isGradStale = true;
+    using scope = new Scope(backend, { grad: true });
+    scope.backward(sum(scope, add(scope, scale(scope, x, 2), scale(scope, x, 3))));
+    assert.equal(x.grad.readSync()[0], 5);
+    assert.equal(x.isGradStale, false);
+  });
+
   test("leaves only the loss and the caller's own tensors behind, whatever the rules needed on the way", () => {
     const backend = createReferenceBackend();
     using scope = new Scope(backend, { grad: true });

@@ -21,6 +21,11 @@ export interface Gradients {
   of(output: Tensor): Tensor | null;
   /** Where to put the gradient of an input; `null` when it needs none. Ask once per contribution. */
   into(input: Tensor): GradTarget | null;
+  /**
+   * Adds the gradient of `output` to that of `input`, of the same shape. Call it last: an input without a gradient takes
+   * over the memory, so that a residual stream has one gradient from end to end.
+   */
+  pass(output: Tensor, input: Tensor): void;
 }
 
 /** Backward rule of one recorded op call. */
@@ -145,18 +150,20 @@ export class Scope implements Disposable {
   #runEntry(entry: TapeEntry): void {
     const asked = new Set<Tensor>();
     const extra: { readonly from: Tensor; readonly into: Tensor }[] = [];
+    const into = (input: Tensor): GradTarget | null => {
+      const target = this.#target(input);
+      if (target === null || !asked.has(input)) {
+        asked.add(input);
+        return target;
+      }
+      const second = this.empty(input.shape, target.grad.dtype);
+      extra.push({ from: second, into: target.grad });
+      return { grad: second, accumulate: false };
+    };
     entry.backward({
       of: (output) => this.#grads.get(output) ?? null,
-      into: (input) => {
-        const target = this.#target(input);
-        if (target === null || !asked.has(input)) {
-          asked.add(input);
-          return target;
-        }
-        const second = this.empty(input.shape, target.grad.dtype);
-        extra.push({ from: second, into: target.grad });
-        return { grad: second, accumulate: false };
-      },
+      into,
+      pass: (output, input) => this.#pass(output, input, into),
     });
     for (const { from, into } of extra) {
       this.backend.kernels.axpby({ x: from, alpha: 1, y: into, beta: 1 });
@@ -169,9 +176,25 @@ export class Scope implements Disposable {
     return tensor.grad ?? this.#grads.get(tensor) ?? null;
   }
 
+  #pass(output: Tensor, input: Tensor, into: Gradients["into"]): void {
+    const gradient = this.#grads.get(output);
+    if (gradient === undefined || !input.requiresGrad) return;
+    if (input.grad === null && !this.#grads.has(input) && gradient.dtype === input.dtype) {
+      this.#grads.delete(output);
+      this.#grads.set(input, gradient);
+      return;
+    }
+    const { grad, accumulate } = into(input)!;
+    this.backend.kernels.axpby({ x: gradient, alpha: 1, y: grad, beta: accumulate ? 1 : 0 });
+  }
+
   #target(input: Tensor): GradTarget | null {
     if (!input.requiresGrad) return null;
-    if (input.grad !== null) return { grad: input.grad, accumulate: true };
+    if (input.grad !== null) {
+      const accumulate = !input.isGradStale;
+      input.isGradStale = false;
+      return { grad: input.grad, accumulate };
+    }
     const known = this.#grads.get(input);
     if (known !== undefined) return { grad: known, accumulate: true };
     const grad = this.empty(input.shape, input.dtype);

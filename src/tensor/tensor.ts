@@ -19,6 +19,8 @@ export class Tensor<_Axes extends string = string> implements Disposable {
   readonly backend: Backend;
   requiresGrad = false;
   grad: Tensor | null = null;
+  /** True while {@link grad} holds nothing of worth: the next gradient overwrites it, which is cheaper than clearing it first. */
+  isGradStale = false;
   #data: HostArray | null;
   readonly #owns: boolean;
 

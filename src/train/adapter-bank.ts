@@ -128,7 +128,6 @@ class BankTrainer implements Disposable {
     const began = performance.now();
     const items = this.#nextItems();
     const isActive = this.#places.map((run) => run !== null);
-    this.#zeroGrad(isActive);
     const losses = this.#accumulate(items);
     const scales = this.#gradScales();
     const settings = this.#places.map((run, place) => {
@@ -157,9 +156,10 @@ class BankTrainer implements Disposable {
     return items;
   }
 
-  /** Gradients of all items; returns nats per supervised token of each place. */
+  /** Gradients of all items, zero where a place has none; returns nats per supervised token of each place. */
   #accumulate(items: readonly PlacedSequence[]): number[] {
     const losses = this.#places.map(() => 0);
+    this.#bank.parameters.zeroGrad();
     for (const microBatch of cutByRows(items, (item) => item.sequence.numUsefulRows, this.#maxRows)) {
       const nats = forwardBackward(
         this.#lm,
@@ -218,17 +218,6 @@ class BankTrainer implements Disposable {
       const length = numElements(shape.slice(1));
       return configs.map((_, place) => ({ offset: parameters.offsetOf(name) + place * length, length }));
     });
-  }
-
-  #zeroGrad(isActive: readonly boolean[]): void {
-    const { data } = this.#bank.parameters.flatGrad;
-    forEachStretch(
-      isActive,
-      (a, b) => a === b,
-      (first, end, active) => {
-        if (active) for (const { offset, length } of this.#runsOf(first, end)) data.fill(0, offset, offset + length);
-      },
-    );
   }
 
   /** Optimizer runs, with neighbours of equal settings joined so that their number stays small. */

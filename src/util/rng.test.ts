@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { describe, test } from "node:test";
-import { createRng, philox } from "./rng.ts";
+import { createRng, philox, uniformsOf } from "./rng.ts";
 
 const hex = (words: readonly number[]): string => words.map((word) => word.toString(16).padStart(8, "0")).join(" ");
 
@@ -52,6 +52,17 @@ describe("a stream", () => {
     assert.ok(Math.abs(mean(values.map((value) => (value - 0.5) ** 2)) - 1 / 12) < 0.003);
     const products = values.slice(1).map((value, i) => (value - 0.5) * (values[i]! - 0.5));
     assert.ok(Math.abs(mean(products)) < 0.003); // five standard errors of 1/12/√20000
+  });
+
+  test("hands out blocks that hold the numbers it would have drawn", () => {
+    const drawn = createRng("blocks");
+    const taken = createRng("blocks");
+    const expected = Array.from({ length: 12 }, () => drawn.uniform());
+    const values: number[] = [];
+    for (const count of [3, 4, 3])
+      uniformsOf(taken.takeBlocks(Math.ceil(count / 2)), count, (value) => values.push(value));
+    assert.deepEqual(values, [...expected.slice(0, 3), ...expected.slice(4, 8), ...expected.slice(8, 11)]);
+    assert.equal(taken.uniform(), drawn.uniform());
   });
 
   test("draws normals with the moments of a normal", () => {

@@ -4,6 +4,13 @@
  */
 import { createHash } from "node:crypto";
 
+/** Consecutive blocks of one stream, for whoever computes them elsewhere; block `b` is Philox of `[b, b >> 32, ...stream]`. */
+export interface PhiloxBlocks {
+  readonly key: readonly [number, number];
+  readonly stream: readonly [number, number];
+  readonly firstBlock: number;
+}
+
 /** One named stream. Drawing advances it; forking does not. */
 export interface Rng {
   /** A stream of its own, named by this stream's path and `labels`; the same labels always give the same stream. */
@@ -12,6 +19,8 @@ export interface Rng {
   nextUint32(): number;
   /** Uniform in [0, 1), 53 bits. */
   uniform(): number;
+  /** Takes `count` whole blocks of two {@link uniform} numbers each; words left of the block in use are skipped. */
+  takeBlocks(count: number): PhiloxBlocks;
   /** Uniform integer in [0, below); `below` at least 1. */
   integer(below: number): number;
   /** Standard normal (Box–Muller). */
@@ -74,6 +83,21 @@ export function philox(
   return [words[0]!, words[1]!, words[2]!, words[3]!];
 }
 
+/** The number in [0, 1) that two words make. */
+function toUniform(first: number, second: number): number {
+  return ((first >>> 5) * 67108864 + (second >>> 6)) / 9007199254740992;
+}
+
+/** Calls `visit` with the first `count` numbers of {@link Rng.uniform} that `blocks` hold. */
+export function uniformsOf(blocks: PhiloxBlocks, count: number, visit: (value: number, index: number) => void): void {
+  for (let index = 0; index < count; index += 2) {
+    const block = blocks.firstBlock + index / 2;
+    const words = philox([block, Math.floor(block / 2 ** 32), ...blocks.stream], blocks.key);
+    visit(toUniform(words[0], words[1]), index);
+    if (index + 1 < count) visit(toUniform(words[2], words[3]), index + 1);
+  }
+}
+
 class PhiloxRng implements Rng {
   readonly #path: string;
   readonly #key: readonly [number, number];
@@ -107,7 +131,14 @@ class PhiloxRng implements Rng {
   }
 
   uniform(): number {
-    return ((this.nextUint32() >>> 5) * 67108864 + (this.nextUint32() >>> 6)) / 9007199254740992;
+    return toUniform(this.nextUint32(), this.nextUint32());
+  }
+
+  takeBlocks(count: number): PhiloxBlocks {
+    const firstBlock = this.#block;
+    this.#block += count;
+    this.#next = 4;
+    return { key: this.#key, stream: this.#stream, firstBlock };
   }
 
   integer(below: number): number {

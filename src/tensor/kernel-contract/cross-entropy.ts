@@ -39,11 +39,11 @@ const variants: readonly Variant[] = [
 const someTargets = ({ numRows, vocabSize }: Size): Int32Array =>
   Int32Array.from({ length: numRows }, (_, row) => (row % 3 === 1 ? -1 : (row * 7919 + vocabSize - 1) % vocabSize));
 
-function run(trial: Trial, size: Size, targets: Int32Array, variant: Variant): void {
+function run(trial: Trial, size: Size, targets: Int32Array, variant: Variant, spread = 1): void {
   const { numRows, vocabSize, width } = size;
   const { compute, accumulate } = variant;
   const label = `${variant.hidden} x ${variant.weight} in ${compute}`;
-  const hidden = trial.input([numRows, width], variant.hidden);
+  const hidden = trial.input([numRows, width], variant.hidden, spread);
   const weight = trial.input([vocabSize, width], variant.weight, width ** -0.5);
   const logprobs = (): ReturnType<Trial["output"]> => trial.output(`logprobs ${label}`, [numRows]);
   trial.kernels.linearCrossEntropy({
@@ -82,6 +82,23 @@ export const crossEntropyCases: readonly ContractCase[] = [
       for (const variant of variants) run(trial, size, someTargets(size), variant);
     },
   })),
+  {
+    // logits of magnitude up to 300 in some rows: far beyond the range of e^x in f32, and not alike along a row
+    title: "linearCrossEntropy of logits that overflow when not shifted",
+    run(trial) {
+      for (const variant of variants.slice(0, 4)) {
+        const size = { numRows: 21, vocabSize: 300, width: 5 };
+        run(trial, size, someTargets(size), variant, 60);
+      }
+    },
+  },
+  {
+    title: "linearCrossEntropy of more rows than one block of a large vocabulary holds",
+    run(trial) {
+      const size = { numRows: 900, vocabSize: 30_000, width: 1 };
+      run(trial, size, someTargets(size).map(Math.abs), variants[1]!);
+    },
+  },
   {
     title: "linearCrossEntropy of skipped rows alone",
     run(trial) {

@@ -119,4 +119,15 @@ const adamWCases: readonly ContractCase[] = [
   },
 }));
 
-export const memoryCases: readonly ContractCase[] = [...elementwiseCases, ...rowCases, ...adamWCases];
+const uniformCase: ContractCase = {
+  title: "uniform numbers of a stream, from any block on",
+  run(trial) {
+    for (const size of [1, 31, 32, 5000])
+      for (const firstBlock of [0, 7, 2 ** 32 - 3]) {
+        const blocks = { key: [0xdeadbeef, 12], stream: [3, 0xffffffff], firstBlock } as const;
+        trial.kernels.uniform({ y: trial.output(`uniform ${size} from ${firstBlock}`, [size]), bound: 0.3, blocks });
+      }
+  },
+};
+
+export const memoryCases: readonly ContractCase[] = [...elementwiseCases, ...rowCases, ...adamWCases, uniformCase];

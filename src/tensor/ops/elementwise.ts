@@ -16,9 +16,8 @@ export function add(scope: Scope, a: Tensor, b: Tensor): Tensor {
   const y = scope.empty(a.shape, a.dtype);
   scope.backend.kernels.add({ a, b, y });
   scope.record([a, b], [y], (gradients) => {
-    const gradY = gradients.of(y)!;
-    passOn(scope, gradY, gradients.into(a));
-    passOn(scope, gradY, gradients.into(b));
+    passOn(scope, gradients.of(y)!, gradients.into(b));
+    gradients.pass(y, a);
   });
   return y;
 }

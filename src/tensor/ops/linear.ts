@@ -29,12 +29,14 @@ export interface LinearOptions {
   readonly bias?: Tensor<"out"> | null;
   readonly lora?: LoraWeights | null;
   readonly compute: ComputeType;
-  /** Storage of the result. @defaultValue the dtype of `x` */
+  /** `[N, out]`, added to the result, which then has its dtype: the stream that the last layer of a branch joins. */
+  readonly residual?: Tensor<"N out"> | null;
+  /** Storage of the result. @defaultValue the dtype of `residual`, else of `x` */
   readonly dtype?: DType;
 }
 
 /**
- * `y = x Wᵀ (+ bias) (+ scale (x Aᵀ) Bᵀ)`.
+ * `y = x Wᵀ (+ bias) (+ residual) (+ scale (x Aᵀ) Bᵀ)`.
  *
  * @param x - `[N, in]`.
  * @param weight - `[out, in]`, the layout of checkpoints.
@@ -48,14 +50,15 @@ export function linear(
   options: LinearOptions,
 ): Tensor<"N out"> {
   const [outSize, inSize] = weight.shape as [number, number];
-  const { compute, lora, bias } = options;
+  const { compute, lora, bias = null, residual = null } = options;
   checkShape("linear: x", x.shape, [null, inSize], "its width is the layer's input size");
   if (bias) checkShape("linear: bias", bias.shape, [outSize], "one bias per output feature");
   const { kernels } = scope.backend;
-  const y = scope.empty([x.shape[0]!, outSize], options.dtype ?? x.dtype);
-  kernels.gemm({ a: x, b: weight, c: y, transposeB: true, bias: bias ?? null, compute });
+  if (residual) checkShape("linear: residual", residual.shape, [x.shape[0]!, outSize], "one term per output");
+  const y = scope.empty([x.shape[0]!, outSize], options.dtype ?? residual?.dtype ?? x.dtype);
+  kernels.gemm({ a: x, b: weight, c: y, transposeB: true, bias, addend: residual, compute });
   const lowRank = lora ? addLora(scope, x, y, lora, compute) : null; // [N, r]
-  const inputs = [x, weight, bias, lora?.loraA, lora?.loraB];
+  const inputs = [x, weight, bias, residual, lora?.loraA, lora?.loraB];
   scope.record(
     inputs,
     [y],
@@ -86,6 +89,7 @@ export function linear(
         });
       const intoBias = bias ? gradients.into(bias) : null;
       if (intoBias !== null) sumRows(scope, gradY, intoBias.grad, intoBias.accumulate);
+      if (residual !== null) gradients.pass(y, residual);
     },
     lowRank === null ? [] : [lowRank],
   );

@@ -78,6 +78,27 @@ const cases = [
     run: (scope, { x, weight, bias }) => linear(scope, x, weight, { bias, compute }),
   }),
   gradientCase({
+    title: "linear that joins a residual",
+    inputs: { x: [5, 4], weight: [3, 4], bias: [3], residual: [5, 3] },
+    run: (scope, { x, weight, bias, residual }) => linear(scope, x, weight, { bias, residual, compute }),
+  }),
+  gradientCase({
+    title: "linear that joins its own input, which another op reads before and after",
+    inputs: { x: [5, 4], weight: [4, 4] },
+    run: (scope, { x, weight }) => {
+      const stream = gelu(scope, x);
+      const early = scale(scope, stream, 3);
+      const next = linear(scope, stream, weight, { residual: stream, compute });
+      return add(scope, swiglu(scope, next, stream), early);
+    },
+  }),
+  gradientCase({
+    title: "linear with adapters that joins a frozen residual",
+    inputs: { x: [5, 4], weight: [6, 4], residual: frozen([5, 6]), loraA: [3, 3, 4], loraB: [3, 6, 3] },
+    run: (scope, { x, weight, residual, loraA, loraB }) =>
+      linear(scope, x, weight, { residual, lora: loraOf(loraA, loraB), compute }),
+  }),
+  gradientCase({
     title: "linear with a bias and three adapters of different ranks, one without rows",
     inputs: { x: [5, 4], weight: [6, 4], bias: [6], loraA: padded([3, 3, 4], 1), loraB: padded([3, 6, 3], 2) },
     run: (scope, { x, weight, bias, loraA, loraB }) =>
@@ -236,17 +257,17 @@ const cases = [
     run: (scope, { embeddings, norm, wq, wk, wv, wo, gate, down }) => {
       const positions = Int32Array.of(0, 1, 2, 0, 1);
       const table = ropeTable(scope, 3, 1);
-      const project = (x: Tensor, weight: Tensor): Tensor => linear(scope, x, weight, { compute });
+      const project = (x: Tensor, weight: Tensor, residual: Tensor | null = null): Tensor =>
+        linear(scope, x, weight, { residual, compute });
       const x = embedding(scope, embeddings, Int32Array.of(1, 4, 1, 0, 5));
       const normed = rmsNorm(scope, x, norm, 1e-6);
       const q = rope(scope, project(normed, wq), positions, table, 4);
       const k = rope(scope, project(normed, wk), positions, table, 2);
       const layout = packedLayout(Int32Array.of(0, 3, 5));
       const mixed = attention(scope, q, k, project(normed, wv), { layout, numHeads: 4, numKvHeads: 2 });
-      const middle = add(scope, x, project(mixed, wo));
+      const middle = project(mixed, wo, x);
       const again = rmsNorm(scope, middle, norm, 1e-6);
-      const forward = project(swiglu(scope, project(again, gate), project(again, gate)), down);
-      const hidden = add(scope, middle, forward);
+      const hidden = project(swiglu(scope, project(again, gate), project(again, gate)), down, middle);
       return crossEntropy(scope, hidden, embeddings, Int32Array.of(4, 1, -1, 5, 2), Float32Array.of(1, 1, 1, 1, 0.5), {
         compute,
       }).loss;

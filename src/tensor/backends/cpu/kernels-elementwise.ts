@@ -1,6 +1,6 @@
 /**
  * @file Native kernels that work row by row or element by element (`native/kernels/{norm,rope,activation,elementwise,rows,
- * reduce,adamw}.h`): flattens the arguments of the contract into numbers and typed arrays. Ops have checked the shapes.
+ * reduce,adamw,random}.h`): flattens the arguments of the contract into numbers and typed arrays. Ops have checked the shapes.
  */
 import { SelkieError } from "../../../util/index.ts";
 import type { AdamWArgs, AdamWSegment, Kernels } from "../../backend.ts";
@@ -18,7 +18,7 @@ const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;
 const accumulates = (target: GradTarget | null): number => Number(target?.accumulate ?? false);
 const widthOf = (matrix: Tensor): number => matrix.shape[1]!;
 
-/** Norms, rope, activations, sums, rows, reductions and AdamW. */
+/** Norms, rope, activations, sums, rows, reductions, AdamW and random numbers. */
 export function elementwiseKernels(context: NativeContext): ElementwiseKernels {
   return {
     ...normKernels(context),
@@ -37,6 +37,10 @@ export function elementwiseKernels(context: NativeContext): ElementwiseKernels {
       return totals;
     },
     adamW: (args) => adamW(context, args),
+    uniform({ y, bound, blocks: { key, stream, firstBlock } }) {
+      requireF32("uniform: y", y);
+      context.run("uniform", [bound, ...key, ...stream, firstBlock], y.data);
+    },
   };
 }
 

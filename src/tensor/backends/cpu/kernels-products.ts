@@ -144,6 +144,10 @@ function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args:
   if (gradLogprobs !== null) expectSize(`${where}: gradLogprobs`, gradLogprobs, numRows, "one per row");
   if (gradHidden !== null) expectSize(`${where}: gradHidden`, gradHidden.grad, numRows * width, "as hidden");
   if (gradWeight !== null) expectSize(`${where}: gradWeight`, gradWeight.grad, vocabSize * width, "as weight");
+  const { compute } = args;
+  const packedForLogits = frozen.packed(weight.data, { n: vocabSize, k: width, transposeB: true, compute });
+  const packedForGradient =
+    gradHidden && frozen.packed(weight.data, { n: width, k: vocabSize, transposeB: false, compute });
   context.run(
     "linearCrossEntropy",
     [
@@ -152,7 +156,7 @@ function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args:
       vocabSize,
       Number(gradHidden?.accumulate ?? false),
       Number(gradWeight?.accumulate ?? false),
-      Number(args.compute === "bf16"),
+      Number(compute === "bf16"),
       Number(frozen.has(weight.data)),
     ],
     hidden.data,
@@ -162,5 +166,7 @@ function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args:
     gradLogprobs?.data ?? null,
     gradHidden?.grad.data ?? null,
     gradWeight?.grad.data ?? null,
+    packedForLogits,
+    packedForGradient,
   );
 }

@@ -1,4 +1,5 @@
-/** @file Sums, scalings and norms of whole tensors. */
+/** @file Sums, scalings, norms and random values of whole tensors. */
+import { uniformsOf } from "../../../util/index.ts";
 import type { Kernels } from "../../backend.ts";
 import { store, widen } from "./values.ts";
 
@@ -44,4 +45,13 @@ export function sumSquares(args: Args<"sumSquares">): Float64Array {
     totals[run] = total;
   }
   return totals;
+}
+
+/** `y[i] = (2u - 1) · bound`. */
+export function uniform({ y, bound, blocks }: Args<"uniform">): void {
+  const values = new Float64Array(y.size);
+  uniformsOf(blocks, values.length, (value, index) => {
+    values[index] = (2 * value - 1) * bound;
+  });
+  store(y, values);
 }

@@ -9,7 +9,7 @@ import { gelu, geluBackward, swiglu, swigluBackward } from "./activation.ts";
 import { adamW } from "./adamw.ts";
 import { attention, attentionBackward } from "./attention.ts";
 import { linearCrossEntropy } from "./cross-entropy.ts";
-import { add, axpby, sum, sumSquares } from "./elementwise.ts";
+import { add, axpby, sum, sumSquares, uniform } from "./elementwise.ts";
 import { gemm } from "./gemm.ts";
 import { lora, loraBackward } from "./lora.ts";
 import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./norm.ts";
@@ -42,6 +42,7 @@ const kernels: Kernels = {
   sumSquares,
   adamW,
   sampleRows,
+  uniform,
 };
 
 const bf16NaN = 0x7fc0;

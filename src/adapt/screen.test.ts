@@ -19,6 +19,8 @@ describe("faithfulness of an edit to its passage", () => {
   test("sees through endings, case, questions and bullets", () => {
     const documents = ["Question: Who sails on the Swift?\nAnswer: Ann", "- BORN: 1908", "The trades of bakers"];
     assert.deepEqual(faithfulness(...documents), { share: 1, numClaims: 4, unsupported: [] });
+    const possessive = { context: "Paul Harris's ship was the Albatross.", documents: ["Paul Harris had a ship."] };
+    assert.equal(measureFaithfulness(possessive).share, 1);
   });
 
   test("a name or a number that the passage lacks makes a sentence unsupported, however many words it shares", () => {

@@ -50,8 +50,10 @@ interface Word {
 }
 
 /** A word without its commonest endings, so that "sailed" supports "sails". */
-const stemOf = (word: string): string =>
-  word.length > 4 ? word.replace(/(?:['’]s|ings?|ed|es|ly|s|e)$/u, "") : word.replace(/['’]s$/u, "");
+function stemOf(word: string): string {
+  const bare = word.replace(/['’]s?$/u, "");
+  return bare.length > 4 ? bare.replace(/(?:ings?|ed|es|ly|s|e)$/u, "") : bare;
+}
 
 function wordsOf(text: string): Word[] {
   return [...text.normalize("NFKC").matchAll(wordPattern)]

@@ -10,6 +10,7 @@ import { registerBench } from "./commands/bench.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerExperiment } from "./commands/experiment.ts";
 import { registerPretrain } from "./commands/pretrain.ts";
+import { registerRegistry } from "./commands/registry.ts";
 import { registerScore } from "./commands/score.ts";
 import { createOutput, exitOnClosedPipe } from "./output.ts";
 import { packageVersion } from "./paths.ts";
@@ -45,6 +46,7 @@ export function createProgram(): Command {
     registerScore,
     registerPretrain,
     registerExperiment,
+    registerRegistry,
     registerBench,
   ])
     register(program);

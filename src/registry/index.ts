@@ -34,6 +34,7 @@ export {
   type SignedFile,
   signDirectory,
   verifyDirectory,
+  writeNewKey,
 } from "./signing.ts";
 export { openStore, type PromoteRequest, type PutRequest, type Served, Store, type StoreOptions } from "./store.ts";
 export type { AliasMove, Freeze, RecordedHead, Tables } from "./store-database.ts";

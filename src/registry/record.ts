@@ -68,7 +68,7 @@ export function recordId(files: readonly SignedFile[]): string {
 
 /** State that a verdict gives a record that is not being promoted. */
 export const stateAfter = ({ outcome }: Verdict): RecordState =>
-  outcome === "quarantine" ? "quarantined" : outcome === "promote" ? "candidate" : "rejected";
+  outcome === "quarantine" ? "quarantined" : outcome === "reject" ? "rejected" : "candidate";
 
 /** Refuses names of aliases that would not be told from ids, or not from options. */
 export function checkAlias(alias: string): void {

@@ -13,7 +13,7 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { SelkieError } from "../util/index.ts";
@@ -47,6 +47,19 @@ export function createSigningKey(): { readonly privateKey: string; readonly publ
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
     publicKeyEncoding: { type: "spki", format: "pem" },
   });
+}
+
+/** Writes a private key where there is nothing yet, for its owner alone. */
+export function writeNewKey(path: string, pem: string): void {
+  try {
+    writeFileSync(path, pem, { mode: 0o600, flag: "wx" });
+  } catch (cause) {
+    throw new SelkieError(
+      "write-failed",
+      `${path}: the key could not be written (${(cause as NodeJS.ErrnoException).code})`,
+      { cause },
+    );
+  }
 }
 
 /** Reads a private key that its owner alone may read. */

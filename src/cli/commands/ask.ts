@@ -1,6 +1,7 @@
 /** @file `selkie ask`: a closed-book answer, with the model as it is or as an adapter changed it. */
 import { type Command, Option } from "commander";
 import { shippedModelDirectory } from "../paths.ts";
+import { withStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface AskOptions extends CommonOptions {
@@ -8,12 +9,14 @@ interface AskOptions extends CommonOptions {
   readonly adapter?: string;
   readonly maxNewTokens: number;
   readonly precision?: string;
+  readonly store: string;
 }
 
 const examples = `
 Examples:
   selkie ask "Where was Ada Marsh born?"
   selkie ask "Where was Ada Marsh born?" --adapter runs/adapt-1a2b3c/adapter
+  selkie ask "Where was Ada Marsh born?" --adapter @current
   selkie ask "What is a selkie?" --model <dir> --max-new-tokens 64 --json`;
 
 /** Adds the verb to `program`. */
@@ -23,13 +26,16 @@ export function registerAsk(program: Command): void {
     .description("answer a question from memory, with the current weights and nothing else to read")
     .argument("<question>", "the question, in quotes")
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
-    .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
+    .option(
+      "--adapter <dir>",
+      "PEFT adapter trained on that model, or the run that made one; @current is what the store serves",
+    )
     .option("--max-new-tokens <n>", "longest answer", parseCount, 48)
     .addOption(
       new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),
     )
     .addHelpText("after", examples);
-  withCommonOptions(command).action((question: string, options: AskOptions) =>
+  withCommonOptions(withStore(command)).action((question: string, options: AskOptions) =>
     runVerb(options, (context) => run(question, options, context)),
   );
 }
@@ -45,7 +51,7 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");
   using model = await openModel(options.model, { ...options, warn: output.note });
   const { lm, config, tokenizer } = model.checkpoint;
-  using adapter = await openAdapter(options.adapter, model.checkpoint);
+  using adapter = await openAdapter(options.adapter, model.checkpoint, options.store);
   const prompt = questionPrompt(await loadPrompts(options.model), question.trim());
   const start = performance.now();
   const request = {

@@ -9,7 +9,8 @@ import { SelkieError } from "../util/index.ts";
 import { digestFile, digestOf } from "./atomic-file.ts";
 import { type AuditEntry, checkHead, isHeadSignedBy, readAuditLog } from "./audit.ts";
 import { keyFingerprint } from "./signing.ts";
-import { isUnfreezeSignedBy, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
+import { isUnfreezeSignedBy } from "./store-keys.ts";
 
 /** What {@link verifyStore} found. */
 export interface StoreReport {

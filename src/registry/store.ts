@@ -12,13 +12,14 @@
  * leaves at worst files that `gc` removes.
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
-import { digestFile, digestOf } from "./atomic-file.ts";
+import { digestOf } from "./atomic-file.ts";
 import type { AuditEvent } from "./audit.ts";
 import { Disk, type FileContent, type WriteHook } from "./disk.ts";
 import { Journal } from "./journal.ts";
+import { digestContent, ObjectFolder } from "./object-folder.ts";
 import {
   checkAlias,
   checkFileName,
@@ -30,19 +31,9 @@ import {
   type Verdict,
 } from "./record.ts";
 import { canonicalJson, type Json } from "./runs.ts";
-import {
-  createSigningKey,
-  isTextSignedBy,
-  keyFingerprint,
-  listFiles,
-  loadSigningKey,
-  publicKeyPem,
-  type SignedFile,
-  signDirectory,
-  signText,
-  verifyDirectory,
-} from "./signing.ts";
+import { keyFingerprint, loadSigningKey, publicKeyPem, type SignedFile } from "./signing.ts";
 import { type AliasMove, type Freeze, openDatabase, Tables } from "./store-database.ts";
+import { establishKeys, isUnfreezeSignedBy, signUnfreeze } from "./store-keys.ts";
 
 /** Options of {@link openStore}. */
 export interface StoreOptions {
@@ -80,15 +71,6 @@ export interface Served {
   readonly directory: string | null;
 }
 
-const unfreezeType = "application/vnd.selkie.unfreeze+json";
-
-/** Text that the holder of a freeze signs to lift it. */
-export const unfreezeText = (store: string, sequence: number): string => canonicalJson({ store, freeze: sequence });
-
-/** True when `signature` lifts the freeze of entry `sequence`. */
-export const isUnfreezeSignedBy = (store: string, sequence: number, signature: string, holder: string): boolean =>
-  isTextSignedBy(unfreezeType, unfreezeText(store, sequence), signature, createPublicKey(holder));
-
 /** Opens the store in `directory`. */
 export function openStore(directory: string, options: StoreOptions): Store {
   const path = join(directory, "store.sqlite");
@@ -111,21 +93,6 @@ export function openStore(directory: string, options: StoreOptions): Store {
   }
 }
 
-/** The store's public key; makes the pair, and pins it, in a new store. */
-function establishKeys(directory: string, tables: Tables, disk: Disk, given: string | undefined): KeyObject {
-  const pinned = tables.fact("public-key");
-  if (pinned !== null) return createPublicKey(pinned);
-  return disk.transact(tables.database, () => {
-    const own = join(directory, "keys", "signing.pem");
-    if (given === undefined && !existsSync(own)) disk.writeAtomic(own, createSigningKey().privateKey, 0o600);
-    const pem = tables.fact("public-key") ?? publicKeyPem(loadSigningKey(given ?? own)); // another process may have been faster
-    if (!existsSync(join(directory, "keys", "public.pem")))
-      disk.writeAtomic(join(directory, "keys", "public.pem"), pem);
-    tables.setFact("public-key", pem);
-    return createPublicKey(pem);
-  });
-}
-
 interface StoreParts {
   readonly directory: string;
   readonly tables: Tables;
@@ -141,6 +108,7 @@ export class Store implements Disposable {
   readonly publicKey: KeyObject;
   readonly tables: Tables;
   readonly #disk: Disk;
+  readonly #objects: ObjectFolder;
   readonly #journal: Journal;
   readonly #options: StoreOptions;
   #signingKey: KeyObject | null = null;
@@ -150,6 +118,7 @@ export class Store implements Disposable {
     this.publicKey = publicKey;
     this.tables = tables;
     this.#disk = disk;
+    this.#objects = new ObjectFolder(directory, disk);
     this.#options = options;
     this.#journal = new Journal({
       tables,
@@ -167,17 +136,17 @@ export class Store implements Disposable {
 
   /** Folder of a record's files. */
   objectPath(id: string): string {
-    return join(this.directory, "objects", id);
+    return this.#objects.objectPath(id);
   }
 
   /** Signature of a record. */
   signaturePath(id: string): string {
-    return join(this.directory, "signatures", `${id}.sig`);
+    return this.#objects.signaturePath(id);
   }
 
   /** Sealed canaries with this digest. */
   canariesPath(digest: string): string {
-    return join(this.directory, "canaries", `${digest}.jsonl`);
+    return this.#objects.canariesPath(digest);
   }
 
   #key(): KeyObject {
@@ -199,33 +168,18 @@ export class Store implements Disposable {
     const id = recordId([...all].map(([name, content]) => ({ name, digest: digestContent(content) })));
     const known = this.tables.record(id);
     if (known !== null) return known;
-    const incoming = join(this.directory, "incoming", `${process.pid}-${id}`);
-    for (const [name, content] of all) this.#disk.writeNew(join(incoming, name), content);
-    if (recordId(listFiles(incoming)) !== id)
-      throw new SelkieError("bad-file", "store: a file of the record changed while it was copied; store it again");
+    const incoming = this.#objects.receive(id, all);
     return this.#journal.change(() => {
       const earlier = this.tables.record(id); // another process may have been faster
-      this.#place(incoming, id);
+      this.#objects.place(incoming, id);
       if (earlier !== null) return { event: null, value: earlier };
       const { kind, base } = lineage;
       const time = this.#options.clock();
       const record: StoredRecord = { id, kind, base, time, state: "candidate", reasons: [], verdict: null };
-      this.#disk.writeAtomic(
-        this.signaturePath(id),
-        signDirectory(this.objectPath(id), `${kind}-${id.slice(0, 12)}`, this.#key()),
-      );
+      this.#objects.sign(id, `${kind}-${id.slice(0, 12)}`, this.#key());
       this.tables.addRecord(record);
       return { event: { type: "record-put", record: id, kind, base }, value: record };
     });
-  }
-
-  /** Moves finished files to their place; files left there by an attempt that was cut short give way. */
-  #place(incoming: string, id: string): void {
-    const target = this.objectPath(id);
-    const isThere = existsSync(target) && recordId(listFiles(target)) === id;
-    if (isThere) this.#disk.remove(incoming);
-    else if (existsSync(target)) this.#disk.remove(target);
-    if (!isThere) this.#disk.rename(incoming, target);
   }
 
   /** The record with this id, or the only one whose id begins so. */
@@ -252,19 +206,7 @@ export class Store implements Disposable {
 
   /** Checks signature and content of a record; every load goes through here. */
   verifyRecord(id: string): SignedFile[] {
-    const path = this.signaturePath(id);
-    if (!existsSync(path) || !existsSync(this.objectPath(id)))
-      throw new SelkieError(
-        "signature-invalid",
-        `record ${id}: its ${existsSync(path) ? "files are" : "signature is"} gone; restore the store from a copy`,
-      );
-    const files = verifyDirectory(this.objectPath(id), readFileSync(path, "utf8"), this.publicKey);
-    if (recordId(files) !== id)
-      throw new SelkieError(
-        "signature-invalid",
-        `record ${id}: its files are signed but belong to another record; restore the store from a copy`,
-      );
-    return files;
+    return this.#objects.verify(id, this.publicKey);
   }
 
   /** What an alias serves, verified. */
@@ -403,7 +345,7 @@ export class Store implements Disposable {
       const freeze = this.tables.freeze();
       if (freeze === null) throw new SelkieError("bad-option", "unfreeze: promotions are not frozen");
       const store = keyFingerprint(this.publicKey);
-      const signature = key.type === "private" ? signText(unfreezeType, unfreezeText(store, freeze.sequence), key) : "";
+      const signature = key.type === "private" ? signUnfreeze(store, freeze.sequence, key) : "";
       if (!isUnfreezeSignedBy(store, freeze.sequence, signature, freeze.holder))
         throw new SelkieError(
           "bad-option",
@@ -434,31 +376,14 @@ export class Store implements Disposable {
   /** Removes files that nothing refers to, as attempts that were cut short leave them. Records are never removed. */
   gc(): string[] {
     return this.#journal.change(() => {
-      const removed = this.#unreferenced();
+      const ids = new Set(this.list().map(({ id }) => id));
+      const seals = new Set(this.tables.seals().map(({ digest }) => digest));
+      const removed = this.#objects.unreferenced(ids, seals);
       for (const path of removed) this.#disk.remove(path);
       const names = removed.map((path) => path.slice(this.directory.length + 1));
       const event: AuditEvent | null = names.length === 0 ? null : { type: "gc", removed: names };
       return { event, value: names };
     });
-  }
-
-  #unreferenced(): string[] {
-    const ids = new Set(this.list().map(({ id }) => id));
-    const seals = new Set(this.tables.seals().map(({ digest }) => digest));
-    const inFolder = (folder: string, isKept: (name: string) => boolean) => {
-      const path = join(this.directory, folder);
-      return existsSync(path)
-        ? readdirSync(path)
-            .filter((name) => !isKept(name))
-            .map((name) => join(path, name))
-        : [];
-    };
-    return [
-      ...inFolder("objects", (name) => ids.has(name)),
-      ...inFolder("signatures", (name) => ids.has(name.replace(/\.sig$/, "")) || isOfLivingProcess(name)),
-      ...inFolder("canaries", (name) => seals.has(name.replace(/\.jsonl$/, "")) || isOfLivingProcess(name)),
-      ...inFolder("incoming", isOfLivingProcess),
-    ];
   }
 
   /** Runs `work` while nobody else changes the store. */
@@ -470,20 +395,5 @@ export class Store implements Disposable {
     this.tables.database.close();
   }
 }
-
-/** Files being written carry the process that writes them: `<pid>-…` or `….<pid>.partial`. */
-function isOfLivingProcess(name: string): boolean {
-  const pid = Number(/^(\d+)-/.exec(name)?.[1] ?? /\.(\d+)\.partial$/.exec(name)?.[1] ?? Number.NaN);
-  if (!Number.isInteger(pid) || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0); // signal 0 only asks whether the process exists
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-const digestContent = (content: FileContent): string =>
-  typeof content === "string" || content instanceof Uint8Array ? digestOf(content) : digestFile(content.path);
 
 const shortId = (id: string | null): string => (id === null ? "the base model" : id.slice(0, 12));

@@ -1,4 +1,4 @@
-/** @file Every long experiment, for two steps: the nano recipe and the main-job table, on a model too small to learn. */
+/** @file Every long experiment, for two steps: the nano recipe and the results tables, on a model too small to learn. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +14,7 @@ import {
   runMainJobTable,
   stagesOf,
 } from "../src/adapt/index.ts";
+import { describeFormats, measureFormats } from "../src/cli/quantisation-table.ts";
 import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
 import { createRun } from "../src/registry/index.ts";
 import { createWorld } from "../src/tasks/index.ts";
@@ -80,5 +81,34 @@ describe("recipes run", () => {
     assert.equal(table.rows[4]?.meanDocuments, 2, "the passage as often as there are edits");
     assert.equal(table.rows[5]?.meanDocuments, 7, "six facts and the passage");
     assert.deepEqual(await runMainJobTable(args), table);
+  });
+
+  test("quantisation table: every format is measured, and f32 does not differ from itself", async () => {
+    using run = createRun(folder, { kind: "test", config: "quantisation", inputs: {}, seed: 0 });
+    const rows = await measureFormats({
+      modelDirectory: directory,
+      backend,
+      numTexts: 3,
+      numPeople: 1,
+      seed: 0,
+      seconds: 0.01,
+      size: "nano",
+      store: stagesOf(run),
+      signal: new AbortController().signal,
+      onEvent: () => {},
+    });
+    assert.deepEqual(
+      rows.map(({ format }) => format),
+      ["f32", "bf16", "int8", "nf4"],
+    );
+    const weights = rows.map(({ speeds }) => speeds["decode, batch 1"].weightsMib);
+    assert.ok(
+      weights.every((mib, index) => index === 0 || mib < weights[index - 1]!),
+      weights.join(),
+    );
+    const [f32, ...others] = rows.map(({ accuracy }) => accuracy.fidelity);
+    assert.deepEqual([f32!.meanAbsoluteDifferenceNats, f32!.top1Agreement], [0, 1]);
+    for (const { meanAbsoluteDifferenceNats } of others) assert.ok(meanAbsoluteDifferenceNats > 0);
+    assert.match(describeFormats(rows, { command: "c", machine: "m", size: "nano" }), /^\| nf4 \|/m);
   });
 });

@@ -5,6 +5,7 @@
 #include "parallel.h"
 // Products.
 #include "gemm.h"
+#include "quantised.h"
 #include "lora.h"
 #include "cross-entropy.h"
 // Everything else (add the family's names to kernel-list.h too).

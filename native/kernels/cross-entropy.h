@@ -9,12 +9,14 @@
 // where the second terms, the larger ones, are added in f32.
 //
 // Views: hidden [N, D], weight [V, D], targets [N], logprobs [N], gradLogprobs [N] or null, gradHidden or null,
-// gradWeight or null, weight as packFactor leaves it for logits and for gradHidden, or null.
+// gradWeight or null, weight as packFactor leaves it for logits and for gradHidden, or null; for a quantised weight, whose
+// codes are then the view and which has no gradient, scales, and code book or null.
 // Numbers: N, D, V, accumulate gradHidden, accumulate gradWeight, bf16, and whether a row's log-probability must have
 // the same bits whatever other rows there are.
 #pragma once
 
 #include "exp-rows.h"
+#include "quantised.h"
 
 namespace selkie::SELKIE_ISA {
 
@@ -23,9 +25,11 @@ namespace selkie::SELKIE_ISA {
 constexpr int64_t kExponentialBytes = 96 << 20;
 constexpr int64_t kMaxBlockRows = 2048;
 constexpr int64_t kVocabularyPerProduct = 8192;  // inner length of one product for gradHidden
+constexpr int kSharedTargets = 11;               // scratch slot of the targets' rows of a quantised weight
 
 struct CrossEntropy {
   View hiddenView, weight, logprobs, gradLogprobs, gradHidden, gradWeight;
+  Quantised quantised;  // without scales the weight is dense
   float* packedForLogits;
   float* packedForGradient;
   int64_t numRows, width, vocabulary;
@@ -42,6 +46,7 @@ struct CrossEntropy {
   View weightSums;   // gradWeight itself, or f32 scratch where it is bf16
 
   bool hasAllRows() const { return count == numRows; }
+  bool isQuantised() const { return quantised.scales != nullptr; }
 };
 
 // Finds the rows that have a target and brings them together.
@@ -67,11 +72,18 @@ inline Vec loadRounded(const T* p, Lanes lanes, bool useBf16) {
   return useBf16 ? roundToBf16(value) : value;
 }
 
+// A product with rows of the weight from `firstToken` on: as columns of b when `isTransposed`, else as they are.
+inline void multiplyByWeight(CrossEntropy& self, Product product, int64_t firstToken, bool isTransposed, FewRows fewRows) {
+  if (self.isQuantised()) return multiplyQuantised(product, skipRows(self.quantised, firstToken), isTransposed, self.useBf16, self.pool);
+  product.b = factorB(self.weight, firstToken * self.width, self.width, isTransposed);
+  multiply(product, self.useBf16, self.pool, fewRows);
+}
+
 // The product that makes the logits of some rows.
 inline Product logitsOf(const CrossEntropy& self, int64_t firstRow, int64_t rows) {
   return {
       .a = factorA(self.hidden, firstRow * self.width, self.width, false),
-      .b = factorB(self.weight, 0, self.width, true),
+      .b = {},
       .c = {},
       .m = rows,
       .n = self.vocabulary,
@@ -107,6 +119,13 @@ inline int64_t placeBlock(CrossEntropy& self) {
   return rows;
 }
 
+// The weight's rows of the targets of a block, f32 [rows, width].
+inline View dequantiseTargets(CrossEntropy& self, int64_t firstRow, int64_t rows) {
+  const View result = {self.pool.sharedScratch(kSharedTargets, rows * self.width * sizeof(float)), kF32, rows * self.width};
+  dequantiseRows(self.quantised, rows, self.width, result, self.pool, [&](int64_t i) { return self.rows[firstRow + i].target; });
+  return result;
+}
+
 // gradHidden of the rows of a block.
 inline void addHiddenGradients(CrossEntropy& self, int64_t firstRow, int64_t rows) {
   const int64_t width = self.width, vocabulary = self.vocabulary;
@@ -114,22 +133,24 @@ inline void addHiddenGradients(CrossEntropy& self, int64_t firstRow, int64_t row
   const View sums = {self.rowSums, kF32, rows * width};
   const int64_t step = self.packedForGradient != nullptr ? vocabulary : kVocabularyPerProduct;
   for (int64_t token = 0; token < vocabulary; token += step)
-    multiply({.a = factorA(exponentials, token, self.block.stride, false),
-              .b = factorB(self.weight, token * width, width, false),
-              .c = outputOf(sums, 0, width, 1, token > 0),
-              .m = rows,
-              .n = width,
-              .k = smaller(step, vocabulary - token),
-              .packedB = self.packedForGradient},
-             self.useBf16, self.pool);
+    multiplyByWeight(self,
+                     {.a = factorA(exponentials, token, self.block.stride, false),
+                      .b = {},
+                      .c = outputOf(sums, 0, width, 1, token > 0),
+                      .m = rows,
+                      .n = width,
+                      .k = smaller(step, vocabulary - token),
+                      .packedB = self.packedForGradient},
+                     token, false, FewRows::direct);
+  const View targets = self.isQuantised() ? dequantiseTargets(self, firstRow, rows) : self.weight;
   withType(self.gradHidden, [&](auto* gradHidden) {
-    withType(self.weight, [&](const auto* weight) {
+    withType(targets, [&](const auto* weight) {
       forItems(self.pool, rows, width, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; i++) {
           const OutputRow& row = self.rows[firstRow + i];
           const Vec factor = Vec::set(row.factor), targetFactor = Vec::set(row.targetFactor);
           const float* source = self.rowSums + i * width;
-          const auto* atTarget = weight + row.target * width;
+          const auto* atTarget = weight + (self.isQuantised() ? i : int64_t{row.target}) * width;
           auto* target = gradHidden + row.row * width;
           forVectors(0, width, [=, accumulate = self.accumulateHidden, useBf16 = self.useBf16](int64_t j, auto lanes) {
             const Vec others = factor * loadLanes(source + j, lanes);
@@ -191,7 +212,7 @@ inline void runBlockOfRows(CrossEntropy& self, int64_t firstRow, int64_t rows) {
   const Finish finish = {self.block.finishFunction(), &self.block};
   Product logits = logitsOf(self, firstRow, rows);
   logits.c.finish = &finish;
-  multiply(logits, self.useBf16, self.pool, self.fewRows);
+  multiplyByWeight(self, logits, 0, true, self.fewRows);
   const auto* gradLogprobs = static_cast<const float*>(self.gradLogprobs.data);
   auto* logprobs = static_cast<float*>(self.logprobs.data);
   parallelRanges(self.pool, ceilDivide(rows, Vec::width), 1, [&](int64_t begin, int64_t end, int) {
@@ -241,6 +262,7 @@ inline void linearCrossEntropy(const View* views, const double* numbers, ThreadP
       .gradLogprobs = views[4],
       .gradHidden = views[5],
       .gradWeight = views[6],
+      .quantised = quantisedOf(views[1], views[9], views[10], static_cast<int64_t>(numbers[1])),
       .packedForLogits = floatsOf(views[7]),
       .packedForGradient = floatsOf(views[8]),
       .numRows = static_cast<int64_t>(numbers[0]),

@@ -2,10 +2,12 @@
 // in the namespace of its instruction set; JavaScript looks ids up by these names.
 #pragma once
 
-// Products (gemm*.h, lora.h, cross-entropy.h).
+// Products (gemm.h, quantised.h, lora.h, cross-entropy.h).
 #define SELKIE_PRODUCT_KERNELS(X) \
   X(gemm)                         \
   X(packFactor)                   \
+  X(quantisedGemm)                \
+  X(quantisedRows)                \
   X(lora)                         \
   X(loraBackward)                 \
   X(linearCrossEntropy)

@@ -9,8 +9,8 @@
 import type { Checkpoint } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
-import { createRng, type Rng, SelkieError } from "../util/index.ts";
-import { allQuestions, buildExams, type PassageExam } from "./build-exam.ts";
+import { createRng, type Rng } from "../util/index.ts";
+import { allQuestions, buildExams, type PassageExam, redactPassage } from "./build-exam.ts";
 import type { Canaries } from "./canaries.ts";
 import {
   bestCandidate,
@@ -24,7 +24,7 @@ import { examine, type Sitting } from "./exam.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "./propose.ts";
 import { type AdaptReport, buildReport } from "./report.ts";
-import { redactExamQuestions, selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
+import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
 import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./settings.ts";
 
 /** Inputs of {@link adapt}. */
@@ -104,17 +104,15 @@ async function prepare(args: AdaptArgs): Promise<Run> {
   tell("exam", 0, pieces.length);
   const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
   const forbidden = allQuestions(exams, args.canaries.items);
-  return { ...args, rng, pieces: pieces.map((passage) => redact(passage, forbidden)), exams, forbidden, writer, tell };
-}
-
-/** The passage without the questions of the exam, where its text contains them. */
-function redact(passage: SourcePassage, forbidden: readonly string[]): SourcePassage {
-  const context = redactExamQuestions(passage.context, forbidden);
-  if (context !== "") return { ...passage, context };
-  throw new SelkieError(
-    "bad-input",
-    `${passage.id}: expected text besides the questions of the exam, got nothing else; ask other questions of it`,
-  );
+  return {
+    ...args,
+    rng,
+    pieces: pieces.map((passage) => redactPassage(passage, forbidden)),
+    exams,
+    forbidden,
+    writer,
+    tell,
+  };
 }
 
 /** The report questions and the canaries, answered by one adapter or by the base model. */

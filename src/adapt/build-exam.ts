@@ -4,9 +4,10 @@
  * of its own serves both, and the report says that its figure is then optimistic.
  */
 import type { QuestionUse, SourcePassage } from "../tasks/index.ts";
-import type { Rng } from "../util/index.ts";
+import { type Rng, SelkieError } from "../util/index.ts";
 import type { ExamItem } from "./exam.ts";
 import { type Writer, writeExam } from "./propose.ts";
+import { redactExamQuestions } from "./self-edit.ts";
 
 /** Questions of one passage, by use. */
 export interface PassageExam {
@@ -53,4 +54,14 @@ export async function buildExams(writer: Writer, passages: readonly SourcePassag
 export function allQuestions(exams: readonly PassageExam[], canaries: readonly ExamItem[]): string[] {
   const items = [...exams.flatMap(({ selection, report }) => [...selection, ...report]), ...canaries];
   return [...new Set(items.map(({ question }) => question))];
+}
+
+/** The passage without the questions of the exam, where its text contains them. */
+export function redactPassage(passage: SourcePassage, forbidden: readonly string[]): SourcePassage {
+  const context = redactExamQuestions(passage.context, forbidden);
+  if (context !== "") return { ...passage, context };
+  throw new SelkieError(
+    "bad-input",
+    `${passage.id}: expected text besides the questions of the exam, got nothing else; ask other questions of it`,
+  );
 }

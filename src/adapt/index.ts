@@ -19,6 +19,14 @@ export {
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
 export {
+  baseRightKept,
+  type ContinualMatrix,
+  type ContinualMetrics,
+  continualMetrics,
+  type EarlierAnswer,
+  recencyIntrusionRate,
+} from "./continual-metrics.ts";
+export {
   accuracy,
   type ExamAnswer,
   type ExamItem,
@@ -27,6 +35,13 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export {
+  compareFidelity,
+  type Fidelity,
+  heldOutTexts,
+  type Predictions,
+  predictTexts,
+} from "./fidelity.ts";
 export {
   decideGate,
   defaultGate,
@@ -42,6 +57,7 @@ export {
   type TrainingUsage,
 } from "./gate.ts";
 export { createExaminer, type ExaminerArgs, scaleAdapter, shareLowerBound } from "./gate-measure.ts";
+export * from "./learn/index.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
   almanacTemplates,
@@ -56,13 +72,69 @@ export {
   defaultTemplates,
   fillTemplate,
   loadPrompts,
+  loadPromptsFile,
   type PromptTemplates,
   questionPrompt,
   type SelfEditKind,
   selfEditKinds,
 } from "./prompts.ts";
-export { proposeSelfEdits, type Source, sampleReplay, type Writer, writeExam } from "./propose.ts";
+export {
+  proposeSelfEdits,
+  type SampledEdit,
+  type Source,
+  sampleReplay,
+  sampleSelfEdits,
+  type Writer,
+  writeExam,
+} from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
+export {
+  binaryReward,
+  denseReward,
+  designOf,
+  type EditTrials,
+  lengthReward,
+  type MeasuredReward,
+  type PassageTrials,
+  proxyReward,
+  type Reward,
+  retentionReward,
+  rewardDesign,
+  rewards,
+  type ShrinkageOptions,
+  sealReward,
+  shrunkReward,
+  type TrialMeasure,
+  type TrialScore,
+} from "./rewards.ts";
+export { type ProxyParts, proxyParts } from "./rewards-proxy.ts";
+export {
+  measureReliability,
+  measureValidity,
+  type RewardReliability,
+  type RewardValidity,
+  splitTrials,
+  trialTokens,
+} from "./rewards-reliability.ts";
+export {
+  advantages,
+  crossedDesign,
+  type EditPair,
+  type HalvingRound,
+  halvingRounds,
+  type PairedGap,
+  type PairOptions,
+  pairedGap,
+  preferencePairs,
+  rankEdits,
+  type Selection,
+  selectAboveBase,
+  selectBest,
+  selectTop,
+  survivors,
+  type TrialPlace,
+  trialSeed,
+} from "./rewards-selection.ts";
 export {
   type Faithfulness,
   findInjections,

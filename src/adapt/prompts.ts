@@ -58,8 +58,25 @@ const templatesSchema = z.object({
 /** Templates of the checkpoint in `directory`: those of its `selkie.json`, else {@link defaultTemplates}. */
 export async function loadPrompts(directory: string): Promise<PromptTemplates> {
   const file = join(directory, "selkie.json");
-  if (!existsSync(file)) return defaultTemplates;
-  const parsed = templatesSchema.safeParse(JSON.parse(await readFile(file, "utf8")));
+  return existsSync(file) ? loadPromptsFile(file) : defaultTemplates;
+}
+
+/** Templates of a file of the same form as `selkie.json`: `{"prompts": {…}}`. */
+export async function loadPromptsFile(file: string): Promise<PromptTemplates> {
+  const text = await readFile(file, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    throw new SelkieError("missing-file", `${file}: expected prompt templates, got ${cause.code}; check the path`, {
+      cause,
+    });
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SelkieError("bad-file", `${file}: expected JSON, got ${(cause as Error).message}; mend the file`, {
+      cause,
+    });
+  }
+  const parsed = templatesSchema.safeParse(value);
   if (!parsed.success)
     throw new SelkieError(
       "bad-file",

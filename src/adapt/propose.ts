@@ -40,38 +40,72 @@ async function write(writer: Writer, requests: readonly GenerateRequest[]): Prom
   return results.map(({ tokenIds }) => writer.checkpoint.tokenizer.decode(tokenIds));
 }
 
+/** A self-edit as it was sampled: what the policy was given and what it went on with. */
+export interface SampledEdit extends SelfEdit {
+  readonly prompt: string;
+  readonly completion: string;
+  /** False when the length limit cut it. */
+  readonly isFinished: boolean;
+}
+
+/** The kind that edit `index` of a passage is asked for; `null` when the writer names it itself. */
+export const kindOfEdit = (templates: PromptTemplates, index: number): SelfEditKind | null =>
+  templates.openSelfEdit === null ? rotation[index % rotation.length]! : null;
+
+/** What the policy is given for an edit of `kind`, or of a kind it names itself. */
+export const editPrompt = (templates: PromptTemplates, source: Source, kind: SelfEditKind | null): string =>
+  fillTemplate(kind === null ? templates.openSelfEdit! : templates.selfEdit[kind], {
+    title: source.title,
+    passage: source.context,
+  });
+
+/** A completion of {@link editPrompt} read as an edit; one that names no kind counts as `plain`, and its text is not used. */
+export function readEdit(completion: string, kind: SelfEditKind | null): SelfEdit {
+  if (kind === null) return parseOpenSelfEdit(completion.trimStart()) ?? { kind: "plain", text: "" };
+  return { kind, text: kind === "self-qa" ? `Question 1:${completion}` : completion };
+}
+
 /**
- * `count` self-edits of each source. A model taught to name the kind does so; a completion that names none counts as
- * `plain` (its text is not used). Other models are asked for each kind in turn.
+ * `count` self-edits of each source with prompt and completion. A model taught to name the kind does so; other models are
+ * asked for each kind in turn.
  */
+export async function sampleSelfEdits(
+  writer: Writer,
+  sources: readonly Source[],
+  count: number,
+  rng: Rng,
+): Promise<SampledEdit[][]> {
+  const { templates, checkpoint, signal } = writer;
+  const jobs = sources.flatMap((source) =>
+    Array.from({ length: count }, (_, index) => {
+      const kind = kindOfEdit(templates, index);
+      return { source, index, kind, prompt: editPrompt(templates, source, kind) };
+    }),
+  );
+  const results = await generate(
+    checkpoint.lm,
+    jobs.map(({ source, index, prompt }) =>
+      request(writer, prompt, rng.fork("self-edit", source.id, index), maxEditTokens),
+    ),
+    signal ? { signal } : {},
+  );
+  const edits = jobs.map(({ kind, prompt }, job): SampledEdit => {
+    const { tokenIds, stopReason } = results[job]!;
+    const completion = checkpoint.tokenizer.decode(tokenIds);
+    return { ...readEdit(completion, kind), prompt, completion, isFinished: stopReason === "stop" };
+  });
+  return sources.map((_, index) => edits.slice(index * count, (index + 1) * count));
+}
+
+/** The edits of {@link sampleSelfEdits} without their prompts. */
 export async function proposeSelfEdits(
   writer: Writer,
   sources: readonly Source[],
   count: number,
   rng: Rng,
 ): Promise<SelfEdit[][]> {
-  const { templates } = writer;
-  const kindOf = (index: number) => (templates.openSelfEdit === null ? rotation[index % rotation.length]! : null);
-  const jobs = sources.flatMap((source) =>
-    Array.from({ length: count }, (_, index) => ({ source, index, kind: kindOf(index) })),
-  );
-  const prompts = jobs.map(({ source, kind }) =>
-    fillTemplate(kind === null ? templates.openSelfEdit! : templates.selfEdit[kind], {
-      title: source.title,
-      passage: source.context,
-    }),
-  );
-  const texts = await write(
-    writer,
-    jobs.map(({ source, index }, job) =>
-      request(writer, prompts[job]!, rng.fork("self-edit", source.id, index), maxEditTokens),
-    ),
-  );
-  const edits = jobs.map(({ kind }, job) => {
-    if (kind === null) return parseOpenSelfEdit(texts[job]!.trimStart()) ?? { kind: "plain" as const, text: "" };
-    return { kind, text: kind === "self-qa" ? `Question 1:${texts[job]!}` : texts[job]! };
-  });
-  return sources.map((_, index) => edits.slice(index * count, (index + 1) * count));
+  const sampled = await sampleSelfEdits(writer, sources, count, rng);
+  return sampled.map((edits) => edits.map(({ kind, text }) => ({ kind, text })));
 }
 
 /** Questions that the model itself asks about each source, without repeats, at most `count` each. */

@@ -17,6 +17,7 @@ import {
 import { type Checkpoint, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
+import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
 import { type OpenModel, openModel } from "./model.ts";
@@ -41,6 +42,7 @@ export interface AdaptationArgs {
   readonly isFresh: boolean;
   readonly threads: number | undefined;
   readonly precision: string | undefined;
+  readonly weights: QuantisedFormat | undefined;
   /** Store that receives the adapter as a candidate. @defaultValue it is not stored */
   readonly register?: RegisterTarget | null;
 }
@@ -105,12 +107,12 @@ function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenize
 /** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished; then stores it. */
 export async function runAdaptation(args: AdaptationArgs, context: VerbContext): Promise<AdaptationResult> {
   const { result, registration } = await learn(args, context);
-  const { register = null, threads, precision } = args;
+  const { register = null, threads, precision, weights } = args;
   if (register === null) return result;
   context.output.progress("the gate examines the adapter", { isStage: true });
   using store = openVerbStore(register, { create: true });
   const policy = loadGate(register.store, register.gate);
-  const options = { policy, threads, precision, signal: context.signal };
+  const options = { policy, threads, precision, weights, signal: context.signal };
   return { ...result, registered: await registerAdaptation(store, registration, options) };
 }
 

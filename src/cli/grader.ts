@@ -21,6 +21,7 @@ import {
 } from "../adapt/index.ts";
 import { checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { digestOf, listFiles, recordId } from "../registry/index.ts";
+import type { QuantisedFormat } from "../tensor/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
 import { openModel } from "./model.ts";
 
@@ -37,6 +38,7 @@ export interface GraderRequest {
   readonly usage: TrainingUsage;
   readonly threads: number | undefined;
   readonly precision: string | undefined;
+  readonly weights: QuantisedFormat | undefined;
 }
 
 /** What it answers. */

@@ -18,6 +18,7 @@ import {
   type Verdict,
   verifyStore,
 } from "../registry/index.ts";
+import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type { GraderReply, GraderRequest } from "./grader.ts";
 
@@ -28,6 +29,7 @@ export interface GradingOptions {
   readonly modelDirectory?: string | undefined;
   readonly threads?: number | undefined;
   readonly precision?: string | undefined;
+  readonly weights?: QuantisedFormat | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -84,6 +86,7 @@ export async function gradeRecord(store: Store, record: StoredRecord, options: G
       usage: usageOf(store, record),
       threads: options.threads,
       precision: options.precision,
+      weights: options.weights,
     },
     options.signal,
   );

@@ -340,3 +340,22 @@ test("a reader that goes away ends the run quietly", async () => {
   await new Promise((resolve) => child.on("close", resolve));
   assert.doesNotMatch(stderr, /EPIPE|at /);
 });
+
+test("--weights quantises the model that answers and scores, and training refuses it", async () => {
+  const text = ["score", "--ids", "1,2,3,4,5,6", "--model", modelDirectory()];
+  const plain = await runJson(text);
+  for (const weights of ["int8", "nf4"]) {
+    const { code, value } = await runJson([...text, "--weights", weights]);
+    assert.equal(code, 0);
+    const difference = Math.abs((value["totalNats"] as number) - (plain.value["totalNats"] as number));
+    assert.ok(difference > 0 && difference < 1, `${weights}: ${difference} nats`);
+    const asked = ["ask", "calm?", "--model", modelDirectory(), "--adapter", adapterDirectory(), "--weights", weights];
+    assert.equal((await runJson([...asked, "--max-new-tokens", "4"])).code, 0);
+  }
+  const refused = await runCli(["bench", "train", "--size", "nano", "--weights", "int8"]);
+  assert.deepEqual([refused.code, /--weights: expected none for training/.test(refused.stderr)], [2, true]);
+  assert.match(
+    (await runCli(["pretrain", "nano", "--out", root, "--weights", "nf4"])).stderr,
+    /unknown option '--weights'/,
+  );
+});

@@ -9,6 +9,7 @@ import { registerAsk } from "./commands/ask.ts";
 import { registerBench } from "./commands/bench.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerExperiment } from "./commands/experiment.ts";
+import { registerLearn } from "./commands/learn.ts";
 import { registerPretrain } from "./commands/pretrain.ts";
 import { registerRegistry } from "./commands/registry.ts";
 import { registerScore } from "./commands/score.ts";
@@ -44,6 +45,7 @@ export function createProgram(): Command {
     registerAdapt,
     registerAsk,
     registerScore,
+    registerLearn,
     registerPretrain,
     registerExperiment,
     registerRegistry,

@@ -1,7 +1,7 @@
 /** @file Opens a checkpoint for a verb: backend, precision, weights, tokenizer. */
 import { existsSync } from "node:fs";
 import { bf16TrainPrecision, type Checkpoint, f32Precision, loadCheckpoint, type Precision } from "../models/index.ts";
-import { type Backend, openBackend } from "../tensor/index.ts";
+import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 
 /** How to open a model. */
@@ -9,6 +9,8 @@ export interface OpenModelOptions {
   readonly threads?: number | undefined;
   /** `"f32"`, `"bf16"`, or what suits the processor. */
   readonly precision?: string | undefined;
+  /** Quantises the matrices while loading. */
+  readonly weights?: QuantisedFormat | undefined;
   readonly warn?: (message: string) => void;
 }
 
@@ -30,7 +32,7 @@ export function choosePrecision(backend: Backend, wish: string | undefined): Pre
 
 /** Loads the checkpoint in `directory` on the fastest backend there is. */
 export async function openModel(directory: string, options: OpenModelOptions = {}): Promise<OpenModel> {
-  const { threads, warn } = options;
+  const { threads, warn, weights } = options;
   if (!existsSync(directory))
     throw new SelkieError(
       "missing-file",
@@ -38,7 +40,7 @@ export async function openModel(directory: string, options: OpenModelOptions = {
     );
   const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });
   const checkpoint = await loadCheckpoint(backend, directory, {
-    precision: choosePrecision(backend, options.precision),
+    precision: { ...choosePrecision(backend, options.precision), ...(weights !== undefined && { weights }) },
   });
   return { checkpoint, backend, [Symbol.dispose]: () => checkpoint.lm[Symbol.dispose]() };
 }

@@ -16,6 +16,7 @@ import {
   verifyStore,
   writeNewKey,
 } from "../registry/index.ts";
+import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatTable, shorten } from "./format.ts";
 import { gateDigest, promoteRecord } from "./grading.ts";
@@ -151,6 +152,7 @@ interface PromoteOptions extends StoreVerbOptions {
   readonly model?: string;
   readonly gate?: string;
   readonly precision?: string;
+  readonly weights?: QuantisedFormat;
   readonly threads?: number;
 }
 
@@ -163,7 +165,7 @@ export async function promote(
   using store = openVerbStore(options);
   const policy = loadGate(options.store, options.gate);
   output.progress("the grader examines the record", { isStage: true });
-  const { model: modelDirectory, threads, precision } = options;
+  const { model: modelDirectory, threads, precision, weights } = options;
   const { promoted, examined, decision } = await promoteRecord(store, id!, options.alias, {
     policy,
     modelDirectory,

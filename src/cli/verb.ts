@@ -2,7 +2,8 @@
  * @file The frame every verb runs in: common options, output, Ctrl-C, and errors as exit codes
  * (0 done, 2 the input or the command line is wrong, 1 the work failed, 130 interrupted).
  */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { InterruptedError, interruptedExitCode, listenForInterrupt } from "./interrupt.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -27,6 +28,15 @@ export function withCommonOptions(command: Command): Command {
     .option("--json", "print exactly one JSON object on stdout; progress goes to stderr")
     .option("--threads <n>", "processor cores to use (default: all)", parseCount)
     .option("--verbose", "print the stack of unexpected errors");
+}
+
+/** `--weights`, of the verbs that leave a model's own weights alone. */
+export function weightsOption(): Option {
+  const formats = ["int8", "nf4"] satisfies QuantisedFormat[]; // spelled out, so that help need not load the engine
+  return new Option(
+    "--weights <format>",
+    "quantise the model's matrices to 8 or 4 bits while loading (default: as stored)",
+  ).choices(formats);
 }
 
 /** Runs `work` and turns its end into output and an exit code. */
@@ -80,5 +90,13 @@ export function parsePositive(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0 || text.trim() === "")
     throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
+  return value;
+}
+
+/** Option parser: a whole number, which may be negative. */
+export function parseSeed(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || text.trim() === "")
+    throw new InvalidArgumentError(`Expected a whole number, got "${text}".`);
   return value;
 }

@@ -67,6 +67,9 @@ for (const instructionSet of nativeInstructionSets())
   for (const [name, precision] of [
     ["f32", f32Precision],
     ["bf16", bf16Precision],
+    ["f32 with int8 weights", { ...f32Precision, weights: "int8" }],
+    ["bf16 with int8 weights", { ...bf16Precision, weights: "int8" }],
+    ["bf16 with nf4 weights", { ...bf16Precision, weights: "nf4" }],
   ] as const)
     test(`a request decodes to the same bits alone and in any batch with ${instructionSet} in ${name}`, async () => {
       using lm = createTinyLm(createCpuBackend({ threads: 2, instructionSet }), precision);

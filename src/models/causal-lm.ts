@@ -1,11 +1,13 @@
 /** @file What training, generation and scoring need of a causal language model, whatever its blocks are. */
 import type { AdapterBatch, LinearLayer, ParameterStore } from "../nn/index.ts";
-import type { AttentionLayout, Backend, ComputeType, DType, Scope, Tensor } from "../tensor/index.ts";
+import type { AttentionLayout, Backend, ComputeType, DType, QuantisedFormat, Scope, Tensor } from "../tensor/index.ts";
 
 /** Number formats, chosen once and passed down. Losses, norms' statistics, the residual stream and sums are f32 in all of them. */
 export interface Precision {
   /** Storage of weights; training needs f32 (f64 for gradient checks). */
   readonly params: DType;
+  /** Keeps matrices quantised instead: for frozen bases and decoding. Lookup and output matrices are never below int8. */
+  readonly weights?: QuantisedFormat;
   /** Storage of activations between ops. */
   readonly activations: DType;
   /** Arithmetic of products. */

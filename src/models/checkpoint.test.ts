@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createReferenceBackend, linear, packedLayout, Scope } from "../tensor/index.ts";
+import { createQuantised, createReferenceBackend, linear, numElements, packedLayout, Scope } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 import { trainByteLevelBpe } from "./bpe.ts";
 import { bf16Precision, type CausalLm, f32Precision } from "./causal-lm.ts";
@@ -256,4 +256,35 @@ test("a model and a tokenizer of our own make a checkpoint that loads whole", as
     code: "bad-file",
     message: /expected at most 260 tokens .*got 270/,
   });
+});
+
+test("quantised weights are those of the plain checkpoint, quantised; what is no matrix stays as it was", async () => {
+  const directory = fixture("llama-biases");
+  using plain = (await loadModel(backend, directory, load)).lm;
+  for (const weights of ["int8", "nf4"] as const) {
+    const { lm, digest } = await loadModel(backend, directory, { precision: { ...f32Precision, weights } });
+    using _lm = lm;
+    assert.equal(digest, await digestCheckpoint(directory), "adapters fit the checkpoint in any format");
+    for (const { name, shape } of lm.parameters.specs) {
+      const stored = plain.parameters.get(name).readSync();
+      const isLookup = name === "model.embed_tokens.weight" || name === "lm_head.weight";
+      const format = shape.length === 2 ? (isLookup ? "int8" : weights) : null;
+      assert.equal(lm.parameters.get(name).quantised?.format ?? null, format, name);
+      if (format === null) assert.deepEqual(lm.parameters.get(name).readSync(), stored);
+      else {
+        using expected = createQuantised(backend, shape as [number, number], format);
+        expected.write(stored);
+        assert.deepEqual(lm.parameters.get(name).readSync(), expected.readSync());
+      }
+    }
+  }
+});
+
+test("loading quantised weights never holds the originals", async () => {
+  const fresh = createReferenceBackend();
+  using lm = (await loadModel(fresh, fixture("llama-tied"), { precision: { ...f32Precision, weights: "nf4" } })).lm;
+  assert.equal(fresh.memory().peakBytes, fresh.memory().liveBytes);
+  assert.ok(
+    lm.parameters.numBytes < 0.5 * 4 * lm.parameters.specs.reduce((sum, { shape }) => sum + numElements(shape), 0),
+  );
 });

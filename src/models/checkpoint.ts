@@ -7,7 +7,8 @@ import { createReadStream } from "node:fs";
 import { copyFile, mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Backend } from "../tensor/index.ts";
+import type { ParameterSpec } from "../nn/index.ts";
+import { type Backend, quantiseRows, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type { Precision, Tokenizer } from "./causal-lm.ts";
 import { configToJson, loadConfig, type ModelConfig } from "./config.ts";
@@ -95,7 +96,7 @@ async function readWeights(lm: LlamaLm, files: readonly string[]): Promise<void>
     await using reader = await SafetensorsReader.open(path);
     for (const name of reader.entries.keys()) {
       const spec = missing.get(name);
-      if (spec !== undefined) await reader.readInto(name, spec.shape, lm.parameters.get(name).data);
+      if (spec !== undefined) await readTensor(reader, spec, lm.parameters.get(name));
       else refuseUnknown(path, name, lm);
       missing.delete(name);
     }
@@ -106,6 +107,13 @@ async function readWeights(lm: LlamaLm, files: readonly string[]): Promise<void>
       "missing-tensor",
       `${files.join(", ")}: expected tensor "${first}", got none of that name (${missing.size} of ${lm.parameters.specs.length} missing); the weights do not fit config.json`,
     );
+}
+
+/** Reads one tensor to its place; a quantised one in pieces, so that the file's values are never in memory as a whole. */
+async function readTensor(reader: SafetensorsReader, { name, shape }: ParameterSpec, tensor: Tensor): Promise<void> {
+  const { quantised } = tensor;
+  if (quantised === null) return reader.readInto(name, shape, tensor.data);
+  await reader.readRows(name, shape as [number, number], (row, values) => quantiseRows(quantised, row, values));
 }
 
 /** Leftovers of other tools (rotary tables, a copy of a tied output layer) do no harm; weights that we would leave out do. */

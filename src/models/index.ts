@@ -21,6 +21,7 @@ export {
   plainLlama,
 } from "./config.ts";
 export { type CreateLlamaOptions, createLlama, type LlamaLm } from "./llama.ts";
+export { mergeAdapter } from "./merge.ts";
 export { type AdapterOrigin, checkAdapterBase, type LoadedAdapter, loadAdapter, saveAdapter } from "./peft.ts";
 export { computeRopeFrequencies, type RopeFrequencies, type RopeScaling } from "./rope-scaling.ts";
 export {

@@ -16,6 +16,7 @@ import {
   createTensor,
   embedding,
   linear,
+  type QuantisedFormat,
   type RopeTable,
   rmsNorm,
   rope,
@@ -90,6 +91,15 @@ export function llamaParameters(config: LlamaConfig): ParameterSpec[] {
   ];
 }
 
+/**
+ * The format of a parameter. Embedding and output layer get 8 bits in any case: with 4, they alone cost five times what all
+ * other matrices together do (shipped model, held-out text: 0.0045 nats per token against 0.0009).
+ */
+function chooseFormat({ name, shape }: ParameterSpec, { weights }: Precision): QuantisedFormat | null {
+  if (weights === undefined || shape.length !== 2) return null;
+  return name === embeddingName || name === outputName ? "int8" : weights;
+}
+
 /** What every layer of one forward pass shares. */
 interface Pass {
   readonly scope: Scope;
@@ -115,7 +125,9 @@ class Llama implements LlamaLm {
     this.config = config;
     this.precision = precision;
     this.linearLayers = linearLayersOf(config);
-    this.parameters = new ParameterStore(backend, llamaParameters(config), precision.params);
+    this.parameters = new ParameterStore(backend, llamaParameters(config), precision.params, (spec) =>
+      chooseFormat(spec, precision),
+    );
     const frequencies = computeRopeFrequencies(config.headDim, config.ropeTheta, config.ropeScaling);
     this.#ropeTable = createRopeTable(backend, config.maxSeqLen, frequencies, this.#wide);
   }

@@ -98,6 +98,30 @@ export class SafetensorsReader implements AsyncDisposable {
 
   /** Reads tensor `name` into `destination` (f32, f64, or bf16 bits), rounding where it must. Its shape has to be `shape`. */
   async readInto(name: string, shape: Shape, destination: HostArray): Promise<void> {
+    for await (const { dtype, bytes, count, offset } of this.#pieces(name, shape, 1))
+      convert(dtype, bytes, count, destination, offset);
+  }
+
+  /** Hands over matrix `name` as f32, some rows at a time: for a destination that is no plain array. Its shape has to be `shape`. */
+  async readRows(
+    name: string,
+    shape: readonly [rows: number, columns: number],
+    take: (firstRow: number, values: Float32Array) => void,
+  ): Promise<void> {
+    const [, columns] = shape;
+    for await (const { dtype, bytes, count, offset } of this.#pieces(name, shape, columns)) {
+      const values = new Float32Array(count);
+      convert(dtype, bytes, count, values, 0);
+      take(offset / columns, values);
+    }
+  }
+
+  /** Raw values of tensor `name`, a multiple of `step` of them at a time, in memory that the next piece overwrites. */
+  async *#pieces(
+    name: string,
+    shape: Shape,
+    step: number,
+  ): AsyncGenerator<{ dtype: FileDType; bytes: Buffer; count: number; offset: number }> {
     const entry = this.entry(name);
     if (describeShape(entry.shape) !== describeShape(shape))
       throw new ShapeError(
@@ -112,11 +136,13 @@ export class SafetensorsReader implements AsyncDisposable {
         `${this.path}: tensor "${name}": expected dtype ${Object.keys(fileDTypes).join(", ")}, got ${entry.dtype}`,
       );
     const dtype = entry.dtype as FileDType;
-    const buffer = Buffer.alloc(Math.min(pieceBytes, entry.numBytes));
+    const width = fileDTypes[dtype];
+    const most = Math.max(1, Math.floor(pieceBytes / (step * width))) * step * width;
+    const bytes = Buffer.alloc(Math.min(most, entry.numBytes));
     for (let done = 0; done < entry.numBytes; ) {
-      const numBytes = Math.min(pieceBytes, entry.numBytes - done);
-      await readFully(this.path, this.#file, buffer.subarray(0, numBytes), entry.begin + done);
-      convert(dtype, buffer, numBytes / fileDTypes[dtype], destination, done / fileDTypes[dtype]);
+      const numBytes = Math.min(most, entry.numBytes - done);
+      await readFully(this.path, this.#file, bytes.subarray(0, numBytes), entry.begin + done);
+      yield { dtype, bytes, count: numBytes / width, offset: done / width };
       done += numBytes;
     }
   }

@@ -9,4 +9,4 @@ export {
   type StoreRun,
 } from "./lora.ts";
 export * from "./optim/index.ts";
-export { type ParameterSpec, ParameterStore } from "./parameters.ts";
+export { type ChooseFormat, type ParameterSpec, ParameterStore } from "./parameters.ts";

@@ -56,6 +56,21 @@ describe("a parameter store", () => {
     assert.deepEqual([...store.flatGrad.readSync()], [0, 0, 0, 0, 0, 0, 7, 7, 7, 7]);
   });
 
+  test("keeps chosen matrices quantised, beside the flat store, and then refuses gradients", () => {
+    const backend = createReferenceBackend();
+    const store = new ParameterStore(backend, specs, "f32", ({ shape }) => (shape.length === 2 ? "int8" : null));
+    store.get("a").write([127, 1, 2, 127, 3, -4]);
+    store.get("b").write([1, 2, 3, 4]);
+    assert.deepEqual([...store.get("a").readSync()], [127, 1, 2, 127, 3, -4]);
+    assert.deepEqual([...store.flat.readSync()], [1, 2, 3, 4]);
+    assert.deepEqual([store.has("a"), store.offsetOf("b"), store.isQuantised], [true, 0, true]);
+    assert.equal(store.numBytes, 4 * 4 + 2 * (64 + 2)); // each row is one padded group with its scale
+    store.freeze();
+    assert.throws(() => store.enableGrad(), { code: "bad-option", message: /quantised/ });
+    store[Symbol.dispose]();
+    assert.equal(backend.memory().liveBytes, 0);
+  });
+
   test("keeps gradients of bf16 parameters in f32", () => {
     using store = new ParameterStore(createReferenceBackend(), specs, "bf16");
     store.enableGrad();

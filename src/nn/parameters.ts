@@ -1,8 +1,18 @@
 /**
  * @file Named parameters in one flat store, so that an optimizer step, a gradient norm or a checkpoint is one pass over
- * memory. Tensors are views in the order of their specs; names are those of the checkpoint.
+ * memory. Tensors are views in the order of their specs; names are those of the checkpoint. Quantised matrices stand beside
+ * the flat store, since no optimizer writes them.
  */
-import { type Backend, createTensor, type DType, numElements, type Shape, type Tensor } from "../tensor/index.ts";
+import {
+  type Backend,
+  createQuantised,
+  createTensor,
+  type DType,
+  numElements,
+  type QuantisedFormat,
+  type Shape,
+  type Tensor,
+} from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 
 /** Name and shape of one parameter. */
@@ -11,21 +21,36 @@ export interface ParameterSpec {
   readonly shape: Shape;
 }
 
+/** The format in which to keep a matrix quantised, or `null` for a parameter of the flat store. */
+export type ChooseFormat = (spec: ParameterSpec) => QuantisedFormat | null;
+
 /** A flat store and its named views. Values are unspecified until someone writes them. */
 export class ParameterStore implements Disposable {
   readonly specs: readonly ParameterSpec[];
-  /** All parameters, `[total]`. */
+  /** All parameters that are not quantised, `[total]`. */
   readonly flat: Tensor;
   readonly #views = new Map<string, Tensor>();
   readonly #offsets = new Map<string, number>();
+  readonly #quantised = new Map<string, Tensor>();
   #flatGrad: Tensor | null = null;
 
-  constructor(backend: Backend, specs: readonly ParameterSpec[], dtype: DType) {
+  constructor(
+    backend: Backend,
+    specs: readonly ParameterSpec[],
+    dtype: DType,
+    chooseFormat: ChooseFormat = () => null,
+  ) {
     this.specs = specs;
-    this.flat = createTensor(backend, [specs.reduce((total, spec) => total + numElements(spec.shape), 0)], dtype);
-    let offset = 0;
+    const formats = new Map(specs.map((spec) => [spec.name, chooseFormat(spec)]));
+    if (formats.size < specs.length) throw new SelkieError("duplicate-name", "internal: a parameter appears twice");
+    const dense = specs.filter(({ name }) => formats.get(name) === null);
+    this.flat = createTensor(backend, [dense.reduce((total, spec) => total + numElements(spec.shape), 0)], dtype);
     for (const { name, shape } of specs) {
-      if (this.#views.has(name)) throw new SelkieError("duplicate-name", `internal: parameter "${name}" appears twice`);
+      const format = formats.get(name) ?? null;
+      if (format !== null) this.#quantised.set(name, createQuantised(backend, shape as [number, number], format));
+    }
+    let offset = 0;
+    for (const { name, shape } of dense) {
       this.#views.set(name, this.flat.view(offset, shape));
       this.#offsets.set(name, offset);
       offset += numElements(shape);
@@ -33,19 +58,30 @@ export class ParameterStore implements Disposable {
   }
 
   get(name: string): Tensor {
-    const tensor = this.#views.get(name);
+    const tensor = this.#views.get(name) ?? this.#quantised.get(name);
     if (tensor === undefined) throw new SelkieError("unknown-name", `internal: no parameter "${name}"`);
     return tensor;
   }
 
   has(name: string): boolean {
-    return this.#views.has(name);
+    return this.#views.has(name) || this.#quantised.has(name);
+  }
+
+  /** True when some matrices are quantised; then none can be trained. */
+  get isQuantised(): boolean {
+    return this.#quantised.size > 0;
+  }
+
+  /** Bytes of all values as they are stored, scales included. */
+  get numBytes(): number {
+    return [this.flat, ...this.#quantised.values()].reduce((total, tensor) => total + tensor.numBytes, 0);
   }
 
   /** Position of the first element of `name` in {@link flat}. */
   offsetOf(name: string): number {
-    this.get(name);
-    return this.#offsets.get(name)!;
+    const offset = this.#offsets.get(name);
+    if (offset !== undefined) return offset;
+    throw new SelkieError("unknown-name", `internal: no parameter "${name}" in the flat store`);
   }
 
   /**
@@ -62,9 +98,14 @@ export class ParameterStore implements Disposable {
     this.flat.backend.thaw([...this.#views.values()]);
   }
 
-  /** Thaws, allocates gradients and marks every parameter trainable. Calling it again changes nothing. */
+  /** Thaws, allocates gradients and marks every parameter trainable. Calling it again changes nothing. Refuses quantised ones. */
   enableGrad(): void {
     if (this.#flatGrad !== null) return;
+    if (this.isQuantised)
+      throw new SelkieError(
+        "bad-option",
+        "training: expected weights in f32, got quantised ones, which only adapters can be trained on; load the model without quantised weights",
+      );
     this.thaw();
     const dtype = this.flat.dtype === "f64" ? "f64" : "f32";
     this.#flatGrad = createTensor(this.flat.backend, this.flat.shape, dtype);
@@ -105,6 +146,7 @@ export class ParameterStore implements Disposable {
   [Symbol.dispose](): void {
     this.thaw();
     this.disableGrad();
+    for (const matrix of this.#quantised.values()) matrix[Symbol.dispose]();
     this.flat[Symbol.dispose]();
   }
 }

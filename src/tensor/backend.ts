@@ -6,7 +6,8 @@
  * `S` rows of keys and values, `V` vocabulary, `G` groups (adapters), `r` LoRA rank.
  * All tensors are row-major. A kernel writes only the tensors named as outputs; outputs never alias inputs unless said.
  * "any" below means f32 or bf16 on fast backends and also f64 on the reference backend; sums are f32 or wider.
- * Results must not depend on the number of threads, nor a row's results in `lora` on the other rows.
+ * Results must not depend on the number of threads, nor a row's results in `lora`, or in a product with a quantised or
+ * frozen `b`, on the other rows.
  */
 import type { PhiloxBlocks } from "../util/index.ts";
 import type { DType, HostArray } from "./dtype.ts";
@@ -20,7 +21,7 @@ export type ComputeType = "f32" | "bf16";
 export interface GemmArgs {
   /** `[M, K]`, or `[K, M]` when `transposeA`; any. */
   readonly a: Tensor;
-  /** `[K, N]`, or `[N, K]` when `transposeB`; any. */
+  /** `[K, N]`, or `[N, K]` when `transposeB`; any, or quantised: then its values are multiplied as if they were stored in f32. */
   readonly b: Tensor;
   /** Output `[M, N]`; any. */
   readonly c: Tensor;
@@ -126,7 +127,7 @@ export interface AttentionBackwardArgs extends Omit<AttentionArgs, "o"> {
 export interface LinearCrossEntropyArgs {
   /** `[N, D]`; any. */
   readonly hidden: Tensor;
-  /** `[V, D]`; any. */
+  /** `[V, D]`; any, or quantised when it gets no gradient. */
   readonly weight: Tensor;
   /** `[N]`, each below V. */
   readonly targets: Int32Array;
@@ -250,7 +251,7 @@ export interface Kernels {
   add(args: { a: Tensor; b: Tensor; y: Tensor }): void;
   /** `y = alpha · x + beta · y`; `beta = 0` overwrites (and casts). */
   axpby(args: { x: Tensor; alpha: number; y: Tensor; beta: number }): void;
-  /** `y[i] = x[rows[i]]`; `x [R, D]`, `y [N, D]`, dtypes independent. */
+  /** `y[i] = x[rows[i]]`; `x [R, D]` or quantised, `y [N, D]`, dtypes independent. */
   gatherRows(args: { x: Tensor; rows: Int32Array; y: Tensor }): void;
   /** `y[rows[i]] += x[i]` in ascending `i`, so repeated rows sum in one fixed order; `y` f32 (f64). */
   scatterAddRows(args: { x: Tensor; rows: Int32Array; y: Tensor }): void;

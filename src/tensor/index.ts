@@ -16,6 +16,7 @@ export { createReferenceBackend } from "./backends/reference/index.ts";
 export { bytesPerElement, type DType, fromBf16, type HostArray, toBf16 } from "./dtype.ts";
 export * from "./ops/index.ts";
 export { type KernelProfile, type Profiler, profileBackend, shareOfPeak } from "./profile.ts";
+export { type QuantisedFormat, type QuantisedMatrix, quantisedFormats, quantiseRows } from "./quantise.ts";
 export { type Backward, type Gradients, type GradTarget, Scope, type ScopeOptions } from "./scope.ts";
 export { checkShape, describeShape, isSameShape, numElements, type Shape } from "./shape.ts";
-export { createTensor, Tensor, tensorOf, zeros } from "./tensor.ts";
+export { createQuantised, createTensor, Tensor, tensorOf, zeros } from "./tensor.ts";

@@ -12,6 +12,7 @@ import { invarianceCases } from "./kernel-contract/invariance.ts";
 import { loraCases } from "./kernel-contract/lora.ts";
 import { memoryCases } from "./kernel-contract/memory.ts";
 import { productCases } from "./kernel-contract/products.ts";
+import { quantisedCases } from "./kernel-contract/quantised.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
 import { sampleCases } from "./kernel-contract/sample.ts";
 import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
@@ -20,6 +21,7 @@ const cases: readonly ContractCase[] = [
   ...productCases,
   ...loraCases,
   ...invarianceCases,
+  ...quantisedCases,
   ...attentionCases,
   ...crossEntropyCases,
   ...rowwiseCases,

@@ -120,7 +120,7 @@ function countBytes(args: object): number {
   const visit = (value: unknown): number => {
     if (typeof value !== "object" || value === null || seen.has(value)) return 0;
     seen.add(value);
-    if (value instanceof Tensor) return value.size * bytesPerElement[value.dtype];
+    if (value instanceof Tensor) return value.numBytes;
     if (ArrayBuffer.isView(value)) return value.byteLength;
     return Object.values(value).reduce((total: number, part) => total + visit(part), 0);
   };

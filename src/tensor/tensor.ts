@@ -5,6 +5,7 @@
 import { SelkieError, ShapeError } from "../util/index.ts";
 import type { Backend } from "./backend.ts";
 import { type DType, fromBf16, type HostArray, toBf16 } from "./dtype.ts";
+import { allocateQuantised, dequantise, type QuantisedFormat, type QuantisedMatrix, quantiseRows } from "./quantise.ts";
 import { describeShape, numElements, type Shape } from "./shape.ts";
 
 /**
@@ -12,6 +13,8 @@ import { describeShape, numElements, type Shape } from "./shape.ts";
  *
  * `requiresGrad` is set on leaves by whoever trains them and on op outputs by the scope.
  * A leaf may carry a persistent `grad` of its own shape, which backward passes add to.
+ *
+ * A matrix may be quantised (`quantise.ts`): it then has no {@link Tensor.data}, so only kernels that know of it take it.
  */
 export class Tensor<_Axes extends string = string> implements Disposable {
   readonly shape: Shape;
@@ -21,10 +24,10 @@ export class Tensor<_Axes extends string = string> implements Disposable {
   grad: Tensor | null = null;
   /** True while {@link grad} holds nothing of worth: the next gradient overwrites it, which is cheaper than clearing it first. */
   isGradStale = false;
-  #data: HostArray | null;
+  #data: HostArray | QuantisedMatrix | null;
   readonly #owns: boolean;
 
-  constructor(backend: Backend, shape: Shape, dtype: DType, data: HostArray, owns: boolean) {
+  constructor(backend: Backend, shape: Shape, dtype: DType, data: HostArray | QuantisedMatrix, owns: boolean) {
     this.backend = backend;
     this.shape = shape;
     this.dtype = dtype;
@@ -37,11 +40,31 @@ export class Tensor<_Axes extends string = string> implements Disposable {
     return numElements(this.shape);
   }
 
+  /** Bytes of the values as they are stored. */
+  get numBytes(): number {
+    const { quantised } = this;
+    return quantised === null ? this.data.byteLength : quantised.codes.byteLength + quantised.scales.byteLength;
+  }
+
   /** Memory for kernels. Throws after disposal: a use-after-free is a programming mistake. */
   get data(): HostArray {
-    if (this.#data === null)
-      throw new SelkieError("disposed", `internal: tensor ${describeShape(this.shape)} used after disposal`);
-    return this.#data;
+    const data = this.#storage;
+    if (!("codes" in data)) return data;
+    throw new SelkieError(
+      "quantised",
+      `expected a tensor that keeps its values one by one, got ${describeShape(this.shape)} quantised to ${data.format}; load the model without quantised weights`,
+    );
+  }
+
+  /** Codes and scales of a quantised matrix, else `null`; `dtype` is then that of the values that products see, f32. */
+  get quantised(): QuantisedMatrix | null {
+    const data = this.#storage;
+    return "codes" in data ? data : null;
+  }
+
+  get #storage(): HostArray | QuantisedMatrix {
+    if (this.#data !== null) return this.#data;
+    throw new SelkieError("disposed", `internal: tensor ${describeShape(this.shape)} used after disposal`);
   }
 
   get isDisposed(): boolean {
@@ -55,6 +78,7 @@ export class Tensor<_Axes extends string = string> implements Disposable {
 
   /** Blocking twin of {@link read}; only host backends can. */
   readSync(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
+    if (this.quantised !== null) return dequantise(this.quantised);
     const data = this.data;
     if (!(data instanceof Uint16Array)) return data.slice();
     const values = new Float32Array(data.length);
@@ -62,11 +86,15 @@ export class Tensor<_Axes extends string = string> implements Disposable {
     return values;
   }
 
-  /** Overwrites the values, rounding to the dtype. */
+  /** Overwrites the values, rounding to the dtype or to the nearest codes. */
   write(values: ArrayLike<number>): void {
+    if (values.length !== this.size)
+      throw new ShapeError("write", `${this.size} values for ${describeShape(this.shape)}`, `${values.length}`);
+    if (this.quantised !== null) {
+      quantiseRows(this.quantised, 0, values);
+      return;
+    }
     const data = this.data;
-    if (values.length !== data.length)
-      throw new ShapeError("write", `${data.length} values for ${describeShape(this.shape)}`, `${values.length}`);
     if (data instanceof Uint16Array) for (let i = 0; i < data.length; i++) data[i] = toBf16(values[i]!);
     else data.set(values);
   }
@@ -89,7 +117,8 @@ export class Tensor<_Axes extends string = string> implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#data === null) return;
-    if (this.#owns) this.backend.release(this.#data);
+    const memory = "codes" in this.#data ? [this.#data.codes, this.#data.scales] : [this.#data];
+    if (this.#owns) for (const data of memory) this.backend.release(data);
     this.#data = null;
   }
 }
@@ -97,6 +126,11 @@ export class Tensor<_Axes extends string = string> implements Disposable {
 /** Allocates an owned tensor; its values are unspecified. The caller disposes of it, or a {@link Scope} does. */
 export function createTensor(backend: Backend, shape: Shape, dtype: DType): Tensor {
   return new Tensor(backend, shape, dtype, backend.allocate(dtype, numElements(shape)), true);
+}
+
+/** Allocates an owned quantised matrix; its values are unspecified. */
+export function createQuantised(backend: Backend, shape: readonly [number, number], format: QuantisedFormat): Tensor {
+  return new Tensor(backend, shape, "f32", allocateQuantised(backend, ...shape, format), true);
 }
 
 /** Allocates an owned tensor holding `values` rounded to `dtype`. */

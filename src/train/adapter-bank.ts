@@ -277,7 +277,7 @@ function createRuns({ lm, jobs, seed }: TrainAdaptersOptions): AdapterRun[] {
     if (ids.has(job.id))
       throw new SelkieError("duplicate-name", `trainAdapters: expected different job ids, got "${job.id}" twice`);
     ids.add(job.id);
-    return new AdapterRun(job, lm, rng.fork("adapter", job.id));
+    return new AdapterRun(job, lm, rng.fork("adapter", job.stream ?? job.id));
   });
 }
 

@@ -6,8 +6,10 @@ import { type PreparedDocument, prepareDocuments, requireSupervised, type TrainD
 
 /** One adapter to train. */
 export interface AdapterJob {
-  /** Names the job's random stream; jobs of one call have different ids. */
+  /** Names the job, and its random stream; jobs of one call have different ids. */
   readonly id: string;
+  /** Names the random stream instead of `id`: jobs that share it start from the same weights and draw the same orders. */
+  readonly stream?: string;
   readonly documents: readonly TrainDocument[];
   readonly lora: LoraConfig;
   /** Goes on from these weights, which must fit `lora`. @defaultValue fresh ones, an identity */
@@ -16,6 +18,8 @@ export interface AdapterJob {
   readonly learningRate: number;
   /** Passes over the documents; 0 leaves the adapter an identity. */
   readonly epochs: number;
+  /** Ends training, and the decay, after this many updates. @defaultValue Infinity */
+  readonly maxSteps?: number;
   /** Documents of one update, as SEAL one by one. @defaultValue 1 */
   readonly documentsPerStep?: number;
   /** @defaultValue linear decay to 0 */
@@ -77,7 +81,7 @@ function checkJob(job: AdapterJob): void {
 /** A job under way: its place in the data, its loss so far. */
 export class AdapterRun {
   readonly job: AdapterJob;
-  /** The job's own stream; depends on seed and id alone. */
+  /** The job's stream; depends on the seed and its name alone. */
   readonly rng: Rng;
   readonly sequences: readonly PreparedDocument[];
   readonly totalSteps: number;
@@ -101,7 +105,7 @@ export class AdapterRun {
     this.#notes = notes;
     this.#documentsPerStep = job.documentsPerStep ?? 1;
     this.#stepsPerEpoch = Math.ceil(sequences.length / this.#documentsPerStep);
-    this.totalSteps = job.epochs * this.#stepsPerEpoch;
+    this.totalSteps = Math.min(job.epochs * this.#stepsPerEpoch, job.maxSteps ?? Number.POSITIVE_INFINITY);
   }
 
   get numSteps(): number {

@@ -1,4 +1,4 @@
-/** @file Door of `train`: data, the full trainer, the adapter bank, evaluation. */
+/** @file Door of `train`: data, the full trainer, the adapter bank, policy objectives, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
 export type { AdapterJob, AdapterResult } from "./adapter-job.ts";
 export {
@@ -15,6 +15,30 @@ export {
   type TrainDocument,
 } from "./data.ts";
 export { type MeanLoss, type MeanLossOptions, meanLoss } from "./evaluate.ts";
+export {
+  type AdvantageOptions,
+  advantageWeighted,
+  dpo,
+  ipo,
+  likelihood,
+  type NatsLoss,
+  natsWeights,
+  type Objective,
+  type ObjectiveValue,
+  type PreferenceOptions,
+  preferenceGaps,
+  type SequencePair,
+} from "./objectives.ts";
+export {
+  type PolicyBatch,
+  type PolicyProgress,
+  type PolicyResult,
+  type PolicyTarget,
+  type TrainPolicyOptions,
+  trainPolicy,
+  type WeighedLoss,
+} from "./policy-trainer.ts";
+
 export {
   type CheckpointOptions,
   type TrainFullOptions,

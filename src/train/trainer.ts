@@ -138,6 +138,11 @@ function checkOptions(options: TrainFullOptions): void {
       "bad-option",
       "training: expected f32 weights, got bf16, which loses small updates; load the model with bf16TrainPrecision",
     );
+  if (lm.parameters.isQuantised)
+    throw new SelkieError(
+      "bad-option",
+      `training: expected weights in f32, got ${lm.precision.weights}, which only adapters can be trained on; load the model without quantised weights`,
+    );
   if (schedule !== undefined) checkSchedule(schedule);
 }
 

@@ -2,4 +2,24 @@
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
 export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
-export { bootstrapMean, type Interval, mean, median } from "./statistics.ts";
+export {
+  bootstrapCrossed,
+  bootstrapMean,
+  bootstrapStatistic,
+  type Estimate,
+  type Interval,
+  mean,
+  median,
+  pairedDifference,
+  quantile,
+} from "./statistics.ts";
+export {
+  type BestOfGain,
+  bestOfGain,
+  type CrossedComponents,
+  crossedComponents,
+  type RepeatedDesign,
+  reliability,
+  type VarianceComponents,
+  varianceComponents,
+} from "./variance.ts";

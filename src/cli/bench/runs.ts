@@ -1,5 +1,6 @@
 /** @file The benchmarks: what a user would do with the library, timed. Each returns the figures of the peer script's line. */
 import { generate } from "../../generate/index.ts";
+import type { LlamaLm } from "../../models/index.ts";
 import { createTensor, type DType } from "../../tensor/index.ts";
 import { type AdapterJob, trainAdapters, trainFull } from "../../train/index.ts";
 import { createRng } from "../../util/index.ts";
@@ -86,7 +87,7 @@ async function benchLora(run: BenchRun): Promise<BenchFigures> {
       if (!clock.isEnough) throw error; // the clock itself stops the endless job, which trainAdapters reports as an error
     },
   );
-  return { tokens_per_s: Math.round((batch * seq) / clock.secondsPerStep), batch, seq };
+  return { tokens_per_s: Math.round((batch * seq) / clock.secondsPerStep), batch, seq, ...weightsOf(lm) };
 }
 
 /** SEAL's inner loop: one adapter per candidate, all in the bank. */
@@ -120,7 +121,8 @@ async function benchDecode(run: BenchRun): Promise<BenchFigures> {
   const decode = async () => {
     await generate(lm, requests, { maxBatch: batch, logprobs: false, signal: run.signal });
   };
-  return { tokens_per_s: round((batch * completionTokens) / (await timeCalls(decode, seconds)), 1), batch };
+  const secondsPerCall = await timeCalls(decode, seconds);
+  return { tokens_per_s: round((batch * completionTokens) / secondsPerCall, 1), batch, ...weightsOf(lm) };
 }
 
 function adapterJob(id: string, sequences: readonly Int32Array[], { options }: BenchRun): Omit<AdapterJob, "epochs"> {
@@ -147,5 +149,8 @@ function timedLoop(
   };
   return { clock, signal: AbortSignal.any([signal, enough.signal]), onProgress };
 }
+
+/** Size of the model's weights as they are stored; packed copies come on top. */
+const weightsOf = ({ parameters }: LlamaLm): BenchFigures => ({ weights_mib: round(parameters.numBytes / 2 ** 20, 1) });
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));

@@ -8,8 +8,14 @@ import {
   type Precision,
   plainLlama,
 } from "../../models/index.ts";
-import { type Backend, createTensor } from "../../tensor/index.ts";
-import { createRng, type Rng } from "../../util/index.ts";
+import {
+  type Backend,
+  createTensor,
+  type QuantisedFormat,
+  type QuantisedMatrix,
+  quantiseRows,
+} from "../../tensor/index.ts";
+import { createRng, type Rng, SelkieError } from "../../util/index.ts";
 
 /** What `selkie bench` can measure. */
 export const benchNames = ["gemm", "train", "lora", "inner", "decode", "attention"] as const;
@@ -30,6 +36,8 @@ export type BenchSize = keyof typeof benchSizes;
 export interface BenchOptions {
   readonly size: BenchSize;
   readonly dtype: "f32" | "bf16";
+  /** Quantises the matrices of the frozen model. */
+  readonly weights?: QuantisedFormat;
   /** Sequences of one step. */
   readonly batch: number;
   /** Tokens of a training sequence; the shortest of those that `attention` takes. */
@@ -67,7 +75,15 @@ export function createBenchModel({ backend, options }: BenchRun, isTrained: bool
     maxSeqLen: 2048,
     rmsNormEps: 1e-6,
   } as const;
-  const lm = createLlama(backend, config, precisionFor(options.dtype, isTrained));
+  if (isTrained && options.weights !== undefined)
+    throw new SelkieError(
+      "bad-option",
+      `--weights: expected none for training, got ${options.weights}; only decode, lora and inner run on quantised weights`,
+    );
+  const lm = createLlama(backend, config, {
+    ...precisionFor(options.dtype, isTrained),
+    ...(options.weights !== undefined && { weights: options.weights }),
+  });
   fillWeights(lm);
   return lm;
 }
@@ -77,12 +93,24 @@ function fillWeights({ backend, parameters }: LlamaLm): void {
   const rng = createRng("bench weights");
   const blockSize = 65521; // prime, so that rows of a matrix are not copies of each other
   using block = createTensor(backend, [blockSize], parameters.flat.dtype);
-  block.write(Float32Array.from({ length: blockSize }, () => 0.02 * rng.normal()));
+  const values = Float32Array.from({ length: blockSize }, () => 0.02 * rng.normal());
+  block.write(values);
   const { data } = parameters.flat;
   for (let start = 0; start < data.length; start += blockSize)
     data.set(block.data.subarray(0, data.length - start), start);
-  for (const { name, shape } of parameters.specs)
-    if (shape.length === 1) parameters.get(name).write(new Float32Array(shape[0]!).fill(1));
+  for (const { name, shape } of parameters.specs) {
+    const { quantised } = parameters.get(name);
+    if (quantised !== null) fillQuantised(quantised, values);
+    else if (shape.length === 1) parameters.get(name).write(new Float32Array(shape[0]!).fill(1));
+  }
+}
+
+/** The rows that `values` fill, over and over. */
+function fillQuantised(matrix: QuantisedMatrix, values: Float32Array): void {
+  const { numRows, numColumns } = matrix;
+  const most = Math.floor(values.length / numColumns);
+  for (let row = 0; row < numRows; row += most)
+    quantiseRows(matrix, row, values.subarray(0, Math.min(most, numRows - row) * numColumns));
 }
 
 const precisionFor = (dtype: "f32" | "bf16", isTrained: boolean): Precision => {

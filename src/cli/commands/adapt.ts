@@ -1,9 +1,10 @@
 /** @file `selkie adapt`: documents go in, an adapter comes out. */
 import { type Command, InvalidArgumentError } from "commander";
 import type { InnerLoop } from "../../adapt/index.ts";
+import type { QuantisedFormat } from "../../tensor/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { withWritableStore } from "../store-options.ts";
-import { type CommonOptions, parseCount, runVerb, withCommonOptions } from "../verb.ts";
+import { type CommonOptions, parseCount, parseSeed, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
 
 interface AdaptOptions extends CommonOptions {
   readonly model: string;
@@ -15,6 +16,7 @@ interface AdaptOptions extends CommonOptions {
   readonly limit?: number;
   readonly large?: boolean;
   readonly precision?: string;
+  readonly weights?: QuantisedFormat;
   readonly epochs?: number;
   readonly learningRate?: number;
   readonly rank?: number;
@@ -39,13 +41,6 @@ const parseNumber = (text: string): number => {
   return value;
 };
 
-const parseSeed = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || text.trim() === "")
-    throw new InvalidArgumentError(`Expected a whole number, got "${text}".`);
-  return value;
-};
-
 /** Adds the verb to `program`. */
 export function registerAdapt(program: Command): void {
   const command = program
@@ -64,6 +59,7 @@ export function registerAdapt(program: Command): void {
     .option("--limit <n>", "take the first n passages", parseCount)
     .option("--large", "take on more than 200 passages")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .addOption(weightsOption())
     .option("--epochs <n>", "passes over the documents of an edit", parseCount)
     .option("--learning-rate <x>", "peak learning rate of the adapter", parseNumber)
     .option("--rank <n>", "LoRA rank", parseCount)
@@ -110,6 +106,7 @@ async function run(
       threads: options.threads,
       precision: options.precision,
       register: options.register ? options : null,
+      weights: options.weights,
     },
     context,
   );

@@ -1,8 +1,16 @@
 /** @file `selkie ask`: a closed-book answer, with the model as it is or as an adapter changed it. */
 import { type Command, Option } from "commander";
+import type { QuantisedFormat } from "../../tensor/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { withStore } from "../store-options.ts";
-import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+import {
+  type CommonOptions,
+  parseCount,
+  runVerb,
+  type VerbContext,
+  weightsOption,
+  withCommonOptions,
+} from "../verb.ts";
 
 interface AskOptions extends CommonOptions {
   readonly model: string;
@@ -10,6 +18,7 @@ interface AskOptions extends CommonOptions {
   readonly maxNewTokens: number;
   readonly precision?: string;
   readonly store: string;
+  readonly weights?: QuantisedFormat;
 }
 
 const examples = `
@@ -34,6 +43,7 @@ export function registerAsk(program: Command): void {
     .addOption(
       new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),
     )
+    .addOption(weightsOption())
     .addHelpText("after", examples);
   withCommonOptions(withStore(command)).action((question: string, options: AskOptions) =>
     runVerb(options, (context) => run(question, options, context)),

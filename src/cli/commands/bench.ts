@@ -6,7 +6,7 @@ import { SelkieError } from "../../util/index.ts";
 import { reportProfile } from "../bench/profile-report.ts";
 import type { BenchName, BenchOptions } from "../bench/setup.ts";
 import { packageVersion } from "../paths.ts";
-import { type CommonOptions, parseCount, parsePositive, runVerb, withCommonOptions } from "../verb.ts";
+import { type CommonOptions, parseCount, parsePositive, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
 
 const examples = `
 Examples:
@@ -31,6 +31,7 @@ export function registerBench(program: Command): void {
     )
     .addOption(new Option("--size <name>", "model shape").choices(["nano", "7m", "30m", "135m"]).default("7m"))
     .addOption(new Option("--dtype <name>", "number format").choices(["f32", "bf16"]).default("bf16"))
+    .addOption(weightsOption())
     .option("--batch <n>", "sequences of one step", parseCount, 16)
     .option("--seq <n>", "tokens of a training sequence", parseCount, 256)
     .option("--candidates <n>", "adapters that inner trains", parseCount, 20)
@@ -65,7 +66,7 @@ async function measure(
 ): Promise<{ line: object; table: string }> {
   const { openBackend, profileBackend } = await import("../../tensor/index.ts");
   const { benchmarks } = await import("../bench/runs.ts");
-  const { size, dtype, threads = availableParallelism(), instructionSet } = options;
+  const { size, dtype, weights, threads = availableParallelism(), instructionSet } = options;
   const plain = openBackend({ threads, warn, ...(instructionSet !== undefined && { instructionSet }) });
   const profiler = options.profile === true ? profileBackend(plain) : null;
   const backend = profiler?.backend ?? plain;
@@ -80,6 +81,7 @@ async function measure(
     engine: `selkie ${packageVersion()}`,
     what,
     ...(what === "gemm" ? {} : what === "attention" ? { dtype } : { size, dtype }),
+    ...(weights !== undefined && { weights }),
     threads: backend.numThreads,
     instructionSet: backend.instructionSet,
     ...figures,

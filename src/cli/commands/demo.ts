@@ -38,6 +38,7 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
       isFresh: options.fresh ?? false,
       threads: options.threads,
       precision: undefined,
+      weights: undefined,
     },
     context,
   );

@@ -1,13 +1,22 @@
 /** @file `selkie registry`: what the store holds, what serves, and who decided it. */
 import type { Command } from "commander";
+import type { QuantisedFormat } from "../../tensor/index.ts";
 import { type StoreVerbOptions, withStore, withWritableStore } from "../store-options.ts";
-import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+import {
+  type CommonOptions,
+  parseCount,
+  runVerb,
+  type VerbContext,
+  weightsOption,
+  withCommonOptions,
+} from "../verb.ts";
 
 interface RegistryOptions extends CommonOptions, StoreVerbOptions {
   readonly alias: string;
   readonly model?: string;
   readonly gate?: string;
   readonly precision?: string;
+  readonly weights?: QuantisedFormat;
   readonly reason: string;
   readonly to?: string;
   readonly key: string;
@@ -90,5 +99,6 @@ function withExam(command: Command): Command {
   return command
     .option("--model <dir>", "base model (default: the directory the record names)")
     .option("--gate <file>", "thresholds and budgets (default: gate.json in the store)")
-    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)");
+    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .addOption(weightsOption());
 }

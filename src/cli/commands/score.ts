@@ -1,13 +1,15 @@
 /** @file `selkie score`: how probable a model finds a text, token by token. */
 import { type Command, Option } from "commander";
+import type { QuantisedFormat } from "../../tensor/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
-import { type CommonOptions, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+import { type CommonOptions, runVerb, type VerbContext, weightsOption, withCommonOptions } from "../verb.ts";
 
 interface ScoreOptions extends CommonOptions {
   readonly model: string;
   readonly adapter?: string;
   readonly ids?: string;
   readonly precision: string;
+  readonly weights?: QuantisedFormat;
 }
 
 const examples = `
@@ -29,6 +31,7 @@ export function registerScore(program: Command): void {
     .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
     .option("--ids <list>", "token ids instead of a text, separated by commas")
     .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
+    .addOption(weightsOption())
     .addHelpText("after", examples);
   withCommonOptions(command).action((file: string | undefined, options: ScoreOptions) =>
     runVerb(options, (context) => run(file, options, context)),

@@ -7,9 +7,10 @@ import { createRng } from "../../util/index.ts";
 import type { Backend, Kernels } from "../backend.ts";
 import { createReferenceBackend } from "../backends/reference/index.ts";
 import type { DType } from "../dtype.ts";
+import type { QuantisedFormat } from "../quantise.ts";
 import type { GradTarget } from "../scope.ts";
 import { numElements, type Shape } from "../shape.ts";
-import { createTensor, type Tensor } from "../tensor.ts";
+import { createQuantised, createTensor, type Tensor } from "../tensor.ts";
 
 /** Something a kernel must get right, run by every backend. */
 export interface ContractCase {
@@ -89,6 +90,14 @@ export class Trial implements Disposable {
   values(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
     const tensor = createTensor(this.backend, shape, dtype);
     tensor.write(values);
+    this.#inputs.push({ tensor, before: tensor.readSync() });
+    return tensor;
+  }
+
+  /** A quantised input of normal numbers times `scale`. */
+  quantised(shape: readonly [number, number], format: QuantisedFormat, scale = 1): Tensor {
+    const tensor = createQuantised(this.backend, shape, format);
+    tensor.write(this.normals(numElements(shape), scale));
     this.#inputs.push({ tensor, before: tensor.readSync() });
     return tensor;
   }

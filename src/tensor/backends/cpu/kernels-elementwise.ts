@@ -7,6 +7,7 @@ import type { AdamWArgs, AdamWSegment, Kernels } from "../../backend.ts";
 import type { GradTarget } from "../../scope.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { NativeContext } from "./native.ts";
+import { viewsOf } from "./quantised.ts";
 
 /** The part of the kernel table that this file gives. */
 export type ElementwiseKernels = Omit<
@@ -120,7 +121,10 @@ function rowKernels(context: NativeContext): RowKernels {
         sin.data,
         y.data,
       ),
-    gatherRows: ({ x, rows, y }) => context.run("gatherRows", [widthOf(x)], x.data, rows, y.data),
+    gatherRows: ({ x, rows, y }) =>
+      x.quantised === null
+        ? context.run("gatherRows", [widthOf(x)], x.data, rows, y.data)
+        : context.run("quantisedRows", [widthOf(x)], ...viewsOf(x.quantised), rows, y.data),
     scatterAddRows({ x, rows, y }) {
       requireF32("scatterAddRows: y", y);
       context.run("scatterAddRows", [widthOf(x)], x.data, rows, y.data);

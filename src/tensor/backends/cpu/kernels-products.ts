@@ -1,14 +1,15 @@
 /**
- * @file Native matrix products (`native/kernels/{gemm,lora,cross-entropy}.h`): checks the sizes, since native code
+ * @file Native matrix products (`native/kernels/{gemm,quantised,lora,cross-entropy}.h`): checks the sizes, since native code
  * trusts them, and flattens the arguments of the contract into numbers and typed arrays.
  */
-import { ShapeError } from "../../../util/index.ts";
+import { SelkieError, ShapeError } from "../../../util/index.ts";
 import type { GemmArgs, Kernels, LinearCrossEntropyArgs, LoraArgs, LoraBackwardArgs } from "../../backend.ts";
 import { describeShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { FrozenFactors } from "./frozen.ts";
 import { requireF32 } from "./kernels-elementwise.ts";
 import type { NativeContext } from "./native.ts";
+import { viewsOf } from "./quantised.ts";
 
 /** The part of the kernel table that this file gives. */
 export type ProductKernels = Pick<Kernels, "gemm" | "lora" | "loraBackward" | "linearCrossEntropy">;
@@ -63,8 +64,12 @@ function gemm(context: NativeContext, frozen: FrozenFactors, args: GemmArgs): vo
     Number(accumulate),
     Number(args.compute === "bf16"),
   ];
-  const packed = frozen.packed(b.data, { n, k, transposeB, compute: args.compute });
-  context.run("gemm", numbers, a.data, b.data, c.data, bias?.data ?? null, packed, addend?.data ?? null);
+  const added = [bias?.data ?? null, addend?.data ?? null] as const;
+  if (b.quantised !== null) context.run("quantisedGemm", numbers, a.data, ...viewsOf(b.quantised), c.data, ...added);
+  else {
+    const packed = frozen.packed(b.data, { n, k, transposeB, compute: args.compute });
+    context.run("gemm", numbers, a.data, b.data, c.data, added[0], packed, added[1]);
+  }
 }
 
 /** Checks the segment list against the rows that it divides. */
@@ -145,9 +150,12 @@ function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args:
   if (gradHidden !== null) expectSize(`${where}: gradHidden`, gradHidden.grad, numRows * width, "as hidden");
   if (gradWeight !== null) expectSize(`${where}: gradWeight`, gradWeight.grad, vocabSize * width, "as weight");
   const { compute } = args;
-  const packedForLogits = frozen.packed(weight.data, { n: vocabSize, k: width, transposeB: true, compute });
-  const packedForGradient =
-    gradHidden && frozen.packed(weight.data, { n: width, k: vocabSize, transposeB: false, compute });
+  const { quantised } = weight;
+  if (gradWeight !== null && quantised !== null)
+    throw new SelkieError("quantised", `internal: ${where}: a quantised weight has no gradient`);
+  const [codes, ...scales] = quantised === null ? [] : viewsOf(quantised);
+  const packed = (n: number, k: number, transposeB: boolean) =>
+    quantised === null ? frozen.packed(weight.data, { n, k, transposeB, compute }) : null;
   context.run(
     "linearCrossEntropy",
     [
@@ -157,16 +165,17 @@ function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args:
       Number(gradHidden?.accumulate ?? false),
       Number(gradWeight?.accumulate ?? false),
       Number(compute === "bf16"),
-      Number(frozen.has(weight.data)),
+      Number(quantised !== null || frozen.has(weight.data)),
     ],
     hidden.data,
-    weight.data,
+    codes ?? weight.data,
     targets,
     logprobs.data,
     gradLogprobs?.data ?? null,
     gradHidden?.grad.data ?? null,
     gradWeight?.grad.data ?? null,
-    packedForLogits,
-    packedForGradient,
+    packed(vocabSize, width, true),
+    gradHidden && packed(width, vocabSize, false),
+    ...scales,
   );
 }

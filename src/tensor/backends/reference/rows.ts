@@ -1,5 +1,6 @@
 /** @file Moving rows: lookup, scatter with addition, overwrite. */
 import type { Kernels } from "../../backend.ts";
+import { dequantiseRow } from "../../quantise.ts";
 import { store, widen } from "./values.ts";
 
 type Args<Kernel extends keyof Kernels> = Parameters<Kernels[Kernel]>[0];
@@ -8,7 +9,14 @@ type Args<Kernel extends keyof Kernels> = Parameters<Kernels[Kernel]>[0];
 export function gatherRows(args: Args<"gatherRows">): void {
   const { rows } = args;
   const width = args.x.shape[1]!;
-  for (let i = 0; i < rows.length; i++) store(args.y, widen(args.x.view(rows[i]! * width, [width])), false, i * width);
+  const { quantised } = args.x;
+  const row = new Float64Array(width);
+  for (let i = 0; i < rows.length; i++)
+    if (quantised === null) store(args.y, widen(args.x.view(rows[i]! * width, [width])), false, i * width);
+    else {
+      dequantiseRow(quantised, rows[i]!, row, 0);
+      store(args.y, row, false, i * width);
+    }
 }
 
 /** `y[rows[i]] += x[i]` in ascending `i`. */

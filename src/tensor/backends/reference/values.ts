@@ -4,11 +4,13 @@
  */
 import type { ComputeType } from "../../backend.ts";
 import { fromBf16, toBf16 } from "../../dtype.ts";
+import { dequantise } from "../../quantise.ts";
 import type { GradTarget } from "../../scope.ts";
 import type { Tensor } from "../../tensor.ts";
 
 /** The elements of `tensor` as doubles: its own memory for f64, else a copy. Do not write to the result. */
 export function widen(tensor: Tensor): Float64Array {
+  if (tensor.quantised !== null) return new Float64Array(dequantise(tensor.quantised));
   const { data } = tensor;
   if (data instanceof Float64Array) return data;
   if (data instanceof Float32Array) return new Float64Array(data);

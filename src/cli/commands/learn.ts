@@ -1,0 +1,143 @@
+/** @file `selkie learn knowledge`: trains the policy that writes self-edits. */
+import { Argument, type Command, Option } from "commander";
+import type { LearnSettings } from "../../adapt/index.ts";
+import { shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+
+interface LearnOptions extends CommonOptions {
+  readonly model: string;
+  readonly passages: string;
+  readonly heldOut?: string;
+  readonly heldOutLimit?: number;
+  readonly rounds?: number;
+  readonly passagesPerRound?: number;
+  readonly edits?: number;
+  readonly repetitions?: number;
+  readonly halving?: number;
+  readonly reward?: string;
+  readonly update?: "rest-em" | "dpo" | "ipo" | "advantage";
+  readonly replay: string;
+  readonly prompts?: string;
+  readonly teacher?: string;
+  readonly teacherModel: string;
+  readonly settings?: string;
+  readonly seed: number;
+  readonly out: string;
+  readonly fresh?: boolean;
+  readonly precision?: string;
+}
+
+const examples = `
+Examples:
+  selkie learn knowledge --passages almanac --held-out almanac --passages-per-round 50
+  selkie learn knowledge --passages squad.json --model <dir> --rounds 2 --edits 5 --reward seal
+  selkie learn knowledge --passages notes/ --teacher http://localhost:8000/v1 --teacher-model big
+
+Settings files hold any part of LearnSettings, for example
+  {"innerLoop": {"lora": {"targets": ["q_proj", "v_proj"]}, "replayShare": 0.3, "unionOf": 2, "maxSteps": 100}}
+A key for the teacher's server is read from SELKIE_TEACHER_KEY. Run the same command again to go on after an interruption.`;
+
+/** Adds the verb to `program`. */
+export function registerLearn(program: Command): void {
+  const command = program
+    .command("learn")
+    .description("outer loop: train the policy that writes self-edits on those that taught it most")
+    .addArgument(new Argument("<domain>", "what to learn").choices(["knowledge"]))
+    .requiredOption("--passages <path>", "passages with questions (.jsonl, .json, folders), or almanac")
+    .option("--held-out <path>", "passages that no round sees, to examine every policy on, or almanac")
+    .option("--held-out-limit <n>", "take the first n of them", parseCount)
+    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option("--rounds <n>", "rounds (default: 2)", parseCount)
+    .option("--passages-per-round <n>", "different passages for each round (default: all, divided)", parseCount)
+    .option("--edits <n>", "self-edits of each passage (default: 5)", parseCount)
+    .option("--repetitions <n>", "trainings of each self-edit (default: 3; none for the reward proxy)", parseCount)
+    .option("--halving <n>", "spend n trainings per passage by successive halving instead", parseCount)
+    .option("--reward <name>", "seal, binary, dense, shrunk, retention, length or proxy (default: dense)")
+    .addOption(
+      new Option("--update <name>", "how the policy learns (default: rest-em)").choices([
+        "rest-em",
+        "dpo",
+        "ipo",
+        "advantage",
+      ]),
+    )
+    .option(
+      "--replay <source>",
+      "old text beside what is learned: self, almanac, or a file with one text per line",
+      "self",
+    )
+    .option("--prompts <file>", "how edits are asked for, in the form of selkie.json")
+    .option(
+      "--teacher <where>",
+      "writes the edits instead: a checkpoint directory, or the address of an OpenAI-compatible server",
+    )
+    .option("--teacher-model <name>", "the server's model", "default")
+    .option("--settings <file>", "any other setting, as JSON")
+    .option("--seed <n>", "makes the run repeatable", parseSeed, 0)
+    .option("--out <dir>", "holds the run's directory", "runs")
+    .option("--fresh", "forget an earlier run of the same inputs")
+    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .addHelpText("after", examples);
+  withCommonOptions(command).action((_domain: string, options: LearnOptions) =>
+    runVerb(options, (context) => run(options, context)),
+  );
+}
+
+/** The defaults, then the file, then what the command line says. */
+async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
+  const { applyLearnSettings, defaultLearnSettings, halvingRounds, loadLearnSettings, rewardNamed, uniformSchedule } =
+    await import("../../adapt/index.ts");
+  const { edits, halving, update } = options;
+  const fromFile =
+    options.settings === undefined
+      ? defaultLearnSettings
+      : await loadLearnSettings(defaultLearnSettings, options.settings);
+  const reward = options.reward ?? fromFile.reward;
+  const repetitions = options.repetitions ?? Math.max(rewardNamed(reward).minRepetitions, reward === "proxy" ? 0 : 3);
+  const scheduled = (numEdits: number) => ({
+    numEdits,
+    schedule: halving === undefined ? uniformSchedule(numEdits, repetitions) : halvingRounds(numEdits, halving),
+  });
+  const isScheduled = edits !== undefined || halving !== undefined || options.repetitions !== undefined;
+  const objectives = {
+    "rest-em": { kind: "rest-em" },
+    dpo: { kind: "preference", loss: "dpo" },
+    ipo: { kind: "preference", loss: "ipo" },
+    advantage: { kind: "advantage" },
+  };
+  const chosen = {
+    ...(options.rounds !== undefined && { numRounds: options.rounds }),
+    ...(options.passagesPerRound !== undefined && { passagesPerRound: options.passagesPerRound }),
+    ...((isScheduled || reward === "proxy") && scheduled(edits ?? fromFile.numEdits)),
+    reward,
+    ...(update !== undefined && { update: { objective: objectives[update] } }),
+  };
+  return applyLearnSettings(fromFile, chosen, "the command line");
+}
+
+async function run(options: LearnOptions, context: VerbContext): Promise<void> {
+  const { describeLearning, runLearning } = await import("../learning.ts");
+  const { teacher, teacherModel } = options;
+  const result = await runLearning(
+    {
+      modelDirectory: options.model,
+      passages: options.passages,
+      heldOut: options.heldOut ?? null,
+      heldOutLimit: options.heldOutLimit,
+      prompts: options.prompts ?? null,
+      teacher:
+        teacher === undefined
+          ? null
+          : { address: teacher, model: teacherModel, apiKey: process.env["SELKIE_TEACHER_KEY"] },
+      replay: options.replay,
+      settings: await settingsOf(options),
+      seed: options.seed,
+      root: options.out,
+      isFresh: options.fresh ?? false,
+      threads: options.threads,
+      precision: options.precision,
+    },
+    context,
+  );
+  context.output.result(result, describeLearning(result));
+}

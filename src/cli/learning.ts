@@ -1,0 +1,283 @@
+/** @file What `learn` does with its options: opening models and passages, running the outer loop, telling what happened. */
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import {
+  type AdaptEvent,
+  checkpointTeacher,
+  type EditWriter,
+  type EvaluationReport,
+  endpointTeacher,
+  type LearnReport,
+  type LearnSettings,
+  learnKnowledge,
+  loadCanaries,
+  loadPrompts,
+  loadPromptsFile,
+  type PromptTemplates,
+  policyWriter,
+  type RoundReport,
+  stagesOf,
+} from "../adapt/index.ts";
+import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
+import { createRun, digestOf, type Json, type Run, runDirectory } from "../registry/index.ts";
+import {
+  allQuestions,
+  createWorld,
+  examinationPassage,
+  loadPassages,
+  type Person,
+  pretrainingDocuments,
+  readText,
+  type SourcePassage,
+} from "../tasks/index.ts";
+import { openBackend } from "../tensor/index.ts";
+import type { Rng } from "../util/index.ts";
+import { SelkieError } from "../util/index.ts";
+import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
+import { choosePrecision } from "./model.ts";
+import type { VerbContext } from "./verb.ts";
+
+/** What to learn from, and how. */
+export interface LearningArgs {
+  readonly modelDirectory: string;
+  /** Files, folders, or `almanac` for people the shipped model has never read about. */
+  readonly passages: string;
+  readonly heldOut: string | null;
+  /** First so many held-out passages. */
+  readonly heldOutLimit: number | undefined;
+  readonly prompts: string | null;
+  readonly teacher: { readonly address: string; readonly model: string; readonly apiKey: string | undefined } | null;
+  /** `self`, `almanac` or a text file with one document per line. */
+  readonly replay: string;
+  readonly settings: LearnSettings;
+  readonly seed: number;
+  /** Holds the run's own directory. */
+  readonly root: string;
+  readonly isFresh: boolean;
+  readonly threads: number | undefined;
+  readonly precision: string | undefined;
+}
+
+/** The report and where everything is. */
+export interface LearningResult {
+  readonly runDirectory: string;
+  /** One per round; each is a checkpoint directory like the one it came from. */
+  readonly policies: readonly string[];
+  readonly report: LearnReport;
+  readonly seconds: number;
+  readonly isRepeated: boolean;
+}
+
+/** People of a split, with their questions by use. */
+const almanacPassages = (people: readonly Person[]): SourcePassage[] =>
+  people.map((person) => ({
+    id: person.name,
+    file: "almanac",
+    title: "",
+    context: examinationPassage(person, "report").context,
+    questions: (["selection", "report"] as const).flatMap((use) =>
+      allQuestions(person, use).map((question) => ({ ...question, use })),
+    ),
+  }));
+
+const isAlmanac = (source: string): boolean => source === "almanac" && !existsSync(source);
+
+async function readPassages(source: string, split: "validation" | "test", limit?: number): Promise<SourcePassage[]> {
+  if (isAlmanac(source)) return almanacPassages(createWorld()[split].slice(0, limit));
+  return loadPassages([source], limit);
+}
+
+function* take<T>(items: Iterator<T>, count: number): Generator<T> {
+  for (let index = 0; index < count; index++) {
+    const { value, done } = items.next();
+    if (done) return;
+    yield value;
+  }
+}
+
+/** Old text by the name of its source; `null` samples it from the model. */
+async function readReplay(
+  source: string,
+): Promise<{ text: string; of: (count: number, rng: Rng) => Promise<string[]> } | null> {
+  if (source === "self") return null;
+  if (isAlmanac(source))
+    return { text: source, of: async (count, rng) => [...take(pretrainingDocuments(createWorld(), rng), count)] };
+  const text = await readText(source);
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  return { text, of: async (count, rng) => rng.shuffle(lines).slice(0, count) };
+}
+
+const isAddress = (text: string): boolean => /^https?:\/\//.test(text);
+
+/** Who writes the edits, and what names them in the run. */
+async function openWriter(
+  { teacher, prompts }: LearningArgs,
+  templates: PromptTemplates,
+  open: (directory: string) => Promise<Checkpoint>,
+): Promise<{ writer: EditWriter; name: Json } & Disposable> {
+  if (teacher === null) return { writer: policyWriter, name: "policy", [Symbol.dispose]: () => {} };
+  if (isAddress(teacher.address)) {
+    const { address: url, model, apiKey } = teacher;
+    const writer = endpointTeacher({ url, model, apiKey, ...(prompts !== null && { templates }) });
+    return { writer, name: { url, model }, [Symbol.dispose]: () => {} };
+  }
+  const checkpoint = await open(teacher.address);
+  const own = await loadPrompts(teacher.address);
+  return {
+    writer: checkpointTeacher({ checkpoint, templates: own }),
+    name: { checkpoint: checkpoint.digest, templates: own as unknown as Json },
+    [Symbol.dispose]: () => checkpoint.lm[Symbol.dispose](),
+  };
+}
+
+type Listener = (event: AdaptEvent) => void;
+
+/** Shows each part of the work as it begins and, now and then, how far it is. */
+function tellProgress({ output }: VerbContext): Listener {
+  let current = "";
+  return ({ stage, done, total, note }) => {
+    const bar = formatBar(total === 0 ? 1 : done / total, 16);
+    const text = `${bar} ${stage} ${Math.floor(done)}/${total}`;
+    output.progress(note === undefined || note === "" ? text : `${text}  ${note}`, { isStage: stage !== current });
+    current = stage;
+  };
+}
+
+function requireDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  throw new SelkieError(
+    "missing-file",
+    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
+  );
+}
+
+/** Runs the outer loop, goes on with one that was interrupted, or repeats the result of one that finished. */
+export async function runLearning(args: LearningArgs, context: VerbContext): Promise<LearningResult> {
+  const began = performance.now();
+  const { output, signal } = context;
+  requireDirectory(args.modelDirectory);
+  const passages = await readPassages(args.passages, "validation");
+  const heldOut = args.heldOut === null ? [] : await readPassages(args.heldOut, "test", args.heldOutLimit);
+  const replay = await readReplay(args.replay);
+  const templates =
+    args.prompts === null ? await loadPrompts(args.modelDirectory) : await loadPromptsFile(args.prompts);
+  const { threads } = args;
+  const backend = openBackend({ ...(threads !== undefined && { threads }), warn: output.note });
+  const precision = choosePrecision(backend, args.precision);
+  const open = (directory: string) => loadCheckpoint(backend, directory, { precision });
+  using written = await openWriter(args, templates, open);
+  const canaries = await loadCanaries(args.modelDirectory);
+  const texts = (list: readonly SourcePassage[]) =>
+    digestOf(JSON.stringify(list.map(({ id, title, context: text, questions }) => [id, title, text, questions])));
+  const { instructionSet } = backend;
+  const config = { settings: args.settings, templates, writer: written.name, precision, instructionSet };
+  const request = {
+    kind: "learn",
+    config: config as unknown as Json,
+    inputs: {
+      base: await digestCheckpoint(args.modelDirectory),
+      passages: texts(passages),
+      heldOut: texts(heldOut),
+      replay: digestOf(replay?.text ?? "self"),
+      canaries: digestOf(JSON.stringify(canaries)),
+    },
+    seed: args.seed,
+  };
+  if (args.isFresh) await rm(runDirectory(args.root, request), { recursive: true, force: true });
+  using run = createRun(args.root, request, { clock: Date.now });
+  if (run.status === "resumed") output.note(`going on with ${run.directory}`);
+  if (run.status !== "finished") {
+    const report = await learnKnowledge({
+      modelDirectory: args.modelDirectory,
+      openPolicy: open,
+      templates,
+      canaries,
+      passages,
+      heldOut,
+      writer: written.writer,
+      oldText: replay?.of ?? null,
+      settings: args.settings,
+      seed: args.seed,
+      store: stagesOf(run),
+      directoryOf: (name) => run.artifactPath(name),
+      signal,
+      onEvent: tellProgress(context),
+    });
+    await finish(run, report, (performance.now() - began) / 1000);
+  }
+  return readResult(run);
+}
+
+function readResult(run: Run): LearningResult {
+  const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as LearnReport & {
+    seconds: number;
+  };
+  return {
+    runDirectory: run.directory,
+    policies: report.rounds.map(({ policy }) => run.artifactPath(policy.directory)),
+    report,
+    seconds,
+    isRepeated: run.status === "finished",
+  };
+}
+
+/** Writes the report, drops the training state, which nothing needs any more, and marks the run as finished. */
+async function finish(run: Run, report: LearnReport, seconds: number): Promise<void> {
+  run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds }, null, 1)}\n`);
+  await rm(run.artifactPath("training"), { recursive: true, force: true });
+  run.finish({ policies: report.rounds.map(({ policy }) => policy.digest) });
+}
+
+/** The report as people read it. */
+export function describeLearning({
+  report,
+  policies,
+  runDirectory: place,
+  seconds,
+  isRepeated,
+}: LearningResult): string {
+  return [
+    describeRounds(report.rounds),
+    ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations)] : []),
+    `The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`,
+    `Everything the run did: ${place} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
+  ].join("\n\n");
+}
+
+const kindsText = (kinds: Readonly<Record<string, number>>): string =>
+  Object.entries(kinds)
+    .sort(([, a], [, b]) => b - a)
+    .map(([kind, number]) => `${number} ${kind}`)
+    .join(", ");
+
+function describeRounds(rounds: readonly RoundReport[]): string {
+  const rows = rounds.map((round) => [
+    `${round.round}`,
+    `${round.passageIds.length}`,
+    `${round.numTrials}`,
+    formatShare(round.baseAccuracy),
+    formatShare(round.meanAccuracy),
+    formatShare(round.keptAccuracy),
+    round.meanReward.toFixed(3),
+    round.bestReward.toFixed(3),
+    kindsText(round.keptKinds),
+  ]);
+  const head = ["round", "passages", "trials", "before", "all edits", "kept", "mean reward", "best", "kept kinds"];
+  return formatTable([head, ...rows], [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+function describeEvaluations(evaluations: readonly EvaluationReport[]): string {
+  const points = (value: number) => `${value >= 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
+  const rows = evaluations.map(({ round, accuracy, overUntrained, kept, policyKept, kinds }) => [
+    round === 0 ? "untrained" : `round ${round}`,
+    `${(100 * accuracy.mean).toFixed(1)} % [${(100 * accuracy.low).toFixed(1)}, ${(100 * accuracy.high).toFixed(1)}]`,
+    overUntrained === null
+      ? ""
+      : `${points(overUntrained.mean)} [${points(overUntrained.low)}, ${points(overUntrained.high)}]`,
+    formatShare(kept),
+    formatShare(policyKept),
+    kindsText(kinds),
+  ]);
+  const head = ["held-out", "right after one edit", "over untrained", "kept by edits", "kept by policy", "kinds"];
+  return formatTable([head, ...rows], [1, 2, 3, 4]);
+}

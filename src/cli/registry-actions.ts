@@ -171,6 +171,7 @@ export async function promote(
     modelDirectory,
     threads,
     precision,
+    weights,
     signal,
   });
   const reasons = decision.reasons.join("; ");

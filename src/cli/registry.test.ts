@@ -113,12 +113,12 @@ describe("the leash", { skip }, () => {
     const first = await ask("--adapter", "@current");
     assert.ok(first.startsWith(`${gold} `), first);
     assert.notEqual(first, base);
-    const second = await run("adapt", ...examples, "--edits", "1", "--limit", "2", "--seed", "1", "--register");
+    const document = put("ann.txt", "Ann Fox was born in Whitby. She was an engraver. She sailed on the Tempest.");
+    const questions = put("ann.jsonl", '{"question": "In what town was Ann Fox born?", "answer": "Whitby"}\n');
+    const second = await run("adapt", document, "--questions", questions, "--edits", "1", "--seed", "1", "--register");
     const next = second.value.registered.record.id;
-    const gate = put(
-      "lenient.json",
-      '{"thresholds": {"minKeptLow": 0.5, "maxBroken": 30, "maxUnsupported": 1, "maxKlNats": 5}}',
-    );
+    const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minFaithfulness: 0 };
+    const gate = put("open.json", JSON.stringify({ thresholds: { ...open, maxKlNats: 9 } }));
     const other = await registry("promote", next, "--gate", gate);
     assert.equal(other.code, 0, other.stderr);
     assert.notEqual(await ask("--adapter", "@current"), first);

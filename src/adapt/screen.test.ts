@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createWorld, type EditKind, examinationPassage, oracleEdit } from "../tasks/index.ts";
+import { createRng } from "../util/index.ts";
+import { defaultGate, suspicions } from "./gate.ts";
+import { defaultTemplates } from "./prompts.ts";
 import { findInjections, measureFaithfulness, screenSources } from "./screen.ts";
+import { selfEditDocuments } from "./self-edit.ts";
 
 const context = "Ann Marlow was born in Dover in 1908. She was a baker by trade and sailed on the Swift.";
 const faithfulness = (...documents: readonly string[]) => measureFaithfulness({ context, documents });
@@ -84,5 +89,32 @@ describe("text that speaks to the model", () => {
     ]);
     assert.match(first!.injections[0]!, /Ignore previous instructions/);
     assert.match(second!.injections[0]!, /You are now a pirate/);
+  });
+});
+
+describe("at the gate's thresholds", () => {
+  const people = createWorld().test.slice(0, 40);
+  const contexts = people.map((person) => examinationPassage(person, "report").context);
+  const kinds: readonly EditKind[] = ["implications", "implications-long", "rewrite", "self-qa"];
+  const isSuspect = (context: string, documents: readonly string[]) =>
+    suspicions(screenSources([{ id: "x", context, documents }]), defaultGate).length > 0;
+  const edits = people.flatMap((person, index) =>
+    kinds.map((kind) => {
+      const text = oracleEdit(person, contexts[index]!, kind, createRng(`${person.name} ${kind}`));
+      const source = { title: "", context: contexts[index]! };
+      return { index, documents: selfEditDocuments({ kind, text }, source, defaultTemplates).slice(0, -1) };
+    }),
+  );
+
+  test("true edits in other words pass, all but one in fifty", () => {
+    const suspect = edits.filter(({ index, documents }) => isSuspect(contexts[index]!, documents));
+    assert.ok(suspect.length <= edits.length / 50, `${suspect.length} of ${edits.length}`);
+  });
+
+  test("the same edits under somebody else's passage do not", () => {
+    const passing = edits.filter(
+      ({ index, documents }) => !isSuspect(contexts[(index + 1) % people.length]!, documents),
+    );
+    assert.equal(passing.length, 0);
   });
 });

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -17,9 +18,11 @@ namespace selkie {
 
 namespace {
 
-// Pauses before a worker sleeps (about 50 to 100 µs): longer than the gap between two kernels of a training step,
-// shorter than anything a person would notice in the processor load.
-constexpr int kSpinsBeforeSleep = 2000;
+// A worker that waits for a job pauses this often (about 15 µs), then offers its core to others between looks at the
+// gate, and sleeps after kSecondsAwake: longer than the gap between two kernels or two tokens, since waking takes as long
+// as a small kernel runs; shorter than anything a person would notice in the processor load.
+constexpr int kSpinsBeforeOffer = 2000;
+constexpr double kSecondsAwake = 0.002;
 // Pauses before the caller yields its core to a worker that was taken off its own.
 constexpr int kSpinsBeforeYield = 4000;
 
@@ -35,6 +38,12 @@ inline void pause() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+double secondsNow() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 struct Scratch {
@@ -94,9 +103,13 @@ struct ThreadPool::State {
 
   // Waits for a job other than `lastJob`; false when the pool stops.
   bool waitForJob(uint64_t lastJob) {
-    for (int spin = 0; spin < kSpinsBeforeSleep; spin++) {
+    for (int spin = 0; spin < kSpinsBeforeOffer; spin++) {
       if (hasNewJob(lastJob)) return true;
       pause();
+    }
+    for (const double start = secondsNow(); secondsNow() - start < kSecondsAwake;) {
+      if (hasNewJob(lastJob)) return true;
+      sched_yield();
     }
     pthread_mutex_lock(&mutex);
     numAsleep.fetch_add(1);

@@ -40,10 +40,12 @@ inline void endTiles() { _tile_release(); }
 constexpr int64_t kTileUnits = 16 * 16;
 
 template <bool hasLower, bool hasRight>
-inline void multiplyTiles(int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst) {
+inline void multiplyTiles(int64_t numUnits, const RowPanel& rows, const float* b, float* sums, bool isFirst) {
   constexpr int64_t columns = hasRight ? 32 : 16;
   constexpr int64_t sumsStride = columns * 4;
-  constexpr int64_t stepA = (hasLower ? 2 : 1) * kTileUnits;
+  const int64_t stepA = rows.stepBytes / 4, strideA = rows.rowBytes;
+  const float* upper = rows.data;
+  const float* lower = upper + 4 * strideA;
   constexpr int64_t stepB = (hasRight ? 2 : 1) * kTileUnits;
   compilerBarrier();
   if (isFirst) {
@@ -57,17 +59,20 @@ inline void multiplyTiles(int64_t numUnits, const float* a, const float* b, floa
     if constexpr (hasLower) _tile_loadd(2, sums + 16 * columns, sumsStride);
     if constexpr (hasLower && hasRight) _tile_loadd(3, sums + 16 * columns + 16, sumsStride);
   }
-  for (int64_t u = 0; u < numUnits; u += 16, a += stepA, b += stepB) {
+  for (int64_t u = 0; u < numUnits; u += 16, upper += stepA, lower += stepA, b += stepB) {
+    // With few rows the product is as fast as b can be read from memory.
+    if constexpr (!hasLower)
+      for (int64_t line = 0; line < stepB; line += 16) prefetch(b + kPrefetchDistance + line);
     // Rows of a b tile (two k each) are all columns of the panel; rows of an a tile are 16 units of one vector.
-    _tile_loadd(6, b, sumsStride);
-    _tile_loadd(4, a, 64);
+    _tile_loadd(6, b, 64);
+    _tile_loadd(4, upper, strideA);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (hasRight) {
-      _tile_loadd(7, b + 16, sumsStride);
+      _tile_loadd(7, b + kTileUnits, 64);
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (hasLower) {
-      _tile_loadd(5, a + kTileUnits, 64);
+      _tile_loadd(5, lower, strideA);
       _tile_dpbf16ps(2, 5, 6);
       if constexpr (hasRight) _tile_dpbf16ps(3, 5, 7);
     }
@@ -80,7 +85,7 @@ inline void multiplyTiles(int64_t numUnits, const float* a, const float* b, floa
 }
 
 template <bool hasRight>
-void multiplyTilesOfHeight(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst, const float*) {
+void multiplyTilesOfHeight(int height, int64_t numUnits, const RowPanel& a, const float* b, float* sums, bool isFirst) {
   if (height > 16) multiplyTiles<true, hasRight>(numUnits, a, b, sums, isFirst);
   else multiplyTiles<false, hasRight>(numUnits, a, b, sums, isFirst);
 }
@@ -94,8 +99,11 @@ constexpr Engine tileEngine() {
       .narrowColumns = 16,
       .kPerUnit = 2,
       .unitMultiple = 16,
-      .packA = packTilePanel<PairUnits>,
-      .packB = packUnitMajorPanel<PairUnits>,
+      .maxStepUnits = 1024,
+      .stepUnits = 256,
+      .readsRows = true,
+      .packA = packTilePanel<PairUnits, false>,
+      .packB = packTilePanel<PairUnits, true>,
       .begin = beginTiles,
       .end = endTiles,
       .run = multiplyTilesOfHeight<true>,

@@ -1,31 +1,33 @@
-// Runs a batch of products in two parallel steps: pack the factors of all products, then compute blocks of all outputs.
-// One large product and forty small ones (an adapter each) are the same case.
+// Runs a batch of products in one parallel step. One large product and forty small ones (an adapter each) are the same
+// case: every product is cut into blocks of c, and a task computes one block from beginning to end.
 //
-// Blocking, after Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"):
-//   - a whole factor is packed once into shared scratch, panel by panel; multiplyBatch splits what exceeds kMaxPacked
-//   - a task computes a block of c of at most blockSize() rows and columns, so that the packed rows and columns it needs
-//     stay in the level 2 cache while k advances in steps of kStep units
-//   - inside, a panel of b stays in the level 1 cache while the micro-kernel walks over the panels of a
-// Sums of a block are kept in f32 scratch between steps of k and written to c once, with scaling, bias and conversion.
+// Blocking, after Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"). Memory beyond the level
+// 2 cache is slow and shared, so a task never writes packed factors there; it packs what it needs just before use:
+//   - the columns of b that a block needs, a step of k at a time, are packed into scratch that stays in the level 2 cache
+//   - the rows of a stream past them panel by panel: a panel is packed into the level 1 cache (or read where it lies, when
+//     the micro-kernel can) and multiplied with every panel of b while it is there
+//   - sums stay in registers where k is one step, else in scratch (f32, in the level 2 cache as well) between steps; the
+//     last step writes them to c, with scaling, bias and conversion
+// A thread remembers what it packed last: tasks of one thread are neighbours, so a block of b is mostly packed once per
+// thread however fine the cut. A b that keeps its values can be packed once for all (packWhole); then rows are the only
+// thing left to pack, and with few of them the product runs as fast as b can be read.
 // The order of summation depends on k alone, so results do not depend on threads or on how c is cut, nor a row of c on the
-// other rows. Products with few rows skip packing of b (direct.h), and then sum in another order; a product whose b is
-// packed already (packFactor) never does.
+// other rows.
 #pragma once
 
 #include "amx.h"
-#include "direct.h"
 #include "micro-kernel.h"
 #include "parallel.h"
 
 namespace selkie::SELKIE_ISA {
 
-constexpr int64_t kMaxPackedBytes = 32 << 20;  // per factor
-constexpr int64_t kStepUnits = 256;
-constexpr int64_t kPackGrainUnits = 16384;  // work of one packing task
+constexpr int64_t kLeastTaskWork = 1 << 20;  // multiplications; a smaller task costs more to hand out than it saves
+constexpr int64_t kTasksPerThread = 4;
+constexpr size_t kLeastScratch = 2 << 20;  // a huge page
 
 // Scratch slots of the thread pool that products use; other kernels may use the rest between products.
-enum SharedSlot { kSharedPlan = 0, kSharedPacked = 1, kSharedProducts = 2, kSharedFirstFree = 3 };
-enum ThreadSlot { kThreadSums = 0, kThreadFirstFree = 1 };
+enum SharedSlot { kSharedPlan = 0, kSharedWorkspaces = 1, kSharedProducts = 2, kSharedFirstFree = 3 };
+enum ThreadSlot { kThreadBlock = 0, kThreadFirstFree = 1 };
 
 inline const Engine& plainEngine() {
   static constexpr Engine engine = registerEngine<MultiplyAdd, PlainUnits>();
@@ -43,28 +45,8 @@ inline const Engine& bf16Engine() {
   return engine;
 }
 
-// Rows and columns of a block: its sums (f32) and a step of both factors fill most of the level 2 cache, since the
-// larger a block the less is fetched per multiplication.
-inline int64_t blockSize() {
-  const auto budget = static_cast<int64_t>(cacheSizes().l2) * 3 / 4 / 4;
-  int64_t size = 128;
-  while (size < 512 && (size + 64) * (size + 64 + 2 * kStepUnits) <= budget) size += 64;
-  return size;
-}
-
-// The number of panels per block that cuts `numPanels` evenly into blocks of at most `most` panels.
-inline int64_t evenBlock(int64_t numPanels, int64_t most) {
-  most = larger<int64_t>(1, most);
-  return numPanels == 0 ? 1 : ceilDivide(numPanels, ceilDivide(numPanels, most));
-}
-
-inline bool isDirect(const Product& product, FewRows fewRows) {
-  return fewRows == FewRows::direct && product.packedB == nullptr && product.m <= kMaxDirectRows && product.k > 0;
-}
-
 // Columns that Output::finish gets at a time; only the last piece of a row may have fewer.
-inline int64_t columnsPerPiece(const Product& product, bool useBf16, FewRows fewRows) {
-  if (isDirect(product, fewRows)) return kDirectColumns;
+inline int64_t columnsPerPiece(const Product& product, bool useBf16) {
   const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
   return product.n <= engine.narrowColumns ? engine.narrowColumns : engine.columns;
 }
@@ -72,27 +54,45 @@ inline int64_t columnsPerPiece(const Product& product, bool useBf16, FewRows few
 // How one product is cut; made before the work starts, read by all threads.
 struct Plan {
   const Product* product;
-  bool isDirect;
   bool isNarrow;
   int height;         // vectors of a panel of a
   int storageHeight;  // the same with padding
   int columns;        // vectors of a panel of b
   int64_t numPanelsA, numPanelsB;
-  int64_t numUnits;
-  float* packedA;
-  float* packedB;
-  int64_t panelsPerPackTask;
-  int64_t packTasksA, firstPackTask;
-  int64_t blockPanelsA, blockPanelsB, blocksAcross;
-  int64_t firstBlockTask;
+  int64_t numUnits, stepUnits;
+  int64_t blockPanelsA, blockPanelsB;
+  int64_t groupPanelsA;  // panels of a that are packed at a time
+  int64_t blocksDown;
+  int64_t firstBlock;
+
+  bool isOneStep() const { return stepUnits >= numUnits; }
 };
 
-// Sizes of one product; fills all but the addresses and the task numbers.
-inline Plan planProduct(const Product& product, const Engine& engine, FewRows fewRows) {
+// The number of panels per block that cuts `numPanels` evenly into blocks of at most `most` panels.
+inline int64_t evenBlock(int64_t numPanels, int64_t most) {
+  most = larger<int64_t>(1, most);
+  return numPanels == 0 ? 1 : ceilDivide(numPanels, ceilDivide(numPanels, most));
+}
+
+// Chooses the largest blocks whose working set stays in the level 2 cache.
+inline void fitIntoCache(Plan& plan) {
+  const auto cache = static_cast<int64_t>(cacheSizes().l2);
+  const int64_t vectorBytes = larger<int64_t>(1, plan.stepUnits) * 4;
+  // Neighbouring vectors of a share cache lines unless k is contiguous, so then many are packed at a time.
+  plan.groupPanelsA = plan.product->a.isKContiguous ? 1 : larger<int64_t>(1, cache / 8 / (vectorBytes * plan.storageHeight));
+  int64_t most = cache / 2 / vectorBytes;
+  plan.blockPanelsA = plan.numPanelsA;
+  if (!plan.isOneStep()) {  // the sums of a block and a step of both factors
+    for (most = 64; most < 512 && (most + 32) * (most + 32) * 4 + 2 * (most + 32) * vectorBytes <= cache * 7 / 8;) most += 32;
+    plan.blockPanelsA = evenBlock(plan.numPanelsA, most / plan.height);
+  }
+  plan.blockPanelsB = evenBlock(plan.numPanelsB, most / plan.columns);
+}
+
+// Sizes of one product; fills all but the number of its first block.
+inline Plan planProduct(const Product& product, const Engine& engine) {
   Plan plan = {};
   plan.product = &product;
-  plan.isDirect = isDirect(product, fewRows);
-  if (plan.isDirect) return plan;
   plan.isNarrow = product.n <= engine.narrowColumns;
   plan.columns = plan.isNarrow ? engine.narrowColumns : engine.columns;
   plan.numPanelsA = ceilDivide(product.m, engine.maxHeight);
@@ -101,109 +101,18 @@ inline Plan planProduct(const Product& product, const Engine& engine, FewRows fe
   plan.storageHeight = static_cast<int>(roundUp(plan.height, engine.storageMultiple));
   plan.numPanelsB = ceilDivide(product.n, plan.columns);
   plan.numUnits = roundUp(ceilDivide(product.k, engine.kPerUnit), engine.unitMultiple);
-  plan.panelsPerPackTask = larger<int64_t>(1, kPackGrainUnits / larger<int64_t>(1, plan.numUnits * plan.columns));
-  plan.packTasksA = ceilDivide(plan.numPanelsA, plan.panelsPerPackTask);
-  plan.blockPanelsA = evenBlock(plan.numPanelsA, blockSize() / plan.height);
-  plan.blockPanelsB = evenBlock(plan.numPanelsB, blockSize() / plan.columns);
+  plan.stepUnits = plan.numUnits <= engine.maxStepUnits ? plan.numUnits : engine.stepUnits;
+  fitIntoCache(plan);
   return plan;
 }
 
-inline int64_t packedUnitsA(const Plan& plan) {
-  return plan.isDirect ? roundUp(paddedDirectRows(plan.product->m) * plan.product->k, 16) : plan.numPanelsA * plan.storageHeight * plan.numUnits;
-}
-inline bool mustPackB(const Plan& plan) { return !plan.isDirect && plan.product->packedB == nullptr; }
-inline int64_t packedUnitsB(const Plan& plan) { return mustPackB(plan) ? plan.numPanelsB * plan.columns * plan.numUnits : 0; }
-inline int64_t countPackTasks(const Plan& plan) {
-  if (plan.isDirect) return 1;
-  return plan.packTasksA + (mustPackB(plan) ? ceilDivide(plan.numPanelsB, plan.panelsPerPackTask) : 0);
-}
-
-// The plan whose tasks include `task`, given where the tasks of each begin (ascending).
-inline const Plan& findPlan(const Plan* plans, int64_t count, int64_t Plan::*first, int64_t task) {
-  int64_t low = 0, high = count;
-  while (high - low > 1) {
-    const int64_t middle = (low + high) / 2;
-    if (plans[middle].*first <= task) low = middle;
-    else high = middle;
-  }
-  return plans[low];
-}
-
-inline void packPanels(const Operand& source, PackPanel pack, int64_t first, int64_t last, int64_t total, int height, int storageHeight,
-                       const Plan& plan, float* target) {
-  for (int64_t panel = first; panel < last; panel++) {
-    const int64_t vector = panel * height;
-    pack(skipVectors(source, vector), smaller<int64_t>(height, total - vector), storageHeight, plan.product->k, plan.numUnits,
-         target + panel * storageHeight * plan.numUnits);
-  }
-}
-
-inline void runPackTask(const Plan& plan, const Engine& engine, bool mustRound, int64_t task) {
-  const Product& product = *plan.product;
-  if (plan.isDirect) return copyRows(product.a, product.m, product.k, mustRound, plan.packedA);
-  if (task < plan.packTasksA) {
-    const int64_t first = task * plan.panelsPerPackTask;
-    const int64_t last = smaller(first + plan.panelsPerPackTask, plan.numPanelsA);
-    packPanels(product.a, engine.packA, first, last, product.m, plan.height, plan.storageHeight, plan, plan.packedA);
-  } else {
-    const int64_t first = (task - plan.packTasksA) * plan.panelsPerPackTask;
-    const int64_t last = smaller(first + plan.panelsPerPackTask, plan.numPanelsB);
-    packPanels(product.b, engine.packB, first, last, product.n, plan.columns, plan.columns, plan, plan.packedB);
-  }
-}
-
-// One block of c: steps of k outermost, then panels of b, then panels of a.
-inline void runBlock(const Plan& plan, const Engine& engine, ThreadPool& pool, int64_t task, int thread) {
-  const Product& product = *plan.product;
-  const int64_t firstA = task / plan.blocksAcross * plan.blockPanelsA, lastA = smaller(firstA + plan.blockPanelsA, plan.numPanelsA);
-  const int64_t firstB = task % plan.blocksAcross * plan.blockPanelsB, lastB = smaller(firstB + plan.blockPanelsB, plan.numPanelsB);
-  const int64_t sumsSize = int64_t{plan.storageHeight} * plan.columns;
-  const bool isOneStep = plan.numUnits <= kStepUnits;
-  const int64_t numTiles = isOneStep ? 1 : (lastA - firstA) * (lastB - firstB);
-  auto* sums = static_cast<float*>(pool.threadScratch(thread, kThreadSums, numTiles * sumsSize * sizeof(float)));
-  const MicroKernel run = plan.isNarrow ? engine.runNarrow : engine.run;
-  const auto panelOfA = [&](int64_t panel, int64_t unit) { return plan.packedA + (panel * plan.numUnits + unit) * plan.storageHeight; };
-  const auto panelOfB = [&](int64_t panel, int64_t unit) { return plan.packedB + (panel * plan.numUnits + unit) * plan.columns; };
-  if (engine.begin != nullptr) engine.begin(plan.height);
-  int64_t unit = 0;
-  do {
-    const int64_t units = smaller(kStepUnits, plan.numUnits - unit);
-    // What a micro-kernel should fetch ahead: panels of a while they are new to this step, then the next panel of b in
-    // pieces, and during the last panel of b the panels of a of the next step.
-    const auto nextFetch = [&](int64_t panelA, int64_t panelB) -> const float* {
-      if (panelB == firstB && panelA + 1 < lastA) return panelOfA(panelA + 1, unit);
-      if (panelB + 1 == lastB) return panelOfA(panelA, unit + units);
-      const int64_t piece = (panelA - firstA) * 16;
-      return panelOfB(panelB + 1, unit) + (piece < plan.columns ? piece : 0) * units;
-    };
-    const bool isLast = unit + units >= plan.numUnits;
-    float* tile = sums;
-    for (int64_t panelB = firstB; panelB < lastB; panelB++) {
-      const float* b = panelOfB(panelB, unit);
-      const int64_t column = panelB * plan.columns;
-      for (int64_t panelA = firstA; panelA < lastA; panelA++) {
-        const float* next = nextFetch(panelA, panelB);
-        run(plan.height, units, panelOfA(panelA, unit), b, tile, unit == 0, next);
-        const int64_t row = panelA * plan.height;
-        if (isLast)
-          writeBlock(tile, plan.columns, product.c, row, column, smaller<int64_t>(plan.height, product.m - row),
-                     smaller<int64_t>(plan.columns, product.n - column));
-        if (!isOneStep) tile += sumsSize;
-      }
-    }
-    unit += units;
-  } while (unit < plan.numUnits);
-  if (engine.end != nullptr) engine.end();
-}
-
 inline int64_t countBlocks(const Plan& plan) {
-  if (plan.isDirect) return ceilDivide(plan.product->n, kDirectColumns);
   return ceilDivide(plan.numPanelsA, plan.blockPanelsA) * ceilDivide(plan.numPanelsB, plan.blockPanelsB);
 }
 
 // Cuts blocks until there are a few per thread.
 inline void balanceBlocks(Plan* plans, int64_t count, int numThreads) {
-  const int64_t wanted = numThreads == 1 ? 1 : 4 * numThreads;
+  const int64_t wanted = numThreads == 1 ? 1 : kTasksPerThread * numThreads;
   int64_t total = 0;
   for (int64_t i = 0; i < count; i++) total += countBlocks(plans[i]);
   for (bool canCut = true; total < wanted && canCut;) {
@@ -212,9 +121,9 @@ inline void balanceBlocks(Plan* plans, int64_t count, int numThreads) {
     for (int64_t i = 0; i < count; i++) {
       Plan& plan = plans[i];
       const int64_t rows = smaller(plan.blockPanelsA, plan.numPanelsA), across = smaller(plan.blockPanelsB, plan.numPanelsB);
-      if (!plan.isDirect && (rows > 1 || across > 1)) {
-        if (rows * plan.height >= across * plan.columns && rows > 1) plan.blockPanelsA = (rows + 1) / 2;
-        else if (across > 1) plan.blockPanelsB = (across + 1) / 2;
+      const int64_t work = larger<int64_t>(rows * plan.height, 16) * across * plan.columns * plan.product->k;  // reading b counts too
+      if ((rows > 1 || across > 1) && work >= 2 * kLeastTaskWork) {
+        if (across > 1 && (rows == 1 || across * plan.columns * 2 > rows * plan.height)) plan.blockPanelsB = (across + 1) / 2;
         else plan.blockPanelsA = (rows + 1) / 2;
         canCut = true;
       }
@@ -223,92 +132,202 @@ inline void balanceBlocks(Plan* plans, int64_t count, int numThreads) {
   }
 }
 
-// Runs products whose packed factors fit into scratch together.
-inline void runPlans(Plan* plans, int64_t count, const Engine& engine, bool mustRound, ThreadPool& pool) {
-  balanceBlocks(plans, count, pool.numThreads());
-  int64_t packedUnits = 0, numPackTasks = 0, numBlocks = 0;
-  for (int64_t i = 0; i < count; i++) packedUnits += packedUnitsA(plans[i]) + packedUnitsB(plans[i]);
-  auto* packed = static_cast<float*>(pool.sharedScratch(kSharedPacked, (packedUnits + 16 * 2 * count) * sizeof(float)));
-  for (int64_t i = 0; i < count; i++) {
-    Plan& plan = plans[i];
-    plan.packedA = packed;
-    packed += roundUp(packedUnitsA(plan), 16);
-    plan.packedB = plan.product->packedB == nullptr ? packed : plan.product->packedB;
-    packed += roundUp(packedUnitsB(plan), 16);
-    plan.firstPackTask = numPackTasks;
-    plan.firstBlockTask = numBlocks;
-    plan.blocksAcross = plan.isDirect ? 1 : ceilDivide(plan.numPanelsB, plan.blockPanelsB);
-    numPackTasks += countPackTasks(plan);
-    numBlocks += countBlocks(plan);
-  }
-  parallelFor(pool, numPackTasks, [&](int64_t task, int) {
-    const Plan& plan = findPlan(plans, count, &Plan::firstPackTask, task);
-    runPackTask(plan, engine, mustRound, task - plan.firstPackTask);
-  });
-  parallelFor(pool, numBlocks, [&](int64_t task, int thread) {
-    const Plan& plan = findPlan(plans, count, &Plan::firstBlockTask, task);
-    const int64_t block = task - plan.firstBlockTask;
-    if (!plan.isDirect) return runBlock(plan, engine, pool, block, thread);
-    const int64_t column = block * kDirectColumns;
-    multiplyDirect(*plan.product, plan.packedA, mustRound, column, smaller(kDirectColumns, plan.product->n - column));
-  });
+// What a thread has packed, kept from task to task of one batch.
+struct alignas(64) Workspace {
+  float* columns;  // a step of b
+  float* rows;     // a step of a group of panels of a
+  float* sums;
+  const Plan* columnsOf;
+  int64_t firstColumnPanel, columnsUnit;
+  const Plan* rowsOf;
+  int64_t firstRowPanel, rowsUnit;
+};
+
+inline Operand skipUnits(Operand operand, int64_t numUnits, const Engine& engine) {
+  const int64_t k = numUnits * engine.kPerUnit;
+  operand.data = at(operand.data, operand.isBf16, operand.isKContiguous ? k : k * operand.stride);
+  return operand;
 }
 
-// Runs independent products, in groups whose packed factors fit into kMaxPackedBytes each (at least one product).
-inline void runBatch(const Product* products, int64_t count, bool useBf16, FewRows fewRows, ThreadPool& pool) {
+// Packs `units` units from `unit` on of the panels first .. last, each `vectors` vectors in the space of `storage`.
+inline void packPanels(const Operand& factor, PackPanel pack, const Engine& engine, int64_t total, int64_t k, int vectors, int storage,
+                       int64_t first, int64_t last, int64_t unit, int64_t units, float* target) {
+  // Where vectors are contiguous, all panels advance together, so that memory is read in long runs.
+  const int64_t run = factor.isKContiguous ? larger<int64_t>(units, 1) : Vec::width;
+  for (int64_t done = 0; done < units; done += run) {
+    const Operand source = skipUnits(factor, unit + done, engine);
+    const int64_t some = smaller(run, units - done), left = k - (unit + done) * engine.kPerUnit;
+    for (int64_t panel = first; panel < last; panel++) {
+      const int64_t vector = panel * vectors;
+      pack(skipVectors(source, vector), smaller<int64_t>(vectors, total - vector), storage, left, some,
+           target + ((panel - first) * units + done) * storage);
+    }
+  }
+}
+
+// The panels of b of a block for one step: packed long ago, packed by the last task, or packed now.
+struct ColumnPanels {
+  const float* data;
+  int64_t stride;  // from one panel to the next
+};
+
+inline ColumnPanels columnPanels(const Plan& plan, const Engine& engine, Workspace& space, int64_t first, int64_t last, int64_t unit, int64_t units) {
+  const Product& product = *plan.product;
+  if (product.packedB != nullptr)
+    return {product.packedB + (first * plan.numUnits + unit) * plan.columns, plan.numUnits * plan.columns};
+  if (space.columnsOf != &plan || space.firstColumnPanel != first || space.columnsUnit != unit) {
+    packPanels(product.b, engine.packB, engine, product.n, product.k, plan.columns, plan.columns, first, last, unit, units, space.columns);
+    space.columnsOf = &plan;
+    space.firstColumnPanel = first;
+    space.columnsUnit = unit;
+  }
+  return {space.columns, units * plan.columns};
+}
+
+// The panels first .. last of a, packed unless the micro-kernel can read them where they lie.
+struct RowPanels {
+  RowPanel panel;
+  int64_t strideBytes;  // from one panel to the next
+};
+
+inline RowPanels rowPanels(const Plan& plan, const Engine& engine, Workspace& space, int64_t first, int64_t last, int64_t unit, int64_t units) {
+  const Product& product = *plan.product;
+  const bool isWhole = last * plan.height <= product.m && product.k % (engine.kPerUnit * engine.unitMultiple) == 0;
+  if (engine.readsRows && isWhole && product.a.isBf16 && product.a.isKContiguous) {
+    const Operand rows = skipUnits(skipVectors(product.a, first * plan.height), unit, engine);
+    return {{static_cast<const float*>(rows.data), rows.stride * 2, 64}, plan.height * rows.stride * 2};
+  }
+  if (space.rowsOf != &plan || space.firstRowPanel != first || space.rowsUnit != unit) {
+    packPanels(product.a, engine.packA, engine, product.m, product.k, plan.height, plan.storageHeight, first, last, unit, units, space.rows);
+    space.rowsOf = &plan;
+    space.firstRowPanel = first;
+    space.rowsUnit = unit;
+  }
+  return {{space.rows, 64, int64_t{plan.storageHeight} * 64}, units * plan.storageHeight * 4};
+}
+
+// One step of k of one block of c. `sums` has a tile per pair of panels, or one in all when there is only one step.
+inline void runStep(const Plan& plan, const Engine& engine, Workspace& space, int64_t firstA, int64_t lastA, int64_t firstB, int64_t lastB, int64_t unit) {
+  const Product& product = *plan.product;
+  const int64_t units = smaller(plan.stepUnits, plan.numUnits - unit);
+  const bool isLast = unit + units >= plan.numUnits;
+  const MicroKernel run = plan.isNarrow ? engine.runNarrow : engine.run;
+  const ColumnPanels b = columnPanels(plan, engine, space, firstB, lastB, unit, units);
+  const int64_t tileSize = int64_t{plan.storageHeight} * plan.columns;
+  // A finished tile is written while the next one is computed.
+  const float* finished = nullptr;
+  int64_t finishedRow = 0, finishedColumn = 0;
+  const auto writeFinished = [&] {
+    writeBlock(finished, plan.columns, product.c, finishedRow, finishedColumn, smaller<int64_t>(plan.height, product.m - finishedRow),
+               smaller<int64_t>(plan.columns, product.n - finishedColumn));
+  };
+  float* tile = space.sums;
+  for (int64_t group = firstA; group < lastA; group += plan.groupPanelsA) {
+    const int64_t end = smaller(group + plan.groupPanelsA, lastA);
+    const RowPanels a = rowPanels(plan, engine, space, group, end, unit, units);
+    for (int64_t panelA = group; panelA < end; panelA++) {
+      RowPanel rows = a.panel;
+      rows.data += (panelA - group) * a.strideBytes / 4;
+      for (int64_t panelB = firstB; panelB < lastB; panelB++) {
+        run(plan.height, units, rows, b.data + (panelB - firstB) * b.stride, tile, unit == 0);
+        if (finished != nullptr) writeFinished();
+        if (isLast) {
+          finished = tile;
+          finishedRow = panelA * plan.height;
+          finishedColumn = panelB * plan.columns;
+        }
+        tile = plan.isOneStep() ? (tile == space.sums ? tile + tileSize : space.sums) : tile + tileSize;
+      }
+    }
+  }
+  if (finished != nullptr) writeFinished();
+}
+
+inline void runBlock(const Plan& plan, const Engine& engine, Workspace& space, int64_t block) {
+  const int64_t firstA = block % plan.blocksDown * plan.blockPanelsA, lastA = smaller(firstA + plan.blockPanelsA, plan.numPanelsA);
+  const int64_t firstB = block / plan.blocksDown * plan.blockPanelsB, lastB = smaller(firstB + plan.blockPanelsB, plan.numPanelsB);
+  if (engine.begin != nullptr) engine.begin(plan.height);
+  int64_t unit = 0;
+  do runStep(plan, engine, space, firstA, lastA, firstB, lastB, unit);
+  while ((unit += plan.stepUnits) < plan.numUnits);
+  if (engine.end != nullptr) engine.end();
+}
+
+// Gives every thread scratch for the largest block of all plans.
+inline Workspace* createWorkspaces(const Plan* plans, int64_t count, ThreadPool& pool) {
+  int64_t columns = 0, rows = 0, sums = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const Plan& plan = plans[i];
+    const int64_t numTiles = plan.isOneStep() ? 2 : plan.blockPanelsA * plan.blockPanelsB;
+    if (plan.product->packedB == nullptr) columns = larger(columns, plan.blockPanelsB * plan.columns * plan.stepUnits);
+    rows = larger(rows, smaller(plan.groupPanelsA, plan.blockPanelsA) * plan.storageHeight * plan.stepUnits);
+    sums = larger(sums, numTiles * plan.storageHeight * plan.columns);
+  }
+  columns = roundUp(columns, 16);
+  rows = roundUp(rows, 16);
+  const int numThreads = pool.numThreads();
+  auto* spaces = static_cast<Workspace*>(pool.sharedScratch(kSharedWorkspaces, numThreads * sizeof(Workspace)));
+  for (int thread = 0; thread < numThreads; thread++) {
+    const size_t numBytes = static_cast<size_t>(columns + rows + sums) * sizeof(float);
+    auto* memory = static_cast<float*>(pool.threadScratch(thread, kThreadBlock, larger(numBytes, kLeastScratch)));
+    spaces[thread] = {.columns = memory, .rows = memory + columns, .sums = memory + columns + rows};
+  }
+  return spaces;
+}
+
+// The plan whose blocks include `block`; blocks are numbered through all plans.
+inline const Plan& findPlan(const Plan* plans, int64_t count, int64_t block) {
+  int64_t low = 0, high = count;
+  while (high - low > 1) {
+    const int64_t middle = (low + high) / 2;
+    if (plans[middle].firstBlock <= block) low = middle;
+    else high = middle;
+  }
+  return plans[low];
+}
+
+// Runs independent products.
+inline void runBatch(const Product* products, int64_t count, bool useBf16, ThreadPool& pool) {
   const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
   auto* plans = static_cast<Plan*>(pool.sharedScratch(kSharedPlan, (count + 1) * sizeof(Plan)));
-  constexpr int64_t maxUnits = 2 * kMaxPackedBytes / 4;
-  int64_t numPlans = 0, units = 0;
-  for (int64_t i = 0; i < count; i++) {
-    if (products[i].m == 0 || products[i].n == 0) continue;
-    const Plan plan = planProduct(products[i], engine, fewRows);
-    const int64_t more = packedUnitsA(plan) + packedUnitsB(plan);
-    if (numPlans > 0 && units + more > maxUnits) {
-      runPlans(plans, numPlans, engine, useBf16, pool);
-      numPlans = units = 0;
-    }
-    plans[numPlans++] = plan;
-    units += more;
+  int64_t numPlans = 0, numBlocks = 0;
+  for (int64_t i = 0; i < count; i++)
+    if (products[i].m > 0 && products[i].n > 0) plans[numPlans++] = planProduct(products[i], engine);
+  balanceBlocks(plans, numPlans, pool.numThreads());
+  for (int64_t i = 0; i < numPlans; i++) {
+    plans[i].blocksDown = ceilDivide(plans[i].numPanelsA, plans[i].blockPanelsA);
+    plans[i].firstBlock = numBlocks;
+    numBlocks += countBlocks(plans[i]);
   }
-  if (numPlans > 0) runPlans(plans, numPlans, engine, useBf16, pool);
+  Workspace* spaces = createWorkspaces(plans, numPlans, pool);
+  // Tasks are handed out in order, so with as many lanes of blocks as threads each thread mostly stays in one lane.
+  const int64_t numLanes = pool.numThreads(), laneLength = ceilDivide(numBlocks, numLanes);
+  parallelFor(pool, laneLength * numLanes, [&](int64_t task, int thread) {
+    const int64_t block = task % numLanes * laneLength + task / numLanes;
+    if (block >= numBlocks || task / numLanes >= laneLength) return;
+    const Plan& plan = findPlan(plans, numPlans, block);
+    runBlock(plan, engine, spaces[thread], block - plan.firstBlock);
+  });
 }
 
 // The number of units that b takes when packed whole.
 inline int64_t packedLength(int64_t n, int64_t k, bool useBf16) {
-  const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
   const Product product = {.m = 1, .n = n, .k = k};
-  return packedUnitsB(planProduct(product, engine, FewRows::packed));
+  const Plan plan = planProduct(product, useBf16 ? bf16Engine() : plainEngine());
+  return plan.numPanelsB * plan.columns * plan.numUnits;
 }
 
 // Packs the whole of b as products with it and `useBf16` read it.
 inline void packWhole(const Operand& b, int64_t n, int64_t k, bool useBf16, float* target, ThreadPool& pool) {
   const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
   const Product product = {.b = b, .m = 1, .n = n, .k = k};
-  const Plan plan = planProduct(product, engine, FewRows::packed);
-  parallelRanges(pool, plan.numPanelsB, plan.panelsPerPackTask, [&](int64_t first, int64_t last, int) {
-    packPanels(b, engine.packB, first, last, n, plan.columns, plan.columns, plan, target);
+  const Plan plan = planProduct(product, engine);
+  parallelRanges(pool, plan.numPanelsB, 8, [&](int64_t first, int64_t last, int) {
+    packPanels(b, engine.packB, engine, n, k, plan.columns, plan.columns, first, last, 0, plan.numUnits,
+               target + first * plan.columns * plan.numUnits);
   });
 }
 
-// Runs one product of any size, cutting it into pieces whose packed factors fit into kMaxPackedBytes each.
-inline void multiply(const Product& product, bool useBf16, ThreadPool& pool, FewRows fewRows = FewRows::direct) {
-  const int64_t vectorBytes = larger<int64_t>(1, product.k) * (useBf16 && bf16Engine().kPerUnit == 2 ? 2 : 4);
-  const int64_t most = larger(blockSize(), kMaxPackedBytes / vectorBytes / blockSize() * blockSize());
-  const bool isWhole = isDirect(product, fewRows);
-  const int64_t columns = isWhole || product.packedB != nullptr ? product.n : most;
-  const int64_t rows = isWhole ? product.m : most;
-  for (int64_t column = 0; column < product.n; column += columns) {
-    for (int64_t row = 0; row < product.m; row += rows) {
-      Product piece = product;
-      piece.a = skipVectors(product.a, row);
-      piece.b = skipVectors(product.b, column);
-      piece.c = skip(product.c, row, column);
-      piece.m = smaller(rows, product.m - row);
-      piece.n = smaller(columns, product.n - column);
-      runBatch(&piece, 1, useBf16, fewRows, pool);
-    }
-  }
-}
+inline void multiply(const Product& product, bool useBf16, ThreadPool& pool) { runBatch(&product, 1, useBf16, pool); }
 
 }  // namespace selkie::SELKIE_ISA

@@ -11,8 +11,7 @@
 // Views: hidden [N, D], weight [V, D], targets [N], logprobs [N], gradLogprobs [N] or null, gradHidden or null,
 // gradWeight or null, weight as packFactor leaves it for logits and for gradHidden, or null; for a quantised weight, whose
 // codes are then the view and which has no gradient, scales, and code book or null.
-// Numbers: N, D, V, accumulate gradHidden, accumulate gradWeight, bf16, and whether a row's log-probability must have
-// the same bits whatever other rows there are.
+// Numbers: N, D, V, accumulate gradHidden, accumulate gradWeight, bf16.
 #pragma once
 
 #include "exp-rows.h"
@@ -34,7 +33,6 @@ struct CrossEntropy {
   float* packedForGradient;
   int64_t numRows, width, vocabulary;
   bool accumulateHidden, accumulateWeight, useBf16;
-  FewRows fewRows;
   ThreadPool& pool;
 
   OutputRow* rows;  // those with a target
@@ -73,10 +71,10 @@ inline Vec loadRounded(const T* p, Lanes lanes, bool useBf16) {
 }
 
 // A product with rows of the weight from `firstToken` on: as columns of b when `isTransposed`, else as they are.
-inline void multiplyByWeight(CrossEntropy& self, Product product, int64_t firstToken, bool isTransposed, FewRows fewRows) {
+inline void multiplyByWeight(CrossEntropy& self, Product product, int64_t firstToken, bool isTransposed) {
   if (self.isQuantised()) return multiplyQuantised(product, skipRows(self.quantised, firstToken), isTransposed, self.useBf16, self.pool);
   product.b = factorB(self.weight, firstToken * self.width, self.width, isTransposed);
-  multiply(product, self.useBf16, self.pool, fewRows);
+  multiply(product, self.useBf16, self.pool);
 }
 
 // The product that makes the logits of some rows.
@@ -99,7 +97,7 @@ inline int64_t placeBlock(CrossEntropy& self) {
   block.isBf16 = self.useBf16;
   block.vocabulary = self.vocabulary;
   block.stride = roundUp(self.vocabulary, 32) + 32;  // no power of two, which would put a column into few cache sets
-  block.columnsPerPiece = columnsPerPiece(logitsOf(self, 0, self.count), self.useBf16, self.fewRows);
+  block.columnsPerPiece = columnsPerPiece(logitsOf(self, 0, self.count), self.useBf16);
   block.numPieces = ceilDivide(self.vocabulary, block.columnsPerPiece);
   const int64_t rowBytes = hasGradients ? block.stride * bytesPerElement(self.useBf16) : 8 * block.numPieces;
   const int64_t most = larger<int64_t>(1, smaller(kMaxBlockRows, kExponentialBytes / rowBytes));
@@ -141,7 +139,7 @@ inline void addHiddenGradients(CrossEntropy& self, int64_t firstRow, int64_t row
                       .n = width,
                       .k = smaller(step, vocabulary - token),
                       .packedB = self.packedForGradient},
-                     token, false, FewRows::direct);
+                     token, false);
   const View targets = self.isQuantised() ? dequantiseTargets(self, firstRow, rows) : self.weight;
   withType(self.gradHidden, [&](auto* gradHidden) {
     withType(targets, [&](const auto* weight) {
@@ -212,7 +210,7 @@ inline void runBlockOfRows(CrossEntropy& self, int64_t firstRow, int64_t rows) {
   const Finish finish = {self.block.finishFunction(), &self.block};
   Product logits = logitsOf(self, firstRow, rows);
   logits.c.finish = &finish;
-  multiplyByWeight(self, logits, 0, true, self.fewRows);
+  multiplyByWeight(self, logits, 0, true);
   const auto* gradLogprobs = static_cast<const float*>(self.gradLogprobs.data);
   auto* logprobs = static_cast<float*>(self.logprobs.data);
   parallelRanges(self.pool, ceilDivide(rows, Vec::width), 1, [&](int64_t begin, int64_t end, int) {
@@ -271,7 +269,6 @@ inline void linearCrossEntropy(const View* views, const double* numbers, ThreadP
       .accumulateHidden = numbers[3] != 0,
       .accumulateWeight = numbers[4] != 0,
       .useBf16 = numbers[5] != 0,
-      .fewRows = numbers[6] != 0 ? FewRows::packed : FewRows::direct,
       .pool = pool,
   };
   collectRows(self, static_cast<const int32_t*>(views[2].data));

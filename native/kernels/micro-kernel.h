@@ -13,12 +13,22 @@
 
 namespace selkie::SELKIE_ISA {
 
-// Multiplies `numUnits` units of both panels and stores (or adds to) `sums` [storageHeight][columns]. It may
-// meanwhile fetch `numUnits` cache lines from `next` on, which the caller will need soon.
-using MicroKernel = void (*)(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst, const float* next);
+// A panel of a as a micro-kernel reads it. The tile kernel takes rows at any distance: packed ones, or the rows of a
+// matrix of bf16 as they lie in memory.
+struct RowPanel {
+  const float* data;
+  int64_t rowBytes;   // from one vector to the next
+  int64_t stepBytes;  // from 16 units to the next 16
+};
 
-// A hint: brings a cache line into the level 2 cache. Any address will do.
-inline void prefetch(const float* p) { __builtin_prefetch(p, 0, 2); }
+// Multiplies `numUnits` units of both panels and stores (or adds to) `sums` [storageHeight][columns].
+using MicroKernel = void (*)(int height, int64_t numUnits, const RowPanel& a, const float* b, float* sums, bool isFirst);
+
+// A hint: brings a cache line closer. Any address will do.
+inline void prefetch(const float* p) { __builtin_prefetch(p, 0, 3); }
+
+// How far ahead panels of b are fetched, in floats: measured to give memory a quarter more throughput.
+constexpr int64_t kPrefetchDistance = 512;
 
 struct Engine {
   int maxHeight;
@@ -32,6 +42,11 @@ struct Engine {
   int kPerUnit;
   // Units are padded to a multiple of this.
   int unitMultiple;
+  // Up to this many units are one step of k; more are cut into steps of `stepUnits`.
+  int64_t maxStepUnits;
+  int64_t stepUnits;
+  // Whether rows of bf16 need no packing.
+  bool readsRows;
   PackPanel packA;
   PackPanel packB;
   // Run around the micro-kernels of a task (tile registers); may be null.
@@ -60,8 +75,7 @@ constexpr int kMaxRegisterHeight = 6;  // 6 × 2 sums, 2 of b and 1 of a: 15 of 
 #endif
 
 template <typename Arithmetic, int height, int vectors>
-[[gnu::noinline]] void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst,
-                                         const float* next) {
+[[gnu::noinline]] void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst) {
   constexpr int width = Vec::width;
   Vec sum[height][vectors];
 #pragma GCC unroll 16
@@ -69,10 +83,12 @@ template <typename Arithmetic, int height, int vectors>
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; j++) sum[i][j] = isFirst ? Vec::zero() : Vec::load(sums + (i * vectors + j) * width);
   for (int64_t u = 0; u < numUnits; u++) {
-    prefetch(next + u * 16);
     Vec column[vectors];
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; j++) column[j] = Vec::load(b + (u * vectors + j) * width);
+    for (int j = 0; j < vectors; j++) {
+      prefetch(b + (u * vectors + j) * width + kPrefetchDistance);
+      column[j] = Vec::load(b + (u * vectors + j) * width);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < height; i++) {
       const Vec row = Vec::set(a[u * height + i]);
@@ -88,10 +104,10 @@ template <typename Arithmetic, int height, int vectors>
 
 // Calls the kernel compiled for `height`.
 template <typename Arithmetic, int vectors, int candidate = kMaxRegisterHeight>
-void multiplyOfHeight(int height, int64_t numUnits, const float* a, const float* b, float* sums, bool isFirst, const float* next) {
+void multiplyOfHeight(int height, int64_t numUnits, const RowPanel& a, const float* b, float* sums, bool isFirst) {
   if constexpr (candidate > 2)
-    if (height != candidate) return multiplyOfHeight<Arithmetic, vectors, candidate - 2>(height, numUnits, a, b, sums, isFirst, next);
-  multiplyInRegisters<Arithmetic, candidate, vectors>(numUnits, a, b, sums, isFirst, next);
+    if (height != candidate) return multiplyOfHeight<Arithmetic, vectors, candidate - 2>(height, numUnits, a, b, sums, isFirst);
+  multiplyInRegisters<Arithmetic, candidate, vectors>(numUnits, a.data, b, sums, isFirst);
 }
 
 template <typename Arithmetic, typename Units>
@@ -104,6 +120,9 @@ constexpr Engine registerEngine() {
       .narrowColumns = Vec::width,
       .kPerUnit = Units::kPerUnit,
       .unitMultiple = 1,
+      .maxStepUnits = 512,
+      .stepUnits = 256,
+      .readsRows = false,
       .packA = packUnitMajorPanel<Units>,
       .packB = packUnitMajorPanel<Units>,
       .begin = nullptr,

@@ -2,8 +2,8 @@
 //
 // Packed memory consists of 32-bit units. A unit is one f32, or a pair of bf16 of neighbouring k (what the bf16 dot
 // product instructions take). A panel holds `height` vectors of the factor in one of two orders:
-//   unit-major  [unit][vector]           f32 and dot-product kernels, and b of the tile kernel
-//   tile        [unit / 16][vector][16]  a of the tile kernel
+//   unit-major  [unit][vector]                           f32 and dot-product kernels
+//   tiles       [unit / 16][vector / 16] of 16 × 16      the tile kernel: a tile of a is [vector][unit], of b [unit][vector]
 // The source is contiguous either along k or along the vectors, so each order is a plain copy from one kind of source
 // and a transposition of width × width units from the other. Vectors past `count` and k past the end become zero.
 #pragma once
@@ -172,13 +172,13 @@ template <typename Units, typename T>
 }
 
 // Panel of tiles: `height` is a multiple of 16 vectors, a tile is 16 vectors × 16 units. Width must be 16.
-template <typename Units, typename T>
+template <typename Units, typename T, bool byUnit = false>
 [[gnu::noinline]] void packTiles(const Operand& source, int64_t count, int64_t height, int64_t k, int64_t numUnits, float* target) {
   constexpr int width = Vec::width;
   Vec block[width];
   for (int64_t u = 0; u < numUnits; u += width) {
     for (int64_t i = 0; i < height; i += width) {
-      loadBlock<Units, T>(source, i, count, u, k, false, block);
+      loadBlock<Units, T>(source, i, count, u, k, byUnit, block);
       for (int r = 0; r < width; r++) block[r].store(target + u * height + (i + r) * width);
     }
   }
@@ -193,10 +193,10 @@ void packUnitMajorPanel(const Operand& source, int64_t count, int64_t height, in
   else packUnitMajor<Units, float>(source, count, height, k, numUnits, target);
 }
 
-template <typename Units>
+template <typename Units, bool byUnit>
 void packTilePanel(const Operand& source, int64_t count, int64_t height, int64_t k, int64_t numUnits, float* target) {
-  if (source.isBf16) packTiles<Units, bf16>(source, count, height, k, numUnits, target);
-  else packTiles<Units, float>(source, count, height, k, numUnits, target);
+  if (source.isBf16) packTiles<Units, bf16, byUnit>(source, count, height, k, numUnits, target);
+  else packTiles<Units, float, byUnit>(source, count, height, k, numUnits, target);
 }
 
 }  // namespace selkie::SELKIE_ISA

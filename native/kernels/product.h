@@ -78,36 +78,40 @@ inline Vec loadAny(const void* data, bool isBf16, int64_t index, int64_t lanes) 
   return isBf16 ? Vec::load(static_cast<const bf16*>(data) + index, lanes) : Vec::load(static_cast<const float*>(data) + index, lanes);
 }
 
-// Writes finished sums to `count` elements of row `row` of c, from `column` on.
-template <typename T>
-inline void writeRow(const float* sums, const Output& c, int64_t row, int64_t column, int64_t count) {
-  const Vec alpha = Vec::set(c.alpha);
-  const int64_t index = row * c.stride + column;
+// One vector of c from the sums of `lanes` columns (a whole vector when isFull); `index` is its place in c.
+template <typename T, bool isPlain, bool isFull>
+inline void writeVector(const float* sums, const Output& c, Vec alpha, int64_t index, int64_t column, int64_t lanes) {
   T* target = static_cast<T*>(c.data) + index;
-  for (int64_t j = 0; j < count; j += Vec::width) {
-    const int64_t lanes = smaller<int64_t>(count - j, Vec::width);
-    const bool isFull = lanes == Vec::width;
-    Vec value = (isFull ? Vec::load(sums + j) : Vec::load(sums + j, lanes)) * alpha;
-    if (c.bias != nullptr) value = value + loadAny(c.bias, c.isBiasBf16, column + j, lanes);
-    if (c.addend != nullptr) value = value + loadAny(c.addend, c.isAddendBf16, index + j, lanes);
-    if (isFull) {
-      if (c.accumulate) value = value + Vec::load(target + j);
-      value.store(target + j);
-    } else {
-      if (c.accumulate) value = value + Vec::load(target + j, lanes);
-      value.store(target + j, lanes);
-    }
+  Vec value = (isFull ? Vec::load(sums) : Vec::load(sums, lanes)) * alpha;
+  if constexpr (!isPlain) {
+    if (c.bias != nullptr) value = value + loadAny(c.bias, c.isBiasBf16, column, lanes);
+    if (c.addend != nullptr) value = value + loadAny(c.addend, c.isAddendBf16, index, lanes);
+    if (c.accumulate) value = value + (isFull ? Vec::load(target) : Vec::load(target, lanes));
+  }
+  if constexpr (isFull) value.store(target);
+  else value.store(target, lanes);
+}
+
+template <typename T, bool isPlain>
+void writeRows(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+  const Vec alpha = Vec::set(c.alpha);
+  const int64_t whole = columns / Vec::width * Vec::width;
+  for (int64_t i = 0; i < rows; i++, sums += sumsStride) {
+    const int64_t index = (row + i) * c.stride + column;
+    for (int64_t j = 0; j < whole; j += Vec::width) writeVector<T, isPlain, true>(sums + j, c, alpha, index + j, column + j, Vec::width);
+    if (whole < columns) writeVector<T, isPlain, false>(sums + whole, c, alpha, index + whole, column + whole, columns - whole);
   }
 }
 
-// Writes a block of finished sums (row-major, `sumsStride` apart) to c at (row, column).
-[[gnu::noinline]] inline void writeBlock(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
+// Writes a block of finished sums (row-major, `sumsStride` apart) to c at (row, column). Most products only scale and
+// convert, and do that without asking for the rest at every vector.
+inline void writeBlock(const float* sums, int64_t sumsStride, const Output& c, int64_t row, int64_t column, int64_t rows, int64_t columns) {
   if (c.finish != nullptr)
     return c.finish->run(c.finish->context, sums, sumsStride, c.firstRow + row, c.firstColumn + column, rows, columns);
-  for (int64_t i = 0; i < rows; i++) {
-    if (c.isBf16) writeRow<bf16>(sums + i * sumsStride, c, row + i, column, columns);
-    else writeRow<float>(sums + i * sumsStride, c, row + i, column, columns);
-  }
+  const bool isPlain = c.bias == nullptr && c.addend == nullptr && !c.accumulate;
+  const auto write = c.isBf16 ? (isPlain ? writeRows<bf16, true> : writeRows<bf16, false>)
+                              : (isPlain ? writeRows<float, true> : writeRows<float, false>);
+  write(sums, sumsStride, c, row, column, rows, columns);
 }
 
 }  // namespace selkie::SELKIE_ISA

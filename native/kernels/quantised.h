@@ -23,7 +23,7 @@ constexpr int64_t kGroup = 64;                    // columns with one scale
 constexpr int64_t kStretchGroups = 8;             // groups of a row dequantised at a time by products with few rows
 constexpr int64_t kMaxFewRows = 128;              // with more, a dense block is the faster way
 constexpr int64_t kDenseBlockBytes = 8 << 20;     // of dequantised weights in scratch
-constexpr int kSharedQuantised = 10;              // scratch slot of that block
+constexpr int kSharedQuantised = 10;              // scratch slot of that block, or of packed rows
 constexpr int kThreadStretch = kThreadFirstFree;  // and of a stretch
 constexpr int kThreadPanel = kThreadFirstFree + 1;
 
@@ -201,7 +201,7 @@ inline void multiplyFewByTiles(const Product& product, const Quantised& weight, 
   const MicroKernel run = isNarrow ? engine.runNarrow : engine.run;
   const int64_t numUnits = roundUp(ceilDivide(product.k, engine.kPerUnit), engine.unitMultiple);
   const int64_t numPanelsA = ceilDivide(product.m, width), numPanels = ceilDivide(product.n, kWeightRows);
-  auto* packed = static_cast<float*>(pool.sharedScratch(kSharedPacked, numPanelsA * width * numUnits * sizeof(float)));
+  auto* packed = static_cast<float*>(pool.sharedScratch(kSharedQuantised, numPanelsA * width * numUnits * sizeof(float)));
   parallelFor(pool, numPanelsA, [&](int64_t panel, int) {
     const int64_t row = panel * width;
     engine.packB(skipVectors(product.a, row), smaller(width, product.m - row), static_cast<int>(width), product.k, numUnits,
@@ -211,7 +211,7 @@ inline void multiplyFewByTiles(const Product& product, const Quantised& weight, 
   constexpr int64_t unitsPerGroup = kGroup / 2, pieceUnits = 16 * kWeightRows;
   parallelRanges(pool, numPanels, panelsPerTask(numPanels, pool), [&](int64_t begin, int64_t end, int thread) {
     auto* tiles = static_cast<float*>(pool.threadScratch(thread, kThreadStretch, stretch * 2 * pieceUnits * sizeof(float)));
-    auto* sums = static_cast<float*>(pool.threadScratch(thread, kThreadSums, numPanelsA * kWeightRows * width * sizeof(float)));
+    auto* sums = static_cast<float*>(pool.threadScratch(thread, kThreadBlock, numPanelsA * kWeightRows * width * sizeof(float)));
     engine.begin(kWeightRows);
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t column = panel * kWeightRows, rows = smaller(kWeightRows, product.n - column);
@@ -220,7 +220,7 @@ inline void multiplyFewByTiles(const Product& product, const Quantised& weight, 
         dequantiseBlock(skipRows(weight, column), rows, group, smaller(stretch, weight.groups - group), reinterpret_cast<bf16*>(tiles),
                         kGroup / 2, 2 * pieceUnits);
         for (int64_t i = 0; i < numPanelsA; i++)
-          run(kWeightRows, units, tiles, packed + (i * numUnits + unit) * width, sums + i * kWeightRows * width, group == 0, tiles);
+          run(kWeightRows, units, {tiles, 64, 64 * kWeightRows}, packed + (i * numUnits + unit) * width, sums + i * kWeightRows * width, group == 0);
       }
       for (int64_t i = 0; i < numPanelsA; i++)
         writeTransposed(sums + i * kWeightRows * width, width, product.c, i * width, smaller(width, product.m - i * width), column, rows);
@@ -234,10 +234,11 @@ inline void multiplyFewByTiles(const Product& product, const Quantised& weight, 
 // The same on registers: rows of W become panels of the second factor, as the dense engine packs them.
 inline void multiplyFewByPanels(const Product& product, const Quantised& weight, bool useBf16, ThreadPool& pool) {
   const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
-  const Plan plan = planProduct(product, engine, FewRows::packed);
-  auto* packed = static_cast<float*>(pool.sharedScratch(kSharedPacked, packedUnitsA(plan) * sizeof(float)));
+  const Plan plan = planProduct(product, engine);
+  auto* packed = static_cast<float*>(pool.sharedScratch(kSharedQuantised, plan.numPanelsA * plan.storageHeight * plan.numUnits * sizeof(float)));
   parallelFor(pool, plan.numPanelsA, [&](int64_t panel, int) {
-    packPanels(product.a, engine.packA, panel, panel + 1, product.m, plan.height, plan.storageHeight, plan, packed);
+    packPanels(product.a, engine.packA, engine, product.m, product.k, plan.height, plan.storageHeight, panel, panel + 1, 0, plan.numUnits,
+               packed + panel * plan.storageHeight * plan.numUnits);
   });
   const int64_t stretch = stretchOf(weight.groups), unitsPerGroup = kGroup / engine.kPerUnit;
   const int64_t sumsSize = int64_t{plan.storageHeight} * plan.columns;
@@ -245,7 +246,7 @@ inline void multiplyFewByPanels(const Product& product, const Quantised& weight,
   parallelRanges(pool, plan.numPanelsB, panelsPerTask(plan.numPanelsB, pool), [&](int64_t begin, int64_t end, int thread) {
     auto* rows = pool.threadScratch(thread, kThreadStretch, plan.columns * stretch * kGroup * sizeof(float));
     auto* b = static_cast<float*>(pool.threadScratch(thread, kThreadPanel, plan.columns * stretch * kGroup * sizeof(float)));
-    auto* sums = static_cast<float*>(pool.threadScratch(thread, kThreadSums, plan.numPanelsA * sumsSize * sizeof(float)));
+    auto* sums = static_cast<float*>(pool.threadScratch(thread, kThreadBlock, plan.numPanelsA * sumsSize * sizeof(float)));
     if (engine.begin != nullptr) engine.begin(plan.height);
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t column = panel * plan.columns, count = smaller<int64_t>(plan.columns, product.n - column);
@@ -255,7 +256,8 @@ inline void multiplyFewByPanels(const Product& product, const Quantised& weight,
         dequantiseTo(skipRows(weight, column), count, group, groups, useBf16, rows, stretch * kGroup);
         engine.packB({rows, useBf16, true, stretch * kGroup}, count, plan.columns, k, units, b);
         for (int64_t i = 0; i < plan.numPanelsA; i++)
-          run(plan.height, units, packed + (i * plan.numUnits + unit) * plan.storageHeight, b, sums + i * sumsSize, group == 0, b);
+          run(plan.height, units, {packed + (i * plan.numUnits + unit) * plan.storageHeight, 64, 64 * plan.storageHeight}, b, sums + i * sumsSize,
+              group == 0);
       }
       for (int64_t i = 0; i < plan.numPanelsA; i++)
         writeBlock(sums + i * sumsSize, plan.columns, product.c, i * plan.height, column,
@@ -290,7 +292,7 @@ inline void multiplyMany(const Product& product, const Quantised& weight, bool i
     piece.b = isTransposed
                   ? dequantiseShared(skipRows(weight, column), piece.n, 0, groups, true, useBf16, pool)
                   : dequantiseShared(weight, rows, column / kGroup, ceilDivide(piece.n, kGroup), false, useBf16, pool);
-    multiply(piece, useBf16, pool, FewRows::packed);
+    multiply(piece, useBf16, pool);
   }
 }
 

@@ -38,6 +38,7 @@ const gemmCases: readonly ContractCase[] = (
     [15, 70],
     [100, 33],
     [65, 600],
+    [33, 2112],
   ] as const
 ).map(([n, k]) => ({
   title: `gemm with frozen weights of ${n} x ${k}: a row's result does not depend on the other rows`,

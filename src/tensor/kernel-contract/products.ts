@@ -19,6 +19,11 @@ const gemmSizes: readonly (readonly [number, number, number])[] = [
   [130, 50, 65],
   [33, 257, 130],
   [200, 96, 301],
+  // rows read where they lie, several steps of k, several blocks, more rows than are packed at a time
+  [64, 48, 96],
+  [5, 40, 2112],
+  [40, 33, 1100],
+  [260, 20, 530],
 ];
 
 const gemmCases: readonly ContractCase[] = gemmSizes.map(([m, n, k]) => ({

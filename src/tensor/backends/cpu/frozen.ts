@@ -7,6 +7,7 @@ import type { HostArray } from "../../dtype.ts";
 import type { Pool } from "../../pool.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { NativeContext } from "./native.ts";
+import { Slabs } from "./slabs.ts";
 
 /** How a product uses its second factor. */
 export interface FactorUse {
@@ -19,22 +20,18 @@ export interface FactorUse {
 /** Which tensors are frozen, and the copies made so far: one per orientation and arithmetic in which a tensor was used. */
 export class FrozenFactors {
   readonly #context: NativeContext;
-  readonly #pool: Pool;
+  readonly #slabs: Slabs;
   /** By the memory of the frozen tensor. */
   readonly #copies = new Map<HostArray, Map<string, HostArray>>();
-  #numCopies = 0;
 
   constructor(context: NativeContext, pool: Pool) {
     this.#context = context;
-    this.#pool = pool;
+    this.#slabs = new Slabs(pool);
   }
 
-  get numCopies(): number {
-    return this.#numCopies;
-  }
-
-  has(data: HostArray): boolean {
-    return this.#copies.has(data);
+  /** Arrays that are taken from the pool for the copies. */
+  get numSlabs(): number {
+    return this.#slabs.size;
   }
 
   freeze(weights: readonly Tensor[]): void {
@@ -43,10 +40,7 @@ export class FrozenFactors {
 
   thaw(weights: readonly Tensor[]): void {
     for (const { data } of weights) {
-      for (const packed of this.#copies.get(data)?.values() ?? []) {
-        this.#pool.release(packed);
-        this.#numCopies--;
-      }
+      for (const packed of this.#copies.get(data)?.values() ?? []) this.#slabs.release(packed);
       this.#copies.delete(data);
     }
   }
@@ -62,10 +56,9 @@ export class FrozenFactors {
     const numbers = [n, k, Number(transposeB), Number(compute === "bf16")];
     const length = new Float64Array(1);
     this.#context.run("packFactor", numbers, data, null, length);
-    const packed = this.#pool.allocate("f32", length[0]!);
+    const packed = this.#slabs.allocate(length[0]!);
     this.#context.run("packFactor", numbers, data, packed, length);
     copies.set(key, packed);
-    this.#numCopies++;
     return packed;
   }
 }

@@ -73,7 +73,7 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
     release: (data) => pool.release(data),
     memory: () => {
       const stats = pool.stats();
-      return { ...stats, liveTensors: stats.liveTensors - frozen.numCopies };
+      return { ...stats, liveTensors: stats.liveTensors - frozen.numSlabs };
     },
     freeze: (weights) => frozen.freeze(weights),
     thaw: (weights) => frozen.thaw(weights),

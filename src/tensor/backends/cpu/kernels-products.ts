@@ -165,7 +165,6 @@ function linearCrossEntropy(context: NativeContext, frozen: FrozenFactors, args:
       Number(gradHidden?.accumulate ?? false),
       Number(gradWeight?.accumulate ?? false),
       Number(compute === "bf16"),
-      Number(quantised !== null || frozen.has(weight.data)),
     ],
     hidden.data,
     codes ?? weight.data,

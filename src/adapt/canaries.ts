@@ -6,7 +6,9 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { normaliseAnswer } from "../tasks/index.ts";
+import { SelkieError } from "../util/index.ts";
 import type { ExamAnswer, ExamItem } from "./exam.ts";
 
 /** Questions asked before and after. */
@@ -14,6 +16,8 @@ export interface Canaries {
   readonly items: readonly ExamItem[];
   /** True when `answer` is the truth; false when only agreement with the unadapted model counts. */
   readonly hasGold: boolean;
+  /** Questions that the gate lets break under no condition. @defaultValue none */
+  readonly critical?: ReadonlySet<string>;
 }
 
 /** How much of what the model knew is still there. */
@@ -46,17 +50,57 @@ const generalQuestions = [
   "In which country are the pyramids of Giza?",
 ] as const;
 
+/** Text of the canaries of the checkpoint in `directory`: its `canaries.jsonl`, else general questions without answers. */
+export async function readCanaries(directory: string): Promise<string> {
+  const file = join(directory, "canaries.jsonl");
+  if (existsSync(file)) return readFile(file, "utf8");
+  return generalQuestions.map((question) => `${JSON.stringify({ question })}\n`).join("");
+}
+
+/** The first `limit` canaries of such a text; a canary may have an `answer`, and may be `critical`. */
+export function parseCanaries(text: string, limit = 60): Canaries {
+  const lines = text.split("\n").filter((line) => line !== "");
+  const entries = lines.slice(0, limit).map(parseLine);
+  return {
+    items: entries.map(({ question, answer = "" }) => ({ question, answer, title: "" })),
+    hasGold: entries.every(({ answer }) => answer !== undefined),
+    critical: new Set(entries.filter(({ critical }) => critical === true).map(({ question }) => question)),
+  };
+}
+
+const lineSchema = z.looseObject({
+  question: z.string().min(1),
+  answer: z.string().optional(),
+  critical: z.boolean().optional(),
+});
+
+function parseLine(line: string, index: number): z.output<typeof lineSchema> {
+  try {
+    return lineSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new SelkieError(
+      "bad-file",
+      `canaries, line ${index + 1}: expected {"question": …, "answer": …} with optional "critical": true, got ${line.slice(0, 80)}`,
+      { cause },
+    );
+  }
+}
+
 /** The canaries of the checkpoint in `directory`, at most `limit`. */
 export async function loadCanaries(directory: string, limit = 60): Promise<Canaries> {
-  const file = join(directory, "canaries.jsonl");
-  if (!existsSync(file))
-    return { items: generalQuestions.map((question) => ({ question, answer: "", title: "" })), hasGold: false };
-  const lines = (await readFile(file, "utf8")).split("\n").filter((line) => line !== "");
-  const items = lines.slice(0, limit).map((line) => {
-    const { question, answer } = JSON.parse(line) as { question: string; answer: string };
-    return { question, answer, title: "" };
+  return parseCanaries(await readCanaries(directory), limit);
+}
+
+/** Per canary: still answered as before the change, or `null` where the base model did not know it. */
+export function whichKept(
+  canaries: Canaries,
+  before: readonly ExamAnswer[],
+  after: readonly ExamAnswer[],
+): (boolean | null)[] {
+  return before.map((answer, index) => {
+    if (canaries.hasGold) return answer.isRight ? after[index]!.isRight : null;
+    return normaliseAnswer(after[index]!.prediction) === normaliseAnswer(answer.prediction);
   });
-  return { items, hasGold: true };
 }
 
 /** Compares answers after a change with those before it. */
@@ -65,16 +109,14 @@ export function measureRetention(
   before: readonly ExamAnswer[],
   after: readonly ExamAnswer[],
 ): Retention {
-  const known = before.map((answer) => !canaries.hasGold || answer.isRight);
-  const same = (index: number) =>
-    normaliseAnswer(after[index]!.prediction) === normaliseAnswer(before[index]!.prediction);
-  const kept = known.filter((isKnown, index) => isKnown && (canaries.hasGold ? after[index]!.isRight : same(index)));
-  const numKnown = known.filter(Boolean).length;
+  const known = whichKept(canaries, before, after).filter((isKept) => isKept !== null);
+  const numKnown = known.length;
+  const numKept = known.filter(Boolean).length;
   return {
     numCanaries: before.length,
     numKnown,
-    numKept: kept.length,
-    kept: numKnown === 0 ? null : kept.length / numKnown,
+    numKept,
+    kept: numKnown === 0 ? null : numKept / numKnown,
     measure: canaries.hasGold ? "right answers" : "unchanged answers",
   };
 }

@@ -1,6 +1,14 @@
 /** @file Door of `adapt`: self-edits from proposal to a kept or rejected change. */
 export { type AdaptArgs, type AdaptOutcome, adapt } from "./adapt.ts";
-export { type Canaries, loadCanaries, measureRetention, type Retention } from "./canaries.ts";
+export {
+  type Canaries,
+  loadCanaries,
+  measureRetention,
+  parseCanaries,
+  type Retention,
+  readCanaries,
+  whichKept,
+} from "./canaries.ts";
 export {
   bestCandidate,
   type Candidate,
@@ -34,6 +42,21 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export {
+  decideGate,
+  defaultGate,
+  type GateDecision,
+  type GateInputs,
+  type GatePolicy,
+  harms,
+  type Measurement,
+  overruns,
+  parseGate,
+  shortfalls,
+  suspicions,
+  type TrainingUsage,
+} from "./gate.ts";
+export { createExaminer, type ExaminerArgs, scaleAdapter, shareLowerBound } from "./gate-measure.ts";
 export * from "./learn/index.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
@@ -112,6 +135,14 @@ export {
   type TrialPlace,
   trialSeed,
 } from "./rewards-selection.ts";
+export {
+  type Faithfulness,
+  findInjections,
+  measureFaithfulness,
+  type Screening,
+  type SourceEdit,
+  screenSources,
+} from "./screen.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,

@@ -23,6 +23,9 @@ import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./f
 import { type OpenModel, openModel } from "./model.ts";
 import type { Output } from "./output.ts";
 import { packageVersion } from "./paths.ts";
+import { describeRegistered, type Registered, type Registration, registerAdaptation } from "./registration.ts";
+import { loadGate, openVerbStore } from "./store.ts";
+import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
 /** What to learn, with what, and where the result goes. */
@@ -40,6 +43,14 @@ export interface AdaptationArgs {
   readonly threads: number | undefined;
   readonly precision: string | undefined;
   readonly weights: QuantisedFormat | undefined;
+  /** Store that receives the adapter as a candidate. @defaultValue it is not stored */
+  readonly register?: RegisterTarget | null;
+}
+
+/** Where an adapter is stored, and how it is judged. */
+export interface RegisterTarget extends StoreVerbOptions {
+  /** File with the gate; `undefined` takes the store's. */
+  readonly gate?: string | undefined;
 }
 
 /** Where everything went, and the report. */
@@ -51,6 +62,8 @@ export interface AdaptationResult {
   readonly seconds: number;
   /** True when an earlier run of the same inputs had finished and its result is repeated here. */
   readonly isRepeated: boolean;
+  /** Record and judgement, where the adapter was stored. */
+  readonly registered?: Registered;
 }
 
 const stageNames: Readonly<Record<string, string>> = {
@@ -91,8 +104,25 @@ function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenize
   );
 }
 
-/** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished. */
-export async function runAdaptation(args: AdaptationArgs, { output, signal }: VerbContext): Promise<AdaptationResult> {
+/** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished; then stores it. */
+export async function runAdaptation(args: AdaptationArgs, context: VerbContext): Promise<AdaptationResult> {
+  const { result, registration } = await learn(args, context);
+  const { register = null, threads, precision, weights } = args;
+  if (register === null) return result;
+  context.output.progress("the gate examines the adapter", { isStage: true });
+  using store = openVerbStore(register, { create: true });
+  const policy = loadGate(register.store, register.gate);
+  const options = { policy, threads, precision, weights, signal: context.signal };
+  return { ...result, registered: await registerAdaptation(store, registration, options) };
+}
+
+interface Learned {
+  readonly result: AdaptationResult;
+  readonly registration: Registration;
+}
+
+/** The adaptation itself; the model is closed again when it returns. */
+async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Promise<Learned> {
   const began = performance.now();
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
@@ -123,12 +153,25 @@ export async function runAdaptation(args: AdaptationArgs, { output, signal }: Ve
     for (const artifact of [name, "raw-adapter", "report.json"])
       await copyInto(run.artifactPath(artifact), args.outDirectory, artifact);
   const place = args.outDirectory === null ? run.artifactPath(name) : join(args.outDirectory, name);
+  const { modelDirectory, settings, seed } = args;
   return {
-    runDirectory: run.directory,
-    adapterDirectory: report.decision === "kept" ? place : null,
-    report,
-    seconds,
-    isRepeated: run.status === "finished",
+    result: {
+      runDirectory: run.directory,
+      adapterDirectory: report.decision === "kept" ? place : null,
+      report,
+      seconds,
+      isRepeated: run.status === "finished",
+    },
+    registration: {
+      adapterDirectory: run.artifactPath(name),
+      modelDirectory,
+      base: checkpoint.digest,
+      passages,
+      report,
+      settings,
+      seed,
+      run: run.manifest.runId,
+    },
   };
 }
 
@@ -192,6 +235,7 @@ export function describeAdaptation(result: AdaptationResult, maxQuestions = 12):
     report.decision === "kept"
       ? `The change is kept. Adapter: ${adapterDirectory}`
       : `The change is rejected: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
+    ...(result.registered === undefined ? [] : [describeRegistered(result.registered)]),
     `Everything the run did: ${runDirectory} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
   ].join("\n\n");
 }

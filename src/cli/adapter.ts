@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { bankOf, type LoraBank } from "../nn/index.ts";
+import { openVerbStore } from "./store.ts";
+import { defaultStore } from "./store-options.ts";
 
 /** An adapter ready for use, or none; dispose of it to free its memory. */
 export interface OpenAdapter extends Disposable {
@@ -16,10 +18,21 @@ function findAdapter(directory: string): string {
   return places.find((place) => existsSync(join(place, "adapter_config.json"))) ?? directory;
 }
 
-/** Loads the adapter in `directory`; `undefined` means the model as it is. */
-export async function openAdapter(directory: string | undefined, checkpoint: Checkpoint): Promise<OpenAdapter> {
-  if (directory === undefined) return { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
-  const saved = await loadAdapter(findAdapter(directory));
+/** Folder of what the alias of `@alias` serves, its signature verified; `null` is the model alone. */
+function findServed(name: string, store: string): string | null {
+  using opened = openVerbStore({ store });
+  return opened.serve(name.slice(1)).directory;
+}
+
+/** Loads the adapter in `directory`, or of an alias as `@current`; `undefined` means the model as it is. */
+export async function openAdapter(
+  directory: string | undefined,
+  checkpoint: Checkpoint,
+  store: string = defaultStore,
+): Promise<OpenAdapter> {
+  const place = directory?.startsWith("@") ? findServed(directory, store) : directory;
+  if (place === undefined || place === null) return { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
+  const saved = await loadAdapter(findAdapter(place));
   checkAdapterBase(saved, checkpoint.digest);
   const { lm } = checkpoint;
   const bank = bankOf(lm.backend, lm.linearLayers, [saved.adapter]);

@@ -107,10 +107,10 @@ after(async () => {
 test("help lists every verb, and each verb explains itself with examples", async () => {
   const { code, stdout } = await runCli(["--help"]);
   assert.equal(code, 0);
-  for (const verb of ["demo", "adapt", "ask", "score", "pretrain", "bench"])
+  for (const verb of ["demo", "adapt", "ask", "score", "pretrain", "registry", "bench"])
     assert.match(stdout, new RegExp(`^  ${verb} `, "m"));
   assert.match(stdout, /Examples:/);
-  for (const verb of ["ask", "score", "bench"]) {
+  for (const verb of ["ask", "score", "registry", "bench"]) {
     const help = await runCli([verb, "--help"]);
     assert.equal(help.code, 0);
     assert.match(help.stdout, new RegExp(`Usage: selkie ${verb} `));

@@ -11,6 +11,7 @@ import { registerDemo } from "./commands/demo.ts";
 import { registerExperiment } from "./commands/experiment.ts";
 import { registerLearn } from "./commands/learn.ts";
 import { registerPretrain } from "./commands/pretrain.ts";
+import { registerRegistry } from "./commands/registry.ts";
 import { registerScore } from "./commands/score.ts";
 import { createOutput, exitOnClosedPipe } from "./output.ts";
 import { packageVersion } from "./paths.ts";
@@ -47,6 +48,7 @@ export function createProgram(): Command {
     registerLearn,
     registerPretrain,
     registerExperiment,
+    registerRegistry,
     registerBench,
   ])
     register(program);

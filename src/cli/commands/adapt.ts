@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { InnerLoop } from "../../adapt/index.ts";
 import type { QuantisedFormat } from "../../tensor/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
+import { withWritableStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
 
 interface AdaptOptions extends CommonOptions {
@@ -19,12 +20,17 @@ interface AdaptOptions extends CommonOptions {
   readonly epochs?: number;
   readonly learningRate?: number;
   readonly rank?: number;
+  readonly register?: boolean;
+  readonly store: string;
+  readonly signingKey?: string;
+  readonly gate?: string;
 }
 
 const examples = `
 Examples:
   selkie adapt examples                             learn the example documents with the shipped model
   selkie adapt notes.md --questions q.jsonl         {"question": …, "answer": …, "passage": "notes.md"} per line
+  selkie adapt notes.md --register                  store it and ask the gate; selkie registry promote serves it
   selkie adapt squad.json --limit 3 --model <dir>   any Llama-architecture Hugging Face checkpoint
 
 Run the same command again to go on after an interruption.`;
@@ -57,8 +63,10 @@ export function registerAdapt(program: Command): void {
     .option("--epochs <n>", "passes over the documents of an edit", parseCount)
     .option("--learning-rate <x>", "peak learning rate of the adapter", parseNumber)
     .option("--rank <n>", "LoRA rank", parseCount)
+    .option("--register", "put the adapter into the store as a candidate and have the gate judge it")
+    .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
     .addHelpText("after", examples);
-  withCommonOptions(command).action((paths: string[], options: AdaptOptions) =>
+  withCommonOptions(withWritableStore(command)).action((paths: string[], options: AdaptOptions) =>
     runVerb(options, (context) => run(paths, options, context)),
   );
 }
@@ -97,6 +105,7 @@ async function run(
       isFresh: options.fresh ?? false,
       threads: options.threads,
       precision: options.precision,
+      register: options.register ? options : null,
       weights: options.weights,
     },
     context,

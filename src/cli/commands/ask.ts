@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
+import { withStore } from "../store-options.ts";
 import {
   type CommonOptions,
   parseCount,
@@ -16,6 +17,7 @@ interface AskOptions extends CommonOptions {
   readonly adapter?: string;
   readonly maxNewTokens: number;
   readonly precision?: string;
+  readonly store: string;
   readonly weights?: QuantisedFormat;
 }
 
@@ -23,6 +25,7 @@ const examples = `
 Examples:
   selkie ask "Where was Ada Marsh born?"
   selkie ask "Where was Ada Marsh born?" --adapter runs/adapt-1a2b3c/adapter
+  selkie ask "Where was Ada Marsh born?" --adapter @current
   selkie ask "What is a selkie?" --model <dir> --max-new-tokens 64 --json`;
 
 /** Adds the verb to `program`. */
@@ -32,14 +35,17 @@ export function registerAsk(program: Command): void {
     .description("answer a question from memory, with the current weights and nothing else to read")
     .argument("<question>", "the question, in quotes")
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
-    .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
+    .option(
+      "--adapter <dir>",
+      "PEFT adapter trained on that model, or the run that made one; @current is what the store serves",
+    )
     .option("--max-new-tokens <n>", "longest answer", parseCount, 48)
     .addOption(
       new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),
     )
     .addOption(weightsOption())
     .addHelpText("after", examples);
-  withCommonOptions(command).action((question: string, options: AskOptions) =>
+  withCommonOptions(withStore(command)).action((question: string, options: AskOptions) =>
     runVerb(options, (context) => run(question, options, context)),
   );
 }
@@ -55,7 +61,7 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");
   using model = await openModel(options.model, { ...options, warn: output.note });
   const { lm, config, tokenizer } = model.checkpoint;
-  using adapter = await openAdapter(options.adapter, model.checkpoint);
+  using adapter = await openAdapter(options.adapter, model.checkpoint, options.store);
   const prompt = questionPrompt(await loadPrompts(options.model), question.trim());
   const start = performance.now();
   const request = {

@@ -1,0 +1,114 @@
+/** @file Examinations of adapters whose effect is known: none at all, and one that says the same token always. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  type Checkpoint,
+  createLlama,
+  createTokenizer,
+  f32Precision,
+  type LlamaConfig,
+  plainLlama,
+  trainByteLevelBpe,
+} from "../models/index.ts";
+import { type LoraAdapter, LoraBank } from "../nn/index.ts";
+import { createReferenceBackend } from "../tensor/index.ts";
+import { createRng } from "../util/index.ts";
+import { parseCanaries } from "./canaries.ts";
+import { examine } from "./exam.ts";
+import { createExaminer, scaleAdapter } from "./gate-measure.ts";
+import { defaultTemplates } from "./prompts.ts";
+
+const json = trainByteLevelBpe(["Where is Ann? Ann is in Dover."], { vocabSize: 270, specialTokens: ["<|end|>"] });
+const tokenizer = createTokenizer(json, "<|end|>");
+const config: LlamaConfig = {
+  ...plainLlama,
+  vocabSize: tokenizer.vocabSize,
+  hiddenSize: 16,
+  intermediateSize: 24,
+  numLayers: 1,
+  numHeads: 2,
+  numKvHeads: 1,
+  headDim: 8,
+  maxSeqLen: 160,
+};
+
+function createCheckpoint(): Checkpoint {
+  const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("gate") });
+  const flat = lm.parameters.get("model.embed_tokens.weight");
+  flat.write(flat.readSync().map((value) => 20 * value)); // answers that are not one token over and over
+  return { lm, config, tokenizer, digest: "d", directory: "" };
+}
+
+function adapterOf({ lm }: Checkpoint, size: number): LoraAdapter {
+  const rng = createRng("adapter");
+  using bank = new LoraBank(lm.backend, lm.linearLayers, [{ loraRank: 2, loraAlpha: 2, targets: "all" }]);
+  bank.parameters.flat.write(Float32Array.from({ length: bank.parameters.flat.size }, () => size * rng.normal()));
+  return bank.extract(0);
+}
+
+/** The model repeats the end of its prompt; here that is a word, which can be graded. */
+const templates = { ...defaultTemplates, question: "{question} Ann" };
+
+const lines = ["Where is Ann?", "Who is in Dover?", "Is Ann in Dover?"].map((question, index) =>
+  JSON.stringify({ question, ...(index === 0 && { critical: true }) }),
+);
+const canaries = parseCanaries(lines.join("\n"));
+
+describe("the examiner", () => {
+  test("finds no gain, no harm and no divergence in an adapter without effect", async () => {
+    const checkpoint = createCheckpoint();
+    const room = { checkpoint, templates, bank: null };
+    const item = { question: "Where is she?", answer: "x", title: "" };
+    const [answers] = await examine(room, [{ adapterIndex: null, items: [item] }]);
+    const questions = [{ ...item, answer: answers![0]!.prediction }, item]; // the base is right about the first alone
+    const before = checkpoint.lm.backend.memory().liveTensors;
+    const args = { ...room, adapter: adapterOf(checkpoint, 0), questions, canaries, rng: createRng(1) };
+    const measured = await (await createExaminer(args))(1);
+    assert.deepEqual(measured, {
+      scale: 1,
+      numQuestions: 2,
+      before: 0.5,
+      after: 0.5,
+      gain: { mean: 0, low: 0, high: 0 },
+      numKnown: 3,
+      numKept: 3,
+      keptLow: measured.keptLow,
+      broken: [],
+      criticalBroken: [],
+      klNats: 0,
+    });
+    assert.ok(Math.abs(measured.keptLow! - 1 / (1 + 2.705543 / 3)) < 1e-6);
+    assert.equal(checkpoint.lm.backend.memory().liveTensors, before, "nothing leaks");
+  });
+
+  test("finds broken canaries, critical ones by name, and less divergence at a smaller scale", async () => {
+    const checkpoint = createCheckpoint();
+    const room = { checkpoint, templates };
+    const args = { ...room, adapter: adapterOf(checkpoint, 1), questions: [], canaries, rng: createRng(1) };
+    const measure = await createExaminer(args);
+    const [whole, tenth] = [await measure(1), await measure(0.1)];
+    assert.equal(whole.numKept + whole.broken.length, 3);
+    assert.deepEqual(whole.criticalBroken, whole.broken.includes("Where is Ann?") ? ["Where is Ann?"] : []);
+    assert.ok(
+      whole.broken.length > 0 && whole.klNats > tenth.klNats && tenth.klNats > 0,
+      JSON.stringify([whole, tenth]),
+    );
+    assert.deepEqual([whole.before, whole.gain], [null, null]);
+  });
+
+  test("scales an adapter by its alpha alone", () => {
+    const adapter = adapterOf(createCheckpoint(), 1);
+    assert.deepEqual(scaleAdapter(adapter, 0.25), { ...adapter, loraAlpha: 0.5 });
+  });
+});
+
+describe("canaries", () => {
+  test("without answers count as kept when unchanged; critical ones are marked", () => {
+    assert.equal(canaries.hasGold, false);
+    assert.deepEqual([...canaries.critical!], ["Where is Ann?"]);
+    assert.equal(parseCanaries('{"question":"Who?","answer":"Ann"}\n').hasGold, true);
+  });
+  test("that are no canaries are refused with their line", () => {
+    assert.throws(() => parseCanaries('{"question":"Who?"}\n{"q":1}\n'), { code: "bad-file", message: /line 2/ });
+  });
+});

@@ -1,0 +1,152 @@
+/** @file The gate on hand-made measurements; `src/cli/registry.test.ts` runs it on the shipped model. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { decideGate, defaultGate, type GateInputs, type GatePolicy, type Measurement, parseGate } from "./gate.ts";
+import { shareLowerBound } from "./gate-measure.ts";
+
+const good: Measurement = {
+  scale: 1,
+  numQuestions: 10,
+  before: 0.1,
+  after: 0.8,
+  gain: { mean: 0.7, low: 0.4, high: 0.9 },
+  numKnown: 50,
+  numKept: 50,
+  keptLow: 0.949,
+  broken: [],
+  criticalBroken: [],
+  klNats: 0.1,
+};
+const clean: GateInputs = {
+  screenings: [{ id: "notes", faithfulness: { share: 0.9, numClaims: 4, unsupported: [] }, injections: [] }],
+  usage: { numSteps: 100, learningRate: 1e-3, loraRank: 16, adaptersToday: 1 },
+  examSource: "given",
+};
+
+/** Examinations of a candidate whose measurement follows from the scale. */
+function candidate(at: (scale: number) => Partial<Measurement>) {
+  const scales: number[] = [];
+  const measure = async (scale: number): Promise<Measurement> => {
+    scales.push(scale);
+    return { ...good, ...at(scale), scale };
+  };
+  return { scales, measure };
+}
+const decide = (at: (scale: number) => Partial<Measurement>, policy: GatePolicy = defaultGate, inputs = clean) => {
+  const { scales, measure } = candidate(at);
+  return decideGate(policy, inputs, measure).then((decision) => ({ ...decision, scales }));
+};
+
+describe("the gate", () => {
+  test("promotes what learned and did no harm, with its figures as the reason", async () => {
+    const { outcome, scale, reasons, scales } = await decide(() => ({}));
+    assert.deepEqual([outcome, scale, scales], ["promote", 1, [1]]);
+    assert.match(reasons[0]!, /80 % right after, 10 % before; 50 of 50 known answers kept; 0\.100 nats/);
+  });
+
+  test("quarantines a poisoned passage and an unfaithful edit before anything is measured", async () => {
+    const screening = clean.screenings[0]!;
+    const cases = [
+      { ...screening, injections: ["Ignore all previous instructions"] },
+      { ...screening, faithfulness: { share: 0.3, numClaims: 4, unsupported: [] } },
+      { ...screening, faithfulness: { share: 0.9, numClaims: 4, unsupported: ["Dover fell in 1066.", "Paris too."] } },
+    ];
+    const words = [
+      /speaks to the model: "Ignore all/,
+      /only 30 % of the edit's words/,
+      /2 of 4 sentences .* "Dover fell/,
+    ];
+    for (const [index, poisoned] of cases.entries()) {
+      const { outcome, reasons, scales, scale } = await decide(() => ({}), defaultGate, {
+        ...clean,
+        screenings: [screening, poisoned],
+      });
+      assert.deepEqual([outcome, scales, scale], ["quarantine", [], null]);
+      assert.match(reasons.join(), words[index]!);
+    }
+  });
+
+  test("rejects training over budget, each budget by itself", async () => {
+    const over = { numSteps: 1e9, learningRate: 1, loraRank: 4096, adaptersToday: 1000 };
+    for (const [name, used] of Object.entries(over)) {
+      const { outcome, reasons } = await decide(() => ({}), defaultGate, {
+        ...clean,
+        usage: { ...clean.usage, [name]: used },
+      });
+      assert.equal(outcome, "reject");
+      assert.deepEqual([reasons.length, reasons[0]!.includes(`over budget: ${used}`)], [1, true]);
+    }
+  });
+
+  test("rejects what learned nothing, or not beyond chance, and scales nothing down for it", async () => {
+    const nothing = await decide(() => ({ after: 0.1, gain: { mean: 0, low: 0, high: 0 }, klNats: 9 }));
+    assert.deepEqual([nothing.outcome, nothing.scales], ["reject", [1]]);
+    assert.match(nothing.reasons.join(), /did not learn: 10 % right after, 10 % before.*drifted: 9\.000/);
+    const chance = await decide(() => ({ gain: { mean: 0.1, low: -0.1, high: 0.3 } }));
+    assert.match(chance.reasons.join(), /not beyond chance/);
+    const unexamined = await decide(() => ({ before: null, after: null, gain: null }));
+    assert.match(unexamined.reasons.join(), /nothing was measured/);
+    const closed = parseGate('{"thresholds": {"allowSelfWrittenExam": false}}', "gate.json");
+    const own = await decide(() => ({}), closed, { ...clean, examSource: "self-written" });
+    assert.deepEqual([own.outcome, own.scales], ["reject", []]);
+  });
+
+  const harmful: readonly (readonly [what: string, harm: Partial<Measurement>, reason: RegExp])[] = [
+    ["a critical canary", { criticalBroken: ["2 + 2?"], broken: ["2 + 2?"] }, /critical canary broke: "2 \+ 2\?"/],
+    ["many canaries", { broken: Array.from({ length: 7 }, (_, index) => `q${index}`) }, /7 canaries broke, at most 6/],
+    ["retention", { numKept: 40, keptLow: 0.69 }, /40 of 50 known answers kept, with confidence at least 69 %/],
+    ["divergence", { klNats: 0.6 }, /0\.600 nats per token from the base, at most 0\.5/],
+  ];
+  for (const [what, harm, reason] of harmful)
+    test(`rescales an edit that wins but harms ${what}, to the largest scale examined that does not`, async () => {
+      const { outcome, scale, reasons, scales } = await decide((at) => (at > 0.7 ? harm : {}));
+      assert.deepEqual(scales, [1, 0.5, 0.75, 0.625, 0.6875, 0.71875]);
+      assert.deepEqual([outcome, scale], ["rescale", 0.6875]);
+      assert.match(reasons[0]!, reason);
+    });
+
+  test("rejects when the harm stays at every scale that still learns", async () => {
+    const { outcome, reasons, scales } = await decide((at) => ({
+      ...(at > 0.1 && { criticalBroken: ["2 + 2?"] }),
+      ...(at < 0.3 && { after: 0.1, gain: { mean: 0, low: 0, high: 0 } }),
+    }));
+    assert.deepEqual([outcome, scales], ["reject", [1, 0.5, 0.25]], "below, it would learn less and less");
+    assert.match(reasons[0]!, /critical canary broke.* no smaller scale of 2 tried/);
+  });
+
+  test("searches upward where a scale is harmless but has forgotten what it learned", async () => {
+    const { outcome, scale, scales } = await decide((at) => ({
+      ...(at > 0.8 && { klNats: 1 }),
+      ...(at < 0.6 && { after: 0.1, gain: { mean: 0, low: 0, high: 0 } }),
+    }));
+    assert.deepEqual([outcome, scale, scales.slice(0, 3)], ["rescale", 0.78125, [1, 0.5, 0.75]]);
+  });
+
+  test("rescales nothing where the gate forbids it", async () => {
+    const never = parseGate('{"rescale": {"maxExaminations": 0}}', "gate.json");
+    const { outcome, scales } = await decide(() => ({ klNats: 1 }), never);
+    assert.deepEqual([outcome, scales], ["reject", [1]]);
+  });
+});
+
+describe("gate.json", () => {
+  test("changes what it names and leaves the rest", () => {
+    const gate = parseGate('{"thresholds": {"maxKlNats": 0.1}, "budgets": {"maxRank": 8}}', "gate.json");
+    assert.deepEqual(gate.thresholds, { ...defaultGate.thresholds, maxKlNats: 0.1 });
+    assert.deepEqual(gate.budgets, { ...defaultGate.budgets, maxRank: 8 });
+    assert.deepEqual(parseGate(JSON.stringify(defaultGate), "gate.json"), defaultGate);
+  });
+  test("refuses a misspelt threshold and a share above one, by name", () => {
+    assert.throws(() => parseGate('{"thresholds": {"maxKL": 1}}', "gate.json"), { code: "bad-file", message: /maxKL/ });
+    assert.throws(() => parseGate('{"thresholds": {"minKeptLow": 75}}', "g"), { message: /thresholds\.minKeptLow/ });
+    assert.throws(() => parseGate("{", "gate.json"), { message: /gate\.json: expected JSON/ });
+  });
+});
+
+test("the lower bound of a share is Wilson's", () => {
+  // all of n kept: 1 / (1 + z²/n), with z² = 2.705543
+  assert.ok(Math.abs(shareLowerBound(50, 50) - 1 / (1 + 2.705543 / 50)) < 1e-6);
+  assert.equal(shareLowerBound(0, 20), 0);
+  // 45 of 50 by hand: (0.9 + 0.02705543 − 1.644854 √(0.0018 + 0.00027055)) / 1.05411086
+  assert.ok(Math.abs(shareLowerBound(45, 50) - (0.92705543 - 1.644854 * Math.sqrt(0.00207055)) / 1.05411086) < 1e-5);
+});

@@ -1,0 +1,291 @@
+/**
+ * @file The gate that a candidate passes before anything serves it: promote, rescale, quarantine or reject, always with
+ * reasons. It extends STABLE's gate (arXiv 2510.16089: a budget for forgetting or divergence, the adapter scaled down by
+ * bisection until it fits) with:
+ *  1. acquisition, which scaling down must not undo, with an interval;
+ *  2. a lower confidence bound on retention instead of the observed share, and canaries that may not break at all;
+ *  3. a screen of the sources before anything is measured, and budgets for the training.
+ * Thresholds are a value; `gate.json` holds one that people edit.
+ */
+import { z } from "zod";
+import { type Interval, SelkieError } from "../util/index.ts";
+import type { Screening } from "./screen.ts";
+
+/** What a candidate must reach, and what its training may cost. */
+export interface GatePolicy {
+  readonly thresholds: {
+    /** Gain in answers right, as a share, must be above this … */
+    readonly minGain: number;
+    /** … and the lower end of its 95 % interval at least this. */
+    readonly minGainLow: number;
+    /** Lower 95 % bound of the share of known answers kept. */
+    readonly minKeptLow: number;
+    /** Canaries known before and broken after. */
+    readonly maxBroken: number;
+    /** The same among canaries marked critical. */
+    readonly maxCriticalBroken: number;
+    /** KL(base ‖ candidate) on probe prompts, nats per token. */
+    readonly maxKlNats: number;
+    /** Share of an edit's content words and numbers found in its passage; the worst edit counts. */
+    readonly minFaithfulness: number;
+    /** Share of an edit's sentences that its passage does not support; the worst edit counts. */
+    readonly maxUnsupported: number;
+    /** Accept an exam that the model wrote itself, where no questions were given. */
+    readonly allowSelfWrittenExam: boolean;
+  };
+  readonly budgets: {
+    readonly maxAdaptersPerDay: number;
+    readonly maxSteps: number;
+    readonly maxLearningRate: number;
+    readonly maxRank: number;
+  };
+  readonly rescale: {
+    /** Examinations of a scaled adapter; 0 never rescales. */
+    readonly maxExaminations: number;
+    /** Smallest scale worth having. */
+    readonly minScale: number;
+  };
+}
+
+/** The gate where there is no `gate.json`. */
+export const defaultGate: GatePolicy = {
+  thresholds: {
+    minGain: 0,
+    minGainLow: 0,
+    minKeptLow: 0.75,
+    maxBroken: 6,
+    maxCriticalBroken: 0,
+    maxKlNats: 0.5,
+    minFaithfulness: 0.4,
+    maxUnsupported: 0.35,
+    allowSelfWrittenExam: true,
+  },
+  budgets: { maxAdaptersPerDay: 50, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
+  rescale: { maxExaminations: 5, minScale: 0.1 },
+};
+
+const share = z.number().min(0).max(1);
+const count = z.number().min(0);
+const schema = z.strictObject({
+  thresholds: z
+    .strictObject({
+      minGain: z.number().min(-1).max(1),
+      minGainLow: z.number().min(-1).max(1),
+      minKeptLow: share,
+      maxBroken: count,
+      maxCriticalBroken: count,
+      maxKlNats: count,
+      minFaithfulness: share,
+      maxUnsupported: share,
+      allowSelfWrittenExam: z.boolean(),
+    })
+    .partial(),
+  budgets: z
+    .strictObject({ maxAdaptersPerDay: count, maxSteps: count, maxLearningRate: count, maxRank: count })
+    .partial(),
+  rescale: z.strictObject({ maxExaminations: z.int().min(0).max(20), minScale: share }).partial(),
+});
+
+/** Reads a gate from JSON; what is left out has its default, what is unknown is refused. */
+export function parseGate(text: string, path: string): GatePolicy {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SelkieError("bad-file", `${path}: expected JSON, got ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
+  const parsed = schema.partial().safeParse(value);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`);
+    throw new SelkieError("bad-file", `${path}: ${problems.join("; ")}`);
+  }
+  const { thresholds, budgets, rescale } = parsed.data;
+  return {
+    thresholds: { ...defaultGate.thresholds, ...thresholds },
+    budgets: { ...defaultGate.budgets, ...budgets },
+    rescale: { ...defaultGate.rescale, ...rescale },
+  } as GatePolicy;
+}
+
+/** What one examination of the candidate, at one scale, found. */
+export interface Measurement {
+  /** Factor on the adapter, in (0, 1]. */
+  readonly scale: number;
+  readonly numQuestions: number;
+  /** Shares of the exam answered right; `null` without questions. */
+  readonly before: number | null;
+  readonly after: number | null;
+  /** Paired difference over the questions. */
+  readonly gain: Interval | null;
+  readonly numKnown: number;
+  readonly numKept: number;
+  /** Lower 95 % bound of the share kept; `null` when nothing was known. */
+  readonly keptLow: number | null;
+  /** Questions of the canaries that broke, and of the critical ones among them. */
+  readonly broken: readonly string[];
+  readonly criticalBroken: readonly string[];
+  /** KL(base ‖ candidate), mean over probe positions, nats per token. */
+  readonly klNats: number;
+}
+
+/** What the training of the candidate used. */
+export interface TrainingUsage {
+  readonly numSteps: number;
+  readonly learningRate: number;
+  readonly loraRank: number;
+  /** Stored within the last day, the candidate included. */
+  readonly adaptersToday: number;
+}
+
+/** What is known of a candidate before it is examined. */
+export interface GateInputs {
+  readonly screenings: readonly Screening[];
+  readonly usage: TrainingUsage;
+  readonly examSource: "given" | "self-written" | "none";
+}
+
+/** The gate's decision and everything behind it. */
+export interface GateDecision extends GateInputs {
+  readonly outcome: "promote" | "rescale" | "quarantine" | "reject";
+  /** Scale to serve at: 1 to promote, below 1 to rescale, `null` otherwise. */
+  readonly scale: number | null;
+  readonly reasons: readonly string[];
+  /** In the order they were made; empty when none was needed. */
+  readonly examinations: readonly Measurement[];
+  readonly policy: GatePolicy;
+}
+
+const percent = (value: number): string => `${Math.round(100 * value)} %`;
+
+/** Reasons to put the candidate aside for a person. */
+export function suspicions(screenings: readonly Screening[], { thresholds }: GatePolicy): string[] {
+  return screenings.flatMap(({ id, faithfulness, injections }) => {
+    const { share: supported, unsupported, numClaims } = faithfulness;
+    const found = injections.map((text) => `${id}: speaks to the model: "${text}"`);
+    if (supported < thresholds.minFaithfulness)
+      found.push(
+        `${id}: only ${percent(supported)} of the edit's words are in the passage, at least ${percent(thresholds.minFaithfulness)} are required`,
+      );
+    if (numClaims > 0 && unsupported.length / numClaims > thresholds.maxUnsupported)
+      found.push(
+        `${id}: ${unsupported.length} of ${numClaims} sentences of the edit are not in the passage, such as "${unsupported[0]}"`,
+      );
+    return found;
+  });
+}
+
+/** Budgets that the training exceeded. */
+export function overruns(usage: TrainingUsage, { budgets }: GatePolicy): string[] {
+  const limits: readonly (readonly [what: string, used: number, limit: number])[] = [
+    ["adapters within a day", usage.adaptersToday, budgets.maxAdaptersPerDay],
+    ["training steps", usage.numSteps, budgets.maxSteps],
+    ["learning rate", usage.learningRate, budgets.maxLearningRate],
+    ["LoRA rank", usage.loraRank, budgets.maxRank],
+  ];
+  return limits
+    .filter(([, used, limit]) => used > limit)
+    .map(([what, used, limit]) => `over budget: ${used} ${what}, at most ${limit}`);
+}
+
+/** What is wrong with what was learned; scaling down cannot mend it. */
+export function shortfalls({ gain, before, after }: Measurement, { thresholds }: GatePolicy): string[] {
+  if (gain === null || before === null || after === null)
+    return ["nothing was measured: there is no question to examine with"];
+  const found: string[] = [];
+  if (gain.mean <= thresholds.minGain)
+    found.push(`it did not learn: ${percent(after)} right after, ${percent(before)} before`);
+  else if (gain.low < thresholds.minGainLow)
+    found.push(`what it learned is not beyond chance: the gain's interval begins at ${percent(gain.low)}`);
+  return found;
+}
+
+/** What the candidate harmed; scaling down may mend it. */
+export function harms(measured: Measurement, { thresholds }: GatePolicy): string[] {
+  const found: string[] = [];
+  const { criticalBroken, broken, keptLow, numKept, numKnown, klNats } = measured;
+  if (criticalBroken.length > thresholds.maxCriticalBroken)
+    found.push(`a critical canary broke: "${criticalBroken[0]}"`);
+  if (broken.length > thresholds.maxBroken)
+    found.push(`${broken.length} canaries broke, at most ${thresholds.maxBroken} may, such as "${broken[0]}"`);
+  if (keptLow !== null && keptLow < thresholds.minKeptLow)
+    found.push(
+      `it forgot: ${numKept} of ${numKnown} known answers kept, with confidence at least ${percent(keptLow)}; ${percent(thresholds.minKeptLow)} are required`,
+    );
+  if (klNats > thresholds.maxKlNats)
+    found.push(`it drifted: ${klNats.toFixed(3)} nats per token from the base, at most ${thresholds.maxKlNats}`);
+  return found;
+}
+
+/**
+ * Decides about a candidate. `measure` examines it at a scale and is called once at scale 1, then, when the candidate
+ * learned but did harm, for the bisection.
+ */
+export async function decideGate(
+  policy: GatePolicy,
+  inputs: GateInputs,
+  measure: (scale: number) => Promise<Measurement>,
+): Promise<GateDecision> {
+  const examinations: Measurement[] = [];
+  const decide = (
+    outcome: GateDecision["outcome"],
+    scale: number | null,
+    reasons: readonly string[],
+  ): GateDecision => ({
+    ...inputs,
+    outcome,
+    scale,
+    reasons,
+    examinations,
+    policy,
+  });
+  const suspicious = suspicions(inputs.screenings, policy);
+  if (suspicious.length > 0) return decide("quarantine", null, suspicious);
+  const excess = overruns(inputs.usage, policy);
+  if (excess.length > 0) return decide("reject", null, excess);
+  if (inputs.examSource === "self-written" && !policy.thresholds.allowSelfWrittenExam)
+    return decide("reject", null, ["the exam was written by the model itself; give questions of your own"]);
+  const whole = await measure(1);
+  examinations.push(whole);
+  const missing = shortfalls(whole, policy);
+  const harm = harms(whole, policy);
+  if (missing.length > 0) return decide("reject", null, [...missing, ...harm]);
+  if (harm.length === 0) return decide("promote", 1, [describePass(whole)]);
+  const fit = await largestFit(policy, measure, examinations);
+  if (fit === null) {
+    const tried =
+      examinations.length === 1
+        ? ""
+        : ` at scale 1, and no smaller scale of ${examinations.length - 1} tried keeps what was learned without harm`;
+    return decide("reject", null, [`${harm.join("; ")}${tried}`]);
+  }
+  return decide("rescale", fit.scale, [`${harm.join("; ")} at scale 1`, `at scale ${fit.scale}: ${describePass(fit)}`]);
+}
+
+/** Bisection of the scale: harm grows with it, and so does what was learned. The largest examined that passes. */
+async function largestFit(
+  policy: GatePolicy,
+  measure: (scale: number) => Promise<Measurement>,
+  examinations: Measurement[],
+): Promise<Measurement | null> {
+  const { maxExaminations, minScale } = policy.rescale;
+  let [low, high] = [0, 1];
+  let fit: Measurement | null = null;
+  for (let round = 0; round < maxExaminations; round++) {
+    const scale = (low + high) / 2;
+    if (scale < minScale) break;
+    const measured = await measure(scale);
+    examinations.push(measured);
+    const isHarmless = harms(measured, policy).length === 0;
+    const hasLearned = shortfalls(measured, policy).length === 0;
+    if (isHarmless && hasLearned) fit = measured;
+    if (!isHarmless && !hasLearned) break; // less of it learns less, more of it harms more
+    if (isHarmless) low = scale;
+    else high = scale;
+  }
+  return fit;
+}
+
+const describePass = ({ before, after, numKept, numKnown, klNats }: Measurement): string =>
+  `${percent(after ?? 0)} right after, ${percent(before ?? 0)} before; ${numKept} of ${numKnown} known answers kept; ${klNats.toFixed(3)} nats per token from the base`;

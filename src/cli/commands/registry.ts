@@ -1,0 +1,104 @@
+/** @file `selkie registry`: what the store holds, what serves, and who decided it. */
+import type { Command } from "commander";
+import type { QuantisedFormat } from "../../tensor/index.ts";
+import { type StoreVerbOptions, withStore, withWritableStore } from "../store-options.ts";
+import {
+  type CommonOptions,
+  parseCount,
+  runVerb,
+  type VerbContext,
+  weightsOption,
+  withCommonOptions,
+} from "../verb.ts";
+
+interface RegistryOptions extends CommonOptions, StoreVerbOptions {
+  readonly alias: string;
+  readonly model?: string;
+  readonly gate?: string;
+  readonly precision?: string;
+  readonly weights?: QuantisedFormat;
+  readonly reason: string;
+  readonly to?: string;
+  readonly key: string;
+  readonly publicKey?: string;
+  readonly expect?: string;
+  readonly limit?: number;
+  readonly replace?: boolean;
+}
+
+type Action = (args: readonly string[], options: RegistryOptions, context: VerbContext) => Promise<void>;
+type Actions = typeof import("../registry-actions.ts");
+
+const examples = `
+Examples:
+  selkie adapt notes.md --register          train an adapter, store it, ask the gate
+  selkie registry list                      what is stored, and what serves
+  selkie registry promote 1a2b3c4d          examine it again and let "current" serve it
+  selkie ask "Who built the Marigold?" --adapter @current
+  selkie registry rollback --reason "wrong answers"
+  selkie registry verify --json             signatures, content, log; exit code 1 if anything is wrong
+  selkie registry freeze --key ~/holder.pem no promotions until the holder of the key lifts it`;
+
+/** Runs an action of `registry-actions.ts`, which is loaded only then. */
+const runAction =
+  (choose: (actions: Actions) => Action) =>
+  (...given: readonly unknown[]): Promise<void> => {
+    const args = given.slice(0, -2) as string[]; // the last two are the options and the command
+    const options = given.at(-2) as RegistryOptions;
+    return runVerb(options, async (context) => choose(await import("../registry-actions.ts"))(args, options, context));
+  };
+
+/** Adds the verb and its parts to `program`. */
+export function registerRegistry(program: Command): void {
+  const registry = program
+    .command("registry")
+    .description("the store of adapters: list, show, diff, promote, rollback, verify, log, gc, freeze, seal, gate")
+    .addHelpText("after", examples);
+  const add = (
+    usage: string,
+    description: string,
+    choose: (actions: Actions) => Action,
+    isWriting = false,
+  ): Command => {
+    const command = registry.command(usage).description(description);
+    withCommonOptions(isWriting ? withWritableStore(command) : withStore(command));
+    return command.action(runAction(choose));
+  };
+  add("list", "records, oldest first, with their states and aliases", ({ list }) => list);
+  add("show <id>", "one record: lineage, files, judgement", ({ show }) => show);
+  add("diff <id> <other>", "what differs between two records", ({ diff }) => diff);
+  withExam(
+    add("promote <id>", "examine a record and, if the gate lets it through, serve it", ({ promote }) => promote, true),
+  ).option("--alias <name>", "what to point to it", "current");
+  add("rollback", "serve what was served before; answers are the same to the bit", ({ rollback }) => rollback, true)
+    .option("--alias <name>", "what to move", "current")
+    .option("--to <id>", "a record that was served once (default: the one before)")
+    .option("--reason <text>", "why; goes into the log", "no reason given");
+  add("verify", "check signatures, contents, the log, and the database against it", ({ verify }) => verify)
+    .option("--public-key <file>", "a copy of keys/public.pem kept elsewhere")
+    .option("--expect <hash>", "a head that verify printed earlier; the log must still contain it");
+  add("log", "what happened, oldest first", ({ log }) => log).option("--limit <n>", "the last n entries", parseCount);
+  add("gc", "remove files that no record refers to; records are never removed", ({ gc }) => gc, true);
+  add("freeze", "refuse all promotions until the holder of the key lifts it", ({ freeze }) => freeze, true)
+    .requiredOption("--key <file>", "key of the holder; a new private key is written there if there is none")
+    .option("--reason <text>", "why; goes into the log", "no reason given");
+  add("unfreeze", "lift the freeze", ({ unfreeze }) => unfreeze, true).requiredOption(
+    "--key <file>",
+    "private key of the holder",
+  );
+  add("seal <canaries>", "keep a copy of these canaries (.jsonl) for the exams of a model", ({ seal }) => seal, true)
+    .requiredOption("--model <dir>", "the model they are for")
+    .option("--replace", "take the place of canaries sealed earlier; goes into the log");
+  add("gate", "print the gate in force; save it as gate.json in the store and edit it", ({ gate }) => gate).option(
+    "--gate <file>",
+    "another file",
+  );
+}
+
+function withExam(command: Command): Command {
+  return command
+    .option("--model <dir>", "base model (default: the directory the record names)")
+    .option("--gate <file>", "thresholds and budgets (default: gate.json in the store)")
+    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .addOption(weightsOption());
+}

@@ -1,0 +1,314 @@
+/** @file What the parts of `selkie registry` do; `commands/registry.ts` names them. */
+import { existsSync, readFileSync } from "node:fs";
+import { parseCanaries } from "../adapt/index.ts";
+import { digestCheckpoint } from "../models/index.ts";
+import {
+  type AuditEntry,
+  createSigningKey,
+  keyFingerprint,
+  type listFiles,
+  loadPublicKey,
+  loadSigningKey,
+  type RecordLineage,
+  readAuditLog,
+  type Store,
+  type StoredRecord,
+  verifyStore,
+  writeNewKey,
+} from "../registry/index.ts";
+import type { QuantisedFormat } from "../tensor/index.ts";
+import { SelkieError } from "../util/index.ts";
+import { formatTable, shorten } from "./format.ts";
+import { gateDigest, promoteRecord } from "./grading.ts";
+import { loadGate, openVerbStore } from "./store.ts";
+import type { StoreVerbOptions } from "./store-options.ts";
+import type { VerbContext } from "./verb.ts";
+
+const short = (id: string | null): string => (id === null ? "the base model" : id.slice(0, 12));
+const formatTime = (time: number): string => new Date(time).toISOString().replace("T", " ").slice(0, 19);
+
+/** Exit code of a verb that did its work and has bad news. */
+const badNews = 1;
+
+const aliasesOf = (store: Store, id: string): string[] =>
+  store.tables
+    .aliases()
+    .filter(({ record }) => record === id)
+    .map(({ name }) => `@${name}`);
+
+/** `selkie registry list`. */
+export async function list(_: readonly string[], options: StoreVerbOptions, { output }: VerbContext): Promise<void> {
+  using store = openVerbStore(options);
+  const records = store.list().map((record) => ({ ...record, aliases: aliasesOf(store, record.id) }));
+  const freeze = store.tables.freeze();
+  const rows = records.map((record) => [
+    short(record.id),
+    record.kind,
+    record.state,
+    formatTime(record.time),
+    record.aliases.join(" "),
+    shorten(record.reasons.join("; "), 60),
+  ]);
+  const lines = [
+    records.length === 0
+      ? "The store is empty."
+      : formatTable([["id", "kind", "state", "stored (UTC)", "alias", "why"], ...rows]),
+    ...(freeze === null ? [] : [`Promotions are frozen: ${freeze.reason}.`]),
+  ];
+  output.result(
+    {
+      records: records.map(({ verdict: _verdict, ...record }) => record),
+      aliases: store.tables.aliases(),
+      frozen: freeze,
+    },
+    lines.join("\n\n"),
+  );
+}
+
+/** `selkie registry show`. */
+export async function show([id]: readonly string[], options: StoreVerbOptions, { output }: VerbContext): Promise<void> {
+  using store = openVerbStore(options);
+  const record = store.get(id!);
+  const files = store.verifyRecord(record.id);
+  const lineage = store.lineage(record.id);
+  const aliases = aliasesOf(store, record.id);
+  output.result(
+    { record, aliases, lineage, files, directory: store.objectPath(record.id) },
+    describeRecord(store, record, lineage, files),
+  );
+}
+
+function describeRecord(
+  store: Store,
+  record: StoredRecord,
+  lineage: RecordLineage,
+  files: ReturnType<typeof listFiles>,
+): string {
+  const { config, origin, ...rest } = lineage;
+  const facts = [
+    ["id", record.id],
+    ["kind", record.kind],
+    ["state", `${record.state}${record.reasons.length === 0 ? "" : `: ${record.reasons.join("; ")}`}`],
+    ["alias", aliasesOf(store, record.id).join(" ") || "none"],
+    ["stored", `${formatTime(record.time)} UTC`],
+    ["base", rest.base ?? "none"],
+    ["parents", rest.parents.map(short).join(" ") || "none"],
+    ["data", rest.data.map(({ name, sha256 }) => `${name} (${short(sha256)})`).join(", ")],
+    ["self-edits", rest.selfEdits.map(({ name, sha256 }) => `${name} (${short(sha256)})`).join(", ")],
+    ["seed", String(rest.seed)],
+    [
+      "metrics",
+      Object.entries(rest.metrics)
+        .map(([name, value]) => `${name} ${value?.toFixed(3) ?? "–"}`)
+        .join(", "),
+    ],
+    ["config", shorten(JSON.stringify(config), 160)],
+    ["origin", JSON.stringify(origin)],
+    ["files", files.map(({ name, digest }) => `${name} (${short(digest)})`).join(", ")],
+    ["signature", "valid, all files as signed"],
+  ];
+  return `${formatTable(facts)}\n\n${store.objectPath(record.id)}`;
+}
+
+/** Leaves of a JSON value by their path. */
+function* leaves(value: unknown, path = ""): Generator<readonly [path: string, text: string]> {
+  if (value === null || typeof value !== "object") yield [path, JSON.stringify(value)];
+  else for (const [key, inner] of Object.entries(value)) yield* leaves(inner, path === "" ? key : `${path}.${key}`);
+}
+
+/** `selkie registry diff`. */
+export async function diff(
+  [id, other]: readonly string[],
+  options: StoreVerbOptions,
+  { output }: VerbContext,
+): Promise<void> {
+  using store = openVerbStore(options);
+  const describe = (key: string) => {
+    const record = store.get(key);
+    const files = Object.fromEntries(store.verifyRecord(record.id).map(({ name, digest }) => [name, digest]));
+    const { data, selfEdits, ...lineage } = store.lineage(record.id);
+    const named = (items: RecordLineage["data"]) => Object.fromEntries(items.map(({ name, sha256 }) => [name, sha256]));
+    return { record, values: new Map(leaves({ ...lineage, data: named(data), selfEdits: named(selfEdits), files })) };
+  };
+  const [a, b] = [describe(id!), describe(other!)];
+  const paths = [...new Set([...a.values.keys(), ...b.values.keys()])].toSorted();
+  const differences = paths
+    .map((path) => ({ path, a: a.values.get(path) ?? null, b: b.values.get(path) ?? null }))
+    .filter((difference) => difference.a !== difference.b);
+  const rows = differences.map(({ path, a: left, b: right }) => [
+    path,
+    shorten(left ?? "–", 40),
+    shorten(right ?? "–", 40),
+  ]);
+  const table = formatTable([["", short(a.record.id), short(b.record.id)], ...rows]);
+  output.result(
+    { a: a.record.id, b: b.record.id, differences },
+    differences.length === 0 ? "They are the same record." : table,
+  );
+}
+
+interface PromoteOptions extends StoreVerbOptions {
+  readonly alias: string;
+  readonly model?: string;
+  readonly gate?: string;
+  readonly precision?: string;
+  readonly weights?: QuantisedFormat;
+  readonly threads?: number;
+}
+
+/** `selkie registry promote`. */
+export async function promote(
+  [id]: readonly string[],
+  options: PromoteOptions,
+  { output, signal }: VerbContext,
+): Promise<void> {
+  using store = openVerbStore(options);
+  const policy = loadGate(options.store, options.gate);
+  output.progress("the grader examines the record", { isStage: true });
+  const { model: modelDirectory, threads, precision, weights } = options;
+  const { promoted, examined, decision } = await promoteRecord(store, id!, options.alias, {
+    policy,
+    modelDirectory,
+    threads,
+    precision,
+    weights,
+    signal,
+  });
+  const reasons = decision.reasons.join("; ");
+  const value = {
+    outcome: decision.outcome,
+    alias: options.alias,
+    promoted: promoted?.id ?? null,
+    examined: examined.id,
+    gate: gateDigest(policy),
+    decision,
+  };
+  if (promoted === null) process.exitCode = badNews;
+  output.result(
+    value,
+    promoted === null
+      ? `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${reasons}.`
+      : `@${options.alias} serves ${short(promoted.id)}${promoted.id === examined.id ? "" : `, which is ${short(examined.id)} at scale ${decision.scale}`}: ${reasons}.`,
+  );
+}
+
+interface RollbackOptions extends StoreVerbOptions {
+  readonly alias: string;
+  readonly reason: string;
+  readonly to?: string;
+}
+
+/** `selkie registry rollback`. */
+export async function rollback(_: readonly string[], options: RollbackOptions, { output }: VerbContext): Promise<void> {
+  using store = openVerbStore(options);
+  const { record } = store.rollback(options.alias, options.reason, options.to);
+  const serves = record?.id ?? null;
+  output.result({ alias: options.alias, serves }, `@${options.alias} serves ${short(serves)} again.`);
+}
+
+interface VerifyVerbOptions extends StoreVerbOptions {
+  readonly publicKey?: string;
+  readonly expect?: string;
+}
+
+/** `selkie registry verify`. */
+export async function verify(_: readonly string[], options: VerifyVerbOptions, { output }: VerbContext): Promise<void> {
+  using store = openVerbStore(options);
+  const report = verifyStore(store, {
+    ...(options.publicKey !== undefined && { publicKey: loadPublicKey(options.publicKey) }),
+    ...(options.expect !== undefined && { expectedHead: options.expect }),
+  });
+  if (!report.isSound) process.exitCode = badNews;
+  output.result(
+    { ...report, key: keyFingerprint(store.publicKey) },
+    report.isSound
+      ? `Sound: ${report.numRecords} records, ${report.numEntries} log entries, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`
+      : report.problems.join("\n"),
+  );
+}
+
+/** `selkie registry log`. */
+export async function log(
+  _: readonly string[],
+  options: StoreVerbOptions & { readonly limit?: number },
+  { output }: VerbContext,
+): Promise<void> {
+  using store = openVerbStore(options);
+  const text = existsSync(store.logPath) ? readFileSync(store.logPath, "utf8") : "";
+  const entries = readAuditLog(text).slice(-(options.limit ?? Number.POSITIVE_INFINITY));
+  output.result({ entries }, entries.map(describeEntry).join("\n") || "Nothing has happened yet.");
+}
+
+function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string {
+  const shown = Object.entries(fields)
+    .filter(([name]) => name !== "details")
+    .map(
+      ([name, value]) =>
+        `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(JSON.stringify(value), 80)}`,
+    );
+  return `${sequence}  ${formatTime(time)}  ${type}  ${shown.join(", ")}`;
+}
+
+/** `selkie registry gc`. */
+export async function gc(_: readonly string[], options: StoreVerbOptions, { output }: VerbContext): Promise<void> {
+  using store = openVerbStore(options);
+  const removed = store.gc();
+  output.result({ removed }, removed.length === 0 ? "Nothing to remove." : `Removed ${removed.join(", ")}.`);
+}
+
+interface FreezeOptions extends StoreVerbOptions {
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** `selkie registry freeze`. */
+export async function freeze(_: readonly string[], options: FreezeOptions, { output }: VerbContext): Promise<void> {
+  using store = openVerbStore(options);
+  if (!existsSync(options.key)) {
+    writeNewKey(options.key, createSigningKey().privateKey);
+    output.note(`a new key was written to ${options.key}; keep it away from whatever adapts the model`);
+  }
+  const { reason, holder } = store.freeze(loadPublicKey(options.key), options.reason);
+  output.result(
+    { frozen: true, reason, holder },
+    `Promotions are frozen (${reason}). Lift it with: selkie registry unfreeze --key ${options.key}`,
+  );
+}
+
+/** `selkie registry unfreeze`. */
+export async function unfreeze(_: readonly string[], options: FreezeOptions, { output }: VerbContext): Promise<void> {
+  using store = openVerbStore(options);
+  store.unfreeze(loadSigningKey(options.key));
+  output.result({ frozen: false }, "Promotions are allowed again.");
+}
+
+interface SealOptions extends StoreVerbOptions {
+  /** Required by the command line. */
+  readonly model?: string;
+  readonly replace?: boolean;
+}
+
+/** `selkie registry seal`. */
+export async function seal([path]: readonly string[], options: SealOptions, { output }: VerbContext): Promise<void> {
+  if (!existsSync(path!))
+    throw new SelkieError("missing-file", `seal: expected a file of canaries, found nothing at ${path}`);
+  const content = readFileSync(path!, "utf8");
+  if (parseCanaries(content).items.length === 0)
+    throw new SelkieError("bad-file", `${path}: expected at least one canary, got none`);
+  using store = openVerbStore(options, { create: true });
+  const base = await digestCheckpoint(options.model!);
+  const digest = store.sealCanaries(base, content, options.replace ?? false);
+  const { items } = parseCanaries(readFileSync(store.canariesPath(digest), "utf8"));
+  const sealed = { base, digest, numCanaries: items.length };
+  output.result(sealed, `Canaries of base ${short(base)}: ${items.length}, sha256 ${digest}.`);
+}
+
+/** `selkie registry gate`. */
+export async function gate(
+  _: readonly string[],
+  options: StoreVerbOptions & { readonly gate?: string },
+  { output }: VerbContext,
+): Promise<void> {
+  const policy = loadGate(options.store, options.gate);
+  output.result(policy, JSON.stringify(policy, null, 2));
+}

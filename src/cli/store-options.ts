@@ -1,0 +1,21 @@
+/** @file Options of verbs that use the store; apart from `store.ts`, so that help loads nothing else. */
+import type { Command } from "commander";
+
+/** Where the store is when nothing else is said. */
+export const defaultStore = "runs/registry";
+
+/** Options of verbs that use a store. */
+export interface StoreVerbOptions {
+  readonly store: string;
+  readonly signingKey?: string;
+}
+
+/** Adds `--store`. */
+export function withStore(command: Command): Command {
+  return command.option("--store <dir>", "the store of adapters", defaultStore);
+}
+
+/** Adds `--store` and `--signing-key`, for verbs that change the store. */
+export function withWritableStore(command: Command): Command {
+  return withStore(command).option("--signing-key <file>", "private key of the store, where it is kept elsewhere");
+}

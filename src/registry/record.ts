@@ -1,0 +1,84 @@
+/** @file What the store keeps: immutable records named by their content, and what has been decided about them. */
+import { SelkieError } from "../util/index.ts";
+import { digestOf } from "./atomic-file.ts";
+import type { Json } from "./runs.ts";
+import { canonicalJson } from "./runs.ts";
+import type { SignedFile } from "./signing.ts";
+
+/** `base` is a checkpoint, `policy` a checkpoint or adapter that writes self-edits, `adapter` what an edit trained. */
+export type RecordKind = "adapter" | "policy" | "base";
+
+/** What has been decided about a record; its content never changes. */
+export type RecordState = "candidate" | "promoted" | "quarantined" | "rejected" | "rolled-back";
+
+/** Where a record comes from: kept as `record.json` among its files, so that the id covers it. */
+export interface RecordLineage {
+  readonly kind: RecordKind;
+  /** Digest of the base checkpoint; `null` for a base itself. */
+  readonly base: string | null;
+  /** Records this one was made from. */
+  readonly parents: readonly string[];
+  /** Passages learned, by name, with the SHA-256 of their text. */
+  readonly data: readonly NamedDigest[];
+  /** Self-edits trained on, by passage, with the SHA-256 of their text; the texts are among the files. */
+  readonly selfEdits: readonly NamedDigest[];
+  readonly config: Json;
+  readonly seed: number | string;
+  readonly metrics: { readonly [name: string]: number | null };
+  /** Run that made it, versions, and whatever else should be known. */
+  readonly origin: Json;
+}
+
+/** A text and its SHA-256, hex. */
+export interface NamedDigest {
+  readonly name: string;
+  readonly sha256: string;
+}
+
+/** A judgement about a record, with its grounds. */
+export interface Verdict {
+  readonly outcome: "promote" | "rescale" | "quarantine" | "reject";
+  readonly reasons: readonly string[];
+  /** Measurements and thresholds behind it. */
+  readonly details: Json;
+}
+
+/** A row of the store. */
+export interface StoredRecord {
+  /** SHA-256 over sorted file names and their digests, hex. */
+  readonly id: string;
+  readonly kind: RecordKind;
+  readonly base: string | null;
+  /** When it was stored, milliseconds since 1970. */
+  readonly time: number;
+  readonly state: RecordState;
+  readonly reasons: readonly string[];
+  /** Last judgement; `null` before the first. */
+  readonly verdict: Verdict | null;
+}
+
+/** Name of the lineage among a record's files. */
+export const lineageFile = "record.json";
+
+/** Id of a record with these files. */
+export function recordId(files: readonly SignedFile[]): string {
+  const sorted = files.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return digestOf(canonicalJson(sorted.map(({ name, digest }) => [name, digest])));
+}
+
+/** State that a verdict gives a record that is not being promoted. */
+export const stateAfter = ({ outcome }: Verdict): RecordState =>
+  outcome === "quarantine" ? "quarantined" : outcome === "reject" ? "rejected" : "candidate";
+
+/** Refuses names of aliases that would not be told from ids, or not from options. */
+export function checkAlias(alias: string): void {
+  if (!/^[a-z][a-z0-9-]*$/.test(alias))
+    throw new SelkieError("bad-option", `alias: expected lower-case letters, digits and dashes, got "${alias}"`);
+}
+
+/** Refuses file names that leave the record's folder. */
+export function checkFileName(name: string): void {
+  const parts = name.split("/");
+  if (name === "" || name.includes("\\") || parts.some((part) => part === "" || part === "." || part === ".."))
+    throw new SelkieError("bad-option", `record: expected relative file names inside it, got "${name}"`);
+}

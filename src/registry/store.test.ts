@@ -1,0 +1,233 @@
+/** @file What the store promises while nothing goes wrong; `test/store-faults.test.ts` breaks it off everywhere. */
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { digestOf } from "./atomic-file.ts";
+import type { RecordLineage, Verdict } from "./record.ts";
+import { createSigningKey, loadPublicKey, loadSigningKey } from "./signing.ts";
+import { openStore, type Store } from "./store.ts";
+import { verifyStore } from "./store-verify.ts";
+
+const root = mkdtempSync(join(tmpdir(), "selkie-store-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+let numStores = 0;
+const freshStore = (): Store => openStore(join(root, `store-${numStores++}`), { clock: () => 1000, create: true });
+
+const base = "b".repeat(64);
+const lineage: RecordLineage = {
+  kind: "adapter",
+  base,
+  parents: [],
+  data: [{ name: "notes.md", sha256: digestOf("text") }],
+  selfEdits: [{ name: "notes.md", sha256: digestOf("edit") }],
+  config: { learningRate: 1e-3 },
+  seed: 7,
+  metrics: { "exam/accuracy": 0.75 },
+  origin: { run: "adapt-1" },
+};
+const put = (store: Store, weights: string) =>
+  store.put({ lineage, files: new Map([["adapter_model.safetensors", weights]]) }).id;
+const passed: Verdict = { outcome: "promote", reasons: ["it learned"], details: { gain: 0.5 } };
+const promote = (store: Store, id: string, expected: string | null) =>
+  store.promote({ id, alias: "current", expected, verdict: passed });
+
+/** Overwrites a file that the store made read-only. */
+function overwrite(path: string, content: string | Uint8Array): void {
+  chmodSync(path, 0o644);
+  writeFileSync(path, content);
+}
+
+describe("records", () => {
+  test("are named by the digest of their file names and contents, lineage included", () => {
+    using store = freshStore();
+    const id = put(store, "weights");
+    const record = readFileSync(join(store.objectPath(id), "record.json"));
+    const listing = `[["adapter_model.safetensors","${digestOf("weights")}"],["record.json","${digestOf(record)}"]]`;
+    assert.equal(id, digestOf(listing));
+    assert.deepEqual(store.lineage(id), lineage);
+    assert.equal(put(store, "weights"), id, "the same content is the same record");
+    const other = { ...lineage, seed: 8 };
+    assert.notEqual(store.put({ lineage: other, files: new Map([["adapter_model.safetensors", "weights"]]) }).id, id);
+    assert.equal(store.list().length, 2);
+    assert.equal(store.get(id.slice(0, 8)).id, id);
+    assert.throws(() => store.get("zz"), { code: "unknown-name" });
+    assert.throws(() => store.put({ lineage, files: new Map([["../x", ""]]) }), { code: "bad-option" });
+  });
+
+  test("a tampered byte, a missing file and an extra file fail verification with the file named", () => {
+    using store = freshStore();
+    const id = put(store, "weights");
+    promote(store, id, null);
+    assert.equal(store.serve("current").directory, store.objectPath(id));
+    const weights = join(store.objectPath(id), "adapter_model.safetensors");
+    overwrite(weights, "weighty");
+    const tampered = {
+      code: "signature-invalid",
+      message: /adapter_model\.safetensors: expected sha256 .* it was changed/,
+    };
+    assert.throws(() => store.serve("current"), tampered);
+    assert.match(verifyStore(store).problems.join(), /adapter_model\.safetensors: expected sha256/);
+    rmSync(weights);
+    assert.throws(() => store.serve("current"), { message: /was signed and is gone/ });
+    writeFileSync(weights, "weights");
+    assert.deepEqual(verifyStore(store).problems, []);
+    writeFileSync(join(store.objectPath(id), "extra.bin"), "");
+    assert.throws(() => store.serve("current"), { message: /extra\.bin: is not signed/ });
+  });
+
+  test("files of another record under a valid signature are refused", () => {
+    using store = freshStore();
+    const [one, two] = [put(store, "one"), put(store, "two")];
+    overwrite(join(store.objectPath(one), "adapter_model.safetensors"), "two");
+    overwrite(store.signaturePath(one), readFileSync(store.signaturePath(two)));
+    assert.throws(() => store.verifyRecord(one), { code: "signature-invalid", message: /belong to another record/ });
+  });
+});
+
+describe("aliases", () => {
+  test("move by promotion, come back by rollback, and skip what was rolled back before", () => {
+    using store = freshStore();
+    const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
+    promote(store, a, null);
+    promote(store, b, a);
+    promote(store, c, b);
+    assert.equal(store.rollback("current", "odd answers").record!.id, b);
+    assert.deepEqual([store.get(c).state, store.get(c).reasons], ["rolled-back", ["odd answers"]]);
+    promote(store, c, b);
+    store.rollback("current", "still odd");
+    assert.equal(store.rollback("current", "and this one").record!.id, a);
+    assert.equal(store.rollback("current", "all of them").record, null, "the base model alone");
+    assert.throws(() => store.rollback("current", "more"), { message: /serves the base model alone/ });
+    assert.equal(store.history("current").length, 8);
+    assert.deepEqual(verifyStore(store).problems, []);
+  });
+
+  test("roll back to a record named, if the alias has served it", () => {
+    using store = freshStore();
+    const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
+    promote(store, a, null);
+    promote(store, b, a);
+    assert.throws(() => store.rollback("current", "x", c), { message: /has served/ });
+    assert.equal(store.rollback("current", "x", a).record!.id, a);
+  });
+
+  test("refuse a promotion that the gate did not grant, or that comes too late", () => {
+    using store = freshStore();
+    const [a, b] = [put(store, "a"), put(store, "b")] as [string, string];
+    const refused: Verdict = { outcome: "reject", reasons: ["it forgot"], details: null };
+    assert.throws(() => store.promote({ id: a, alias: "current", expected: null, verdict: refused }), {
+      code: "gate-closed",
+      message: /reject: it forgot/,
+    });
+    promote(store, a, null);
+    assert.throws(() => promote(store, b, null), { code: "promotion-conflict", message: /another process was faster/ });
+    assert.throws(() => store.serve("nothing"), { code: "unknown-name" });
+  });
+});
+
+describe("the freeze", () => {
+  test("stops promotions until the private key that belongs to it lifts it; rollback stays possible", () => {
+    using store = freshStore();
+    const write = (name: string) => {
+      const { privateKey, publicKey } = createSigningKey();
+      writeFileSync(join(root, `${name}.pem`), privateKey, { mode: 0o600 });
+      writeFileSync(join(root, `${name}-public.pem`), publicKey);
+      return loadSigningKey(join(root, `${name}.pem`));
+    };
+    const [holder, other] = [write("holder"), write("other")];
+    const [a, b] = [put(store, "a"), put(store, "b")] as [string, string];
+    promote(store, a, null);
+    store.freeze(loadPublicKey(join(root, "holder-public.pem")), "an incident");
+    assert.throws(() => promote(store, b, a), { code: "frozen", message: /an incident/ });
+    assert.throws(() => store.unfreeze(other), { message: /only its holder/ });
+    assert.throws(() => store.unfreeze(loadPublicKey(join(root, "holder-public.pem"))), {
+      message: /expected the private key/,
+    });
+    store.rollback("current", "precaution");
+    store.unfreeze(holder);
+    promote(store, b, null);
+    assert.deepEqual(verifyStore(store).problems, []);
+  });
+
+  test("cleared behind the store's back shows in verify", () => {
+    using store = freshStore();
+    store.freeze(loadSigningKey(join(store.directory, "keys", "signing.pem")), "an incident");
+    store.tables.setFreeze(null);
+    assert.match(verifyStore(store).problems.join(), /freeze .*the log leads to 1, the database says nothing/);
+  });
+});
+
+describe("verify", () => {
+  const changes: readonly (readonly [what: string, sql: string, problem: RegExp])[] = [
+    [
+      "a state set by hand",
+      "UPDATE records SET state = 'promoted'",
+      /record .*leads to candidate, the database says promoted/,
+    ],
+    ["a record taken out", "DELETE FROM records", /record .*leads to candidate, the database says nothing/],
+    ["an alias pointed elsewhere", "UPDATE aliases SET record = 'x'", /alias current: .*the database says x/],
+    ["a history made up", "UPDATE moves SET previous = 'x'", /aliases: their history/],
+    ["a head set back", "UPDATE head SET length = 1", /its end does not fit/],
+  ];
+  for (const [what, sql, problem] of changes)
+    test(`finds ${what}`, () => {
+      using store = freshStore();
+      put(store, "a");
+      promote(store, put(store, "b"), null);
+      assert.deepEqual(verifyStore(store).problems, []);
+      store.tables.database.exec(sql);
+      assert.match(verifyStore(store).problems.join("\n"), problem);
+    });
+
+  test("finds canaries that were changed after they were sealed; a reseal is an entry of its own", () => {
+    using store = freshStore();
+    const digest = store.sealCanaries(base, "{}\n");
+    assert.equal(digest, digestOf("{}\n"));
+    assert.equal(store.sealCanaries(base, "other\n"), digest, "the first seal stays");
+    overwrite(store.canariesPath(digest), "easy\n");
+    assert.match(verifyStore(store).problems.join(), /canaries of base .* were changed/);
+    overwrite(store.canariesPath(digest), "{}\n");
+    assert.equal(store.sealCanaries(base, "other\n", true), digestOf("other\n"));
+    assert.deepEqual(verifyStore(store).problems, []);
+  });
+
+  test("compares with a key and a head noted elsewhere", () => {
+    using store = freshStore();
+    put(store, "a");
+    const { head } = verifyStore(store);
+    put(store, "b");
+    assert.equal(verifyStore(store, { expectedHead: head, publicKey: store.publicKey }).isSound, true);
+    assert.match(verifyStore(store, { expectedHead: "0".repeat(64) }).problems.join(), /put back to an earlier state/);
+    writeFileSync(join(root, "foreign.pem"), createSigningKey().publicKey);
+    const publicKey = loadPublicKey(join(root, "foreign.pem"));
+    assert.match(verifyStore(store, { publicKey }).problems.join(), /signed anew by somebody else/);
+  });
+});
+
+describe("keys", () => {
+  test("are made with the store, the private one for its owner alone", { skip: process.platform === "win32" }, () => {
+    using store = freshStore();
+    const path = join(store.directory, "keys", "signing.pem");
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    chmodSync(path, 0o644);
+    assert.throws(() => put(store, "a"), { message: /chmod 600/ });
+  });
+
+  test("can be kept elsewhere; reading needs none, and no other key can write", () => {
+    const directory = join(root, "given");
+    const signingKey = join(root, "given.pem");
+    writeFileSync(signingKey, createSigningKey().privateKey, { mode: 0o600 });
+    openStore(directory, { clock: () => 1, create: true, signingKey })[Symbol.dispose]();
+    assert.equal(existsSync(join(directory, "keys", "signing.pem")), false);
+    using reader = openStore(directory, { clock: () => 1 });
+    assert.equal(verifyStore(reader).isSound, true);
+    assert.throws(() => put(reader, "a"), { code: "missing-file" });
+    const foreign = join(root, "not-given.pem");
+    writeFileSync(foreign, createSigningKey().privateKey, { mode: 0o600 });
+    using impostor = openStore(directory, { clock: () => 1, signingKey: foreign });
+    assert.throws(() => put(impostor, "a"), { message: /the key the store was made with/ });
+    assert.throws(() => openStore(join(root, "none"), { clock: () => 1 }), { code: "missing-file" });
+  });
+});

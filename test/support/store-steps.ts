@@ -1,0 +1,114 @@
+/**
+ * @file The changes a store knows, as steps that a test can break off anywhere. Run as a program it takes one step and
+ * kills itself, without any chance to clean up, before the write with the given number:
+ * `node store-steps.ts <store> <step> <number>`.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { loadSigningKey, openStore, type RecordLineage, type Store, type Verdict } from "../../src/registry/index.ts";
+
+/** A change, and how to see that it was made. */
+export interface StoreStep {
+  readonly name: string;
+  run(store: Store): void;
+  isDone(store: Store): boolean;
+}
+
+/** Digest of the base model that the test records are of. */
+export const base: string = "b".repeat(64);
+
+/** Lineage of the test records; they differ in their seed. */
+export const lineageOf = (seed: string): RecordLineage => ({
+  kind: "adapter",
+  base,
+  parents: [],
+  data: [{ name: "passage", sha256: "c".repeat(64) }],
+  selfEdits: [],
+  config: { epochs: 3 },
+  seed,
+  metrics: { "score/mean": 0.5 },
+  origin: null,
+});
+
+/** Stores a record of two files and its lineage. */
+export const putRecord = (store: Store, seed: string): string =>
+  store.put({
+    lineage: lineageOf(seed),
+    files: new Map<string, string | Uint8Array>([
+      ["adapter_config.json", `{"seed":"${seed}"}`],
+      ["adapter_model.safetensors", Uint8Array.of(1, 2, 3)],
+    ]),
+  }).id;
+
+/** A verdict that lets a record through. */
+export const passed: Verdict = { outcome: "promote", reasons: ["it learned"], details: null };
+
+/** Key of the one who freezes, beside the store; the test makes it. */
+export const holderPath = (store: Store): string => join(store.directory, "..", "holder.pem");
+
+const idOf = (store: Store, seed: string): string | undefined =>
+  store.list().find(({ id }) => store.lineage(id).seed === seed)?.id;
+const stateOf = (store: Store, seed: string): string | undefined =>
+  store.list().find(({ id }) => id === idOf(store, seed))?.state;
+
+/** Every kind of change, in an order in which each can be made. */
+export const storeSteps: readonly StoreStep[] = [
+  { name: "put one", run: (store) => putRecord(store, "one"), isDone: (store) => stateOf(store, "one") !== undefined },
+  { name: "put two", run: (store) => putRecord(store, "two"), isDone: (store) => stateOf(store, "two") !== undefined },
+  {
+    name: "judge",
+    run: (store) => store.judge(idOf(store, "two")!, { outcome: "quarantine", reasons: ["odd"], details: null }),
+    isDone: (store) => stateOf(store, "two") === "quarantined",
+  },
+  {
+    name: "seal",
+    run: (store) => store.sealCanaries(base, '{"question":"Who?","answer":"Ann"}\n'),
+    isDone: (store) => store.sealOf(base) !== null,
+  },
+  {
+    name: "promote one",
+    run: (store) => store.promote({ id: idOf(store, "one")!, alias: "current", expected: null, verdict: passed }),
+    isDone: (store) => store.tables.alias("current") === idOf(store, "one"),
+  },
+  {
+    name: "promote two",
+    run: (store) =>
+      store.promote({
+        id: idOf(store, "two")!,
+        alias: "current",
+        expected: idOf(store, "one")!,
+        verdict: passed,
+      }),
+    isDone: (store) => store.tables.alias("current") === idOf(store, "two"),
+  },
+  {
+    name: "freeze",
+    run: (store) => store.freeze(loadSigningKey(holderPath(store)), "an incident"),
+    isDone: (store) => store.tables.freeze() !== null,
+  },
+  {
+    name: "roll back",
+    run: (store) => store.rollback("current", "it answers oddly"),
+    isDone: (store) => stateOf(store, "two") === "rolled-back",
+  },
+  {
+    name: "unfreeze",
+    run: (store) => store.unfreeze(loadSigningKey(holderPath(store))),
+    isDone: (store) => store.tables.freeze() === null,
+  },
+  {
+    name: "gc",
+    run: (store) => store.gc(),
+    isDone: (store) => !existsSync(join(store.directory, "objects", "stray")),
+  },
+];
+
+if (import.meta.main) {
+  const [directory, name, killAt] = process.argv.slice(2);
+  let numWrites = 0;
+  const onWrite = () => {
+    if (++numWrites === Number(killAt)) process.kill(process.pid, "SIGKILL");
+  };
+  using store = openStore(directory!, { clock: () => 1000, create: true, onWrite });
+  storeSteps.find((step) => step.name === name)?.run(store);
+}

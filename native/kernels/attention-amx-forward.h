@@ -1,6 +1,7 @@
-// Attention forward on tile registers, for bf16. An item packs the keys and values that its query rows see, once, then
-// takes its query rows in tiles of kForwardRows; over blocks of kForwardKeys keys, spans of 32 query rows update their
-// running maximum, sum and outputs (FlashAttention-2). Weights are rounded to bf16, sums and outputs stay f32.
+// Attention forward on tile registers, for bf16. An item packs the keys and values that its query rows see, once. Panels of
+// query rows and of keys share the level 2 cache. Inside, spans of 32 query rows stay in the level 1 cache while blocks of
+// kForwardKeys keys update their running maximum, sum and outputs (FlashAttention-2). Weights are rounded to bf16, sums and
+// outputs stay f32.
 #pragma once
 
 #include "attention-amx.h"
@@ -9,14 +10,21 @@
 
 namespace selkie::SELKIE_ISA {
 
-constexpr int64_t kForwardRows = 1024;  // packed keys and values stream from the level 2 cache once per so many query rows
-constexpr int64_t kForwardKeys = 128;  // scores and weights of one span stay in the level 1 cache
+constexpr int64_t kForwardKeys = 64;    // longer blocks were slower: they push the outputs out of the level 1 cache
+constexpr int64_t kForwardPanel = 1024;  // query rows, and keys, of a panel, at most
+
+// Query rows, and keys, of a panel: all of it fills half of the level 2 cache.
+inline int64_t forwardPanel(const HeadTiles& tiles) {
+  const int64_t bytes = 2 * kSpan * (2 * tiles.deep + 3 * tiles.broad / 2);  // a query row with outputs, a key with value
+  const int64_t wanted = static_cast<int64_t>(cacheSizes().l2) / 2 / bytes / kForwardKeys * kForwardKeys;
+  return larger(kForwardKeys, smaller(kForwardPanel, wanted));
+}
 
 // What 32 query rows carry from one block of keys to the next.
 struct ForwardSpan {
   RowPlaces rows;
-  float maxima[kSpan], sums[kSpan];                 // of the scores so far
-  int64_t fewest, most;                             // visible keys of the first and of the last row
+  float maxima[kSpan], sums[kSpan];  // of the scores so far
+  int64_t fewest, most;              // visible keys of the first and of the last row
 };
 
 // Scratch of one item.
@@ -24,17 +32,17 @@ struct ForwardTiles {
   bf16 *keys, *values;  // left factors: [key tiles, deep]; transposed [key spans, broad]
   bf16* queries;        // right factors [spans, 2, deep]
   float* outputs;       // sums [spans, broad, 2 interleaved]
-  float* scores;        // [keys, 32]
+  float* scores;        // [keys of a block, 32]
   bf16* weights;        // right factors [key spans, 2 interleaved]
   float* rows;          // [32, 16 broad]
 
   static int64_t length(const HeadTiles& tiles, int64_t numKeys) {
-    const int64_t spans = kForwardRows / kSpan;
+    const int64_t spans = forwardPanel(tiles) / kSpan;
     return (spansOf(numKeys) + spans) * tiles.deep * kTileNumbers + spansOf(numKeys) * tiles.broad * kTileNumbers / 2 +
            spans * tiles.broad * 2 * kTileSums + kForwardKeys * kSpan * 3 / 2 + kSpan * tiles.broad * 16;
   }
   ForwardTiles(float* memory, const HeadTiles& tiles, int64_t numKeys) {
-    const int64_t spans = kForwardRows / kSpan;
+    const int64_t spans = forwardPanel(tiles) / kSpan;
     Carver carver{memory};
     const auto takeTiles = [&](int64_t count) { return reinterpret_cast<bf16*>(carver.take(count * kTileNumbers / 2)); };
     keys = takeTiles(2 * spansOf(numKeys) * tiles.deep);
@@ -109,22 +117,34 @@ inline void packForwardKeys(const AttentionShape& shape, const View* views, cons
   }
 }
 
-// One span of query rows over one block of keys.
-inline void forwardBlock(const HeadTiles& tiles, const ForwardTiles& at, int64_t index, int64_t first, float factor,
-                         ForwardSpan& span) {
-  const int64_t keySpans = spansOf(smaller(kForwardKeys, span.most - first)), numKeys = keySpans * kSpan;
-  const TileFactor queries = {at.queries + index * 2 * tiles.deep * kTileNumbers, tiles.deep * kTileNumbers, kTileNumbers};
-  const TileFactor keys = {at.keys + first / 16 * tiles.deep * kTileNumbers, tiles.deep * kTileNumbers, kTileNumbers};
-  multiplyTall(keys, queries, {at.scores, 16 * kSpan, 16, kSpan}, 2 * keySpans, tiles.deep, false);
+// One span of query rows and the block of keys from `first` on.
+struct ForwardBlock {
+  ForwardSpan* span;
+  int64_t index, first, keySpans;  // index of the span in the panel
+};
+
+inline void scoreBlock(const HeadTiles& tiles, const ForwardTiles& at, const ForwardBlock& block) {
+  const int64_t step = tiles.deep * kTileNumbers;
+  multiplyTall({at.keys + block.first / 16 * step, step, kTileNumbers},
+               {at.queries + block.index * 2 * step, step, kTileNumbers}, {at.scores, 16 * kSpan, 16, kSpan},
+               2 * block.keySpans, tiles.deep, false);
+}
+
+inline void weighBlock(const HeadTiles& tiles, const ForwardTiles& at, const ForwardBlock& block, float factor) {
+  const int64_t numKeys = block.keySpans * kSpan;
+  const auto softmax = block.first + numKeys > block.span->fewest ? softmaxSpan<true> : softmaxSpan<false>;
   Vec decays[2];
-  const auto softmax = first + numKeys > span.fewest ? softmaxSpan<true> : softmaxSpan<false>;
-  float* outputs = at.outputs + index * 2 * tiles.broad * kTileSums;
-  const bool hasGrown = softmax(at.scores, numKeys, first, factor, span, at.weights, decays);
-  if (hasGrown && first > 0) scaleOutputs(outputs, tiles.broad, decays[0], decays[1]);
-  const TileFactor values = {at.values + first / kSpan * tiles.broad * kTileNumbers, kTileNumbers,
-                             tiles.broad * kTileNumbers};
-  multiplyTall(values, {at.weights, kTileNumbers, 2 * kTileNumbers}, {outputs, 2 * kTileSums, kTileSums, 16}, tiles.broad,
-               keySpans, first > 0);
+  const bool hasGrown = softmax(at.scores, numKeys, block.first, factor, *block.span, at.weights, decays);
+  if (hasGrown && block.first > 0)
+    scaleOutputs(at.outputs + block.index * 2 * tiles.broad * kTileSums, tiles.broad, decays[0], decays[1]);
+}
+
+inline void addOutputs(const HeadTiles& tiles, const ForwardTiles& at, const ForwardBlock& block) {
+  const int64_t step = tiles.broad * kTileNumbers;
+  multiplyTall({at.values + block.first / kSpan * step, kTileNumbers, step},
+               {at.weights, kTileNumbers, 2 * kTileNumbers},
+               {at.outputs + block.index * 2 * tiles.broad * kTileSums, 2 * kTileSums, kTileSums, 16}, tiles.broad,
+               block.keySpans, block.first > 0);
 }
 
 inline void openSpan(const AttentionShape& shape, const View* views, const QueryTile& rows, const HeadTiles& tiles,
@@ -150,22 +170,39 @@ inline void closeSpan(const AttentionShape& shape, const View* views, const Head
   }
 }
 
+// All blocks of a panel of query rows. The scores of a block come before the outputs of the block before it, so that
+// weights just written have reached the cache when tile registers ask for them.
+inline void forwardBlocks(const HeadTiles& tiles, const ForwardTiles& at, ForwardSpan* spans, int64_t numSpans,
+                          float factor) {
+  ForwardBlock previous = {};
+  const int64_t panelKeys = forwardPanel(tiles);
+  for (int64_t panel = 0; panel < spans[numSpans - 1].most; panel += panelKeys)
+    for (int64_t s = 0; s < numSpans; s++)
+      for (int64_t first = panel; first < smaller(panel + panelKeys, spans[s].most); first += kForwardKeys) {
+        const ForwardBlock block = {&spans[s], s, first, spansOf(smaller(kForwardKeys, spans[s].most - first))};
+        scoreBlock(tiles, at, block);
+        if (previous.span != nullptr) addOutputs(tiles, at, previous);
+        weighBlock(tiles, at, block, factor);
+        previous = block;
+      }
+  addOutputs(tiles, at, previous);
+}
+
 inline void forwardTiles(const AttentionShape& shape, const View* views, const AttentionItem& item, float* memory) {
   const HeadTiles tiles(shape.headDim);
   const ForwardTiles at(memory, tiles, item.numKeys);
   packForwardKeys(shape, views, item, tiles, at);
-  ForwardSpan spans[kForwardRows / kSpan];
-  for (int64_t row = item.firstRow; row < item.endRow; row += kForwardRows) {
-    const int64_t numSpans = spansOf(smaller(kForwardRows, item.endRow - row));
+  ForwardSpan spans[kForwardPanel / kSpan];
+  const int64_t panelRows = forwardPanel(tiles);
+  for (int64_t row = item.firstRow; row < item.endRow; row += panelRows) {
+    const int64_t numSpans = spansOf(smaller(panelRows, item.endRow - row));
     const auto rowsOf = [&](int64_t s) {
       const int64_t first = row + s * kSpan;
       return QueryTile{item.sequence, item.kvHead, first, smaller(kSpan, item.endRow - first)};
     };
     for (int64_t s = 0; s < numSpans; s++)
       openSpan(shape, views, rowsOf(s), tiles, at.queries + s * 2 * tiles.deep * kTileNumbers, spans[s]);
-    for (int64_t first = 0; first < spans[numSpans - 1].most; first += kForwardKeys)
-      for (int64_t s = 0; s < numSpans; s++)
-        if (first < spans[s].most) forwardBlock(tiles, at, s, first, shape.scale * kLog2E, spans[s]);
+    forwardBlocks(tiles, at, spans, numSpans, shape.scale * kLog2E);
     for (int64_t s = 0; s < numSpans; s++)
       closeSpan(shape, views, tiles, at.outputs + s * 2 * tiles.broad * kTileSums, at.rows, spans[s]);
   }

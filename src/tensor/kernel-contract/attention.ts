@@ -41,6 +41,12 @@ const decode: Rows = {
   numKeyRows: 450,
 };
 
+const continued: Rows = {
+  name: "40 and 35 queries that continue 200 and 120 keys, the first of them shared",
+  layout: { qOffsets: Int32Array.of(0, 40, 75), kStarts: Int32Array.of(0, 0), kLengths: Int32Array.of(200, 120) },
+  numKeyRows: 210,
+};
+
 /** GQA ratios 1, 2 and 3; head widths on and off vector edges. */
 const headChoices: readonly Heads[] = [
   { numHeads: 2, numKvHeads: 2, headDim: 16 },
@@ -55,7 +61,11 @@ const rowChoices: readonly Rows[] = [
   packed(17, 0, 130),
   packed(200),
   decode,
+  continued,
 ];
+
+/** What models use, and widths at which tiles of 16 and of 32 end differently. */
+const headDims: readonly number[] = [1, 8, 32, 48, 80, 96, 128, 256];
 
 function run(trial: Trial, rows: Rows, heads: Heads, dtype: DType, scoreScale = 1): void {
   const { layout, numKeyRows } = rows;
@@ -106,8 +116,26 @@ export const attentionCases: readonly ContractCase[] = [
       for (const heads of headChoices) for (const dtype of ["f32", "bf16"] as const) run(trial, rows, heads, dtype);
     },
   })),
+  ...headDims.map((headDim) => ({
+    title: `attention with heads of ${headDim}`,
+    run(trial: Trial) {
+      for (const dtype of ["f32", "bf16"] as const)
+        run(trial, packed(33, 70), { numHeads: 2, numKvHeads: 1, headDim }, dtype);
+    },
+  })),
+  {
+    title: "attention over a sequence that is cut into several parts and panels",
+    run(trial) {
+      for (const dtype of ["f32", "bf16"] as const)
+        run(trial, packed(1100, 3), { numHeads: 2, numKvHeads: 1, headDim: 16 }, dtype);
+    },
+  },
   {
     title: "attention with scores beyond the range of exp",
     run: (trial) => run(trial, packed(5, 70), headChoices[0]!, "f32", 200),
+  },
+  {
+    title: "attention of bf16 with scores of some hundreds",
+    run: (trial) => run(trial, packed(5, 70), headChoices[0]!, "bf16", 100),
   },
 ];

@@ -119,6 +119,12 @@ struct TileThinProducts {
       for (int64_t first = 0; first < numRows; first += 16)
         for (int64_t column = 0; column < rows.width; column += stride) {
           const int64_t count = smaller(stride, rows.width - column);
+          if (column + 2 * stride < rows.width)  // the processor does not foresee steps from row to row
+            for (int64_t i = 0; i < smaller<int64_t>(16, numRows - first); i++) {
+              const auto* ahead = data + (first + i) * rows.width + column + 2 * stride;
+              __builtin_prefetch(ahead, 1);
+              __builtin_prefetch(ahead + stride / 2, 1);
+            }
           wideTiles(low + first * padded, padded, packed + column * padded / 2, ceilDivide(count, kWidePanel), sums);
           for (int64_t i = 0; i < smaller<int64_t>(16, numRows - first); i++)
             addScaled(sums + i * stride, Vec::set(alpha), data + (first + i) * rows.width + column, count);

@@ -4,7 +4,7 @@
  * itself with other options or from another checkout (what a change was worth, what a thread is worth).
  *
  *     npm run bench:peers -- --peer <python> --script <torch_peer.py> [--rounds 5] [--only decode] [--out docs/results/peers]
- *     npm run bench:peers -- --against "--threads 1" --only "train 30m bf16" --out docs/results/threads
+ *     npm run bench:peers -- --against="--threads 1" --only "train 30m bf16" --out docs/results/threads
  *     npm run bench:peers -- --against-checkout <folder> --only "inner"
  *
  * `--instruction-set avx2` holds both sides to that set.
@@ -147,7 +147,7 @@ async function main(): Promise<void> {
   const sides = chooseSides(values);
   if (sides === null) {
     console.error(
-      "compare: expected --peer <python> and --script <torch_peer.py> (the script says how to set PyTorch up), or --against <options>, or --against-checkout <folder>",
+      "compare: expected --peer <python> and --script <torch_peer.py> (the script says how to set PyTorch up), or --against="<options>", or --against-checkout <folder>",
     );
     process.exitCode = 2;
     return;

@@ -147,7 +147,7 @@ async function main(): Promise<void> {
   const sides = chooseSides(values);
   if (sides === null) {
     console.error(
-      "compare: expected --peer <python> and --script <torch_peer.py> (the script says how to set PyTorch up), or --against="<options>", or --against-checkout <folder>",
+      "compare: expected --peer <python> and --script <torch_peer.py> (the script says how to set PyTorch up), or --against=<options>, or --against-checkout <folder>",
     );
     process.exitCode = 2;
     return;

@@ -77,6 +77,7 @@ constexpr int kMaxRegisterHeight = 6;  // 6 × 2 sums, 2 of b and 1 of a: 15 of 
 template <typename Arithmetic, int height, int vectors>
 [[gnu::noinline]] void multiplyInRegisters(int64_t numUnits, const float* __restrict a, const float* __restrict b, float* __restrict sums, bool isFirst) {
   constexpr int width = Vec::width;
+  constexpr int64_t storage = (height + width - 1) / width * width;
   Vec sum[height][vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < height; i++)
@@ -91,7 +92,7 @@ template <typename Arithmetic, int height, int vectors>
     }
 #pragma GCC unroll 16
     for (int i = 0; i < height; i++) {
-      const Vec row = Vec::set(a[u * height + i]);
+      const Vec row = Vec::set(a[u * storage + i]);
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; j++) sum[i][j] = Arithmetic::apply(row, column[j], sum[i][j]);
     }
@@ -115,12 +116,12 @@ constexpr Engine registerEngine() {
   return {
       .maxHeight = kMaxRegisterHeight,
       .heightStep = 2,
-      .storageMultiple = 1,
+      .storageMultiple = Vec::width,
       .columns = 2 * Vec::width,
       .narrowColumns = Vec::width,
       .kPerUnit = Units::kPerUnit,
       .unitMultiple = 1,
-      .maxStepUnits = 512,
+      .maxStepUnits = 1024,
       .stepUnits = 256,
       .readsRows = false,
       .packA = packUnitMajorPanel<Units>,

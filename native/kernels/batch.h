@@ -300,11 +300,7 @@ inline void runBatch(const Product* products, int64_t count, bool useBf16, Threa
     numBlocks += countBlocks(plans[i]);
   }
   Workspace* spaces = createWorkspaces(plans, numPlans, pool);
-  // Tasks are handed out in order, so with as many lanes of blocks as threads each thread mostly stays in one lane.
-  const int64_t numLanes = pool.numThreads(), laneLength = ceilDivide(numBlocks, numLanes);
-  parallelFor(pool, laneLength * numLanes, [&](int64_t task, int thread) {
-    const int64_t block = task % numLanes * laneLength + task / numLanes;
-    if (block >= numBlocks || task / numLanes >= laneLength) return;
+  parallelFor(pool, numBlocks, [&](int64_t block, int thread) {
     const Plan& plan = findPlan(plans, numPlans, block);
     runBlock(plan, engine, spaces[thread], block - plan.firstBlock);
   });

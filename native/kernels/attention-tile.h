@@ -214,13 +214,24 @@ constexpr Before kOverwrite = {false, nullptr}, kAdd = {true, nullptr};
 template <int M, int N, bool kAlongDepth>
 inline void registerBlock(Factor<kAlongDepth> a, Block at, int64_t depth, Before before) {
   Vec sums[M][N];
+  if (!before.isKept) {
 #pragma GCC unroll 16
-  for (int m = 0; m < M; m++) {
-    const Vec scale = Vec::set(before.scales == nullptr ? 1.0f : before.scales[m]);
+    for (int m = 0; m < M; m++)
 #pragma GCC unroll 4
-    for (int n = 0; n < N; n++)
-      sums[m][n] = before.isKept ? scale * Vec::load(at.c + m * at.cStride + n * Vec::width) : Vec::zero();
+      for (int n = 0; n < N; n++) sums[m][n] = Vec::zero();
+  } else {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; n++) sums[m][n] = Vec::load(at.c + m * at.cStride + n * Vec::width);
+    if (before.scales != nullptr) {
+#pragma GCC unroll 16
+      for (int m = 0; m < M; m++)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; n++) sums[m][n] = Vec::set(before.scales[m]) * sums[m][n];
+    }
   }
+#pragma GCC unroll 4
   for (int64_t k = 0; k < depth; k++) {
     Vec right[N];
 #pragma GCC unroll 4

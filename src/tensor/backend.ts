@@ -107,6 +107,7 @@ export interface AttentionArgs {
   readonly numHeads: number;
   /** Divides `numHeads`; query head `h` reads kv head `floor(h · K / H)`. */
   readonly numKvHeads: number;
+  /** Above 0. */
   readonly scale: number;
 }
 

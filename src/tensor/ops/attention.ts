@@ -1,5 +1,5 @@
 /** @file Causal grouped-query attention over packed sequences; tiled, scores are never materialised (Dao 2023, arXiv 2307.08691). */
-import { ShapeError } from "../../util/index.ts";
+import { SelkieError, ShapeError } from "../../util/index.ts";
 import type { AttentionLayout } from "../backend.ts";
 import type { GradTarget, Scope } from "../scope.ts";
 import { checkOffsets, checkShape } from "../shape.ts";
@@ -10,7 +10,7 @@ export interface AttentionOptions {
   readonly layout: AttentionLayout;
   readonly numHeads: number;
   readonly numKvHeads: number;
-  /** Factor on the scores. @defaultValue headDim^-½ */
+  /** Factor on the scores, above 0. @defaultValue headDim^-½ */
   readonly scale?: number;
 }
 
@@ -62,6 +62,8 @@ export function attention(
       "check num_key_value_heads in config.json",
     );
   const headDim = q.shape[1]! / numHeads;
+  const scale = options.scale ?? headDim ** -0.5;
+  if (!(scale > 0)) throw new SelkieError("bad-option", `attention: expected a scale above 0, got ${scale}`); // kernels rank raw scores
   checkShape("attention: k", k.shape, [null, numKvHeads * headDim]);
   checkShape("attention: v", v.shape, [k.shape[0]!, numKvHeads * headDim]);
   checkShape("attention: q", q.shape, [layout.qOffsets.at(-1)!, numHeads * headDim], "rows must match the layout");
@@ -69,7 +71,7 @@ export function attention(
   const { kernels } = scope.backend;
   const o = scope.empty(q.shape, q.dtype);
   const logSumExp = scope.empty([q.shape[0]!, numHeads], q.dtype === "f64" ? "f64" : "f32");
-  const common = { q, k, v, o, logSumExp, layout, numHeads, numKvHeads, scale: options.scale ?? headDim ** -0.5 };
+  const common = { q, k, v, o, logSumExp, layout, numHeads, numKvHeads, scale };
   kernels.attention(common);
   scope.record(
     [q, k, v],

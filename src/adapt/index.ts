@@ -25,7 +25,7 @@ export {
   continualMetrics,
   type EarlierAnswer,
   recencyIntrusionRate,
-} from "./continual-metrics.ts";
+} from "./continual/metrics.ts";
 export {
   accuracy,
   type ExamAnswer,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { baseRightKept, continualMetrics, recencyIntrusionRate } from "./continual-metrics.ts";
+import { baseRightKept, continualMetrics, recencyIntrusionRate } from "./metrics.ts";
 
 const near = (got: number, wanted: number): void =>
   assert.ok(Math.abs(got - wanted) < 1e-12, `expected ${wanted}, got ${got}`);

@@ -2,8 +2,8 @@
  * @file What a stream of edits leaves behind, read off its lower-triangular matrix: accuracy on every passage so far after
  * each edit. Backward transfer is that of Lopez-Paz & Ranzato 2017 ("Gradient episodic memory", arXiv 1706.08840).
  */
-import { normaliseAnswer } from "../tasks/index.ts";
-import { mean, ShapeError } from "../util/index.ts";
+import { normaliseAnswer } from "../../tasks/index.ts";
+import { mean, ShapeError } from "../../util/index.ts";
 
 /** Accuracies of one stream, or means over streams of one length. */
 export interface ContinualMatrix {

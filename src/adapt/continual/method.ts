@@ -27,6 +27,8 @@ export interface StreamRoom {
   readonly replay: readonly string[];
   /** A set the learner may look at (gates); the reported ones are others. */
   readonly canaries: readonly ExamItem[];
+  /** Passages that will come, at least 1. */
+  readonly numPassages: number;
   /** Names this stream's random numbers. */
   readonly seed: string;
   readonly signal?: AbortSignal | undefined;

@@ -35,6 +35,7 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export * from "./experiments/index.ts";
 export {
   compareFidelity,
   type Fidelity,

@@ -25,7 +25,7 @@ export {
   continualMetrics,
   type EarlierAnswer,
   recencyIntrusionRate,
-} from "./continual-metrics.ts";
+} from "./continual/metrics.ts";
 export {
   accuracy,
   type ExamAnswer,
@@ -35,6 +35,7 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export * from "./experiments/index.ts";
 export {
   compareFidelity,
   type Fidelity,

@@ -1,13 +1,15 @@
 /** @file Door of the outer loop, through `adapt`. */
 export {
+  type CandidateArgs,
   type EditCandidate,
   type Expectation,
   type ExpectationArgs,
   expectRewards,
-  type Lesson,
+  writeCandidates,
 } from "./expectation.ts";
 export { choose, type Kept, type KeptExample, type KeptPair } from "./kept.ts";
 export { type LearnArgs, learnKnowledge, rewardNamed } from "./learn.ts";
+export { buildLessons, forbiddenQuestions, type Lesson, type LessonArgs, redactLessons } from "./lessons.ts";
 export {
   completionDocument,
   type MaximisationArgs,
@@ -34,4 +36,12 @@ export {
   endpointTeacher,
   policyWriter,
 } from "./teacher.ts";
-export { digestAdapter, runTrials, type Trial, type TrialRecord, type TrialRoom } from "./trials.ts";
+export {
+  digestAdapter,
+  runTrials,
+  sitTrials,
+  type Trial,
+  type TrialRecord,
+  type TrialRoom,
+  type TrialSitting,
+} from "./trials.ts";

@@ -11,17 +11,16 @@ import { type Checkpoint, saveCheckpoint } from "../../models/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
 import { createRng, type Rng, SelkieError } from "../../util/index.ts";
-import { allQuestions, buildExams, redactPassage } from "../build-exam.ts";
-import type { Canaries } from "../canaries.ts";
-import { chunkPassages } from "../chunk.ts";
+import { answeredCanaries, type Canaries } from "../canaries.ts";
 import { accuracy, type ExamItem, examine } from "../exam.ts";
 import type { PromptTemplates } from "../prompts.ts";
 import { sampleReplay } from "../propose.ts";
 import { type MeasuredReward, rewards } from "../rewards.ts";
 import { withoutExamQuestions } from "../self-edit.ts";
 import { type AdaptEvent, type StageStore, stage } from "../settings.ts";
-import { expectRewards, type Lesson, meanAccuracy } from "./expectation.ts";
+import { expectRewards, meanAccuracy } from "./expectation.ts";
 import { choose, type Kept } from "./kept.ts";
+import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "./lessons.ts";
 import { type MaximisationReport, maximise } from "./maximisation.ts";
 import { createPace, type Pace } from "./pace.ts";
 import {
@@ -126,20 +125,13 @@ async function prepare(args: LearnArgs, policy: Checkpoint): Promise<Course> {
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
   const writer = { checkpoint: policy, templates, signal };
   tell("exam", 0, 1);
-  const lessonsOf = async (name: string, passages: readonly SourcePassage[]): Promise<Lesson[]> => {
-    const pieces = chunkPassages(passages, policy.tokenizer, settings.maxPassageTokens);
-    const exams = await stage(store, name, () => buildExams(writer, pieces, rng.fork(name)));
-    const lessons = pieces.map((source, index) => ({ source, exam: exams[index]! }));
-    return lessons.filter(({ exam }) => exam.selection.length > 0 && exam.report.length > 0);
-  };
-  const lessons = await lessonsOf("exam", args.passages);
+  const lessonsOf = (name: string, passages: readonly SourcePassage[]): Promise<Lesson[]> =>
+    buildLessons({ ...writer, name, passages, maxPassageTokens: settings.maxPassageTokens, rng, store });
+  const unredacted = await lessonsOf("exam", args.passages);
   const heldOut = await lessonsOf("exam-held-out", args.heldOut);
-  const forbidden = allQuestions(
-    [...lessons, ...heldOut].map(({ exam }) => exam),
-    canaries.items,
-  );
-  const redacted = ({ source, exam }: Lesson): Lesson => ({ source: redactPassage(source, forbidden), exam });
-  const rounds = await splitRounds(args, lessons.map(redacted), rng);
+  const forbidden = forbiddenQuestions([...unredacted, ...heldOut], canaries);
+  const lessons = redactLessons(unredacted, forbidden);
+  const rounds = await splitRounds(args, lessons, rng);
   const replay = await stage(store, "replay", () => gatherReplay(args, policy, forbidden, rng.fork("replay"), tell));
   const knownCanaries = await stage(store, "canaries", () => askCanaries(args, policy));
   const perPassage = trialsOfPassage(settings.schedule);
@@ -149,7 +141,7 @@ async function prepare(args: LearnArgs, policy: Checkpoint): Promise<Course> {
     rng,
     reward,
     rounds,
-    heldOutLessons: heldOut.map(redacted),
+    heldOutLessons: redactLessons(heldOut, forbidden),
     forbidden,
     knownCanaries,
     replay,
@@ -213,18 +205,11 @@ async function gatherReplay(
   throw new SelkieError("bad-input", "learn: expected old text to replay, got none; name a file with --replay");
 }
 
-/**
- * What the untrained model knows: canaries with a right answer. Without right answers the model's own stand in for them,
- * and what counts is that they stay.
- */
+/** What the untrained model knows. */
 async function askCanaries({ canaries, templates, signal }: LearnArgs, checkpoint: Checkpoint): Promise<ExamItem[]> {
   const room = { checkpoint, templates, signal, bank: null };
   const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
-  return canaries.items.flatMap((item, index) => {
-    const { isRight, prediction } = answers![index]!;
-    if (canaries.hasGold) return isRight ? [item] : [];
-    return prediction === "" ? [] : [{ ...item, answer: prediction }];
-  });
+  return answeredCanaries(canaries, answers!);
 }
 
 const roomOf = (course: Course, checkpoint: Checkpoint, canaries: readonly ExamItem[]): TrialRoom => ({

@@ -1,0 +1,51 @@
+/**
+ * @file The methods of `selkie experiment continual`, side by side, with their settings. Settings were chosen on streams of
+ * eight of the Almanac's validation people (`docs/log.md`), never on test people.
+ */
+import { SelkieError } from "../../util/index.ts";
+import { jointMethod, oraclePassageMethod } from "./bounds.ts";
+import { mergeMethod } from "./merged.ts";
+import type { ContinualMethod } from "./method.ts";
+import type { ReplayMix } from "./replay.ts";
+import { stableBudget } from "./rescale.ts";
+
+/** Samples of the base, as much as the edit itself: the upper end of the 25 to 50 % that the literature advises. */
+export const selfReplay: ReplayMix = { share: 0.5, earlierShare: 0, anchor: null };
+/** The same samples, learned as the base's own expectations; 20 tokens do as well as all in published comparisons. */
+export const klAnchor: ReplayMix = { ...selfReplay, anchor: { topK: 20 } };
+/** Half of the old text is earlier edits, which the model wrote as well. */
+export const rehearsal: ReplayMix = { share: 2 / 3, earlierShare: 0.5, anchor: null };
+
+const merge = mergeMethod("merge", "each edit trained and merged, nothing against forgetting (SEAL)", () => ({}));
+
+const all: readonly ContinualMethod[] = [
+  merge,
+  mergeMethod("merge-now", "the same, each edit written by the model as merged so far (SEAL's procedure)", () => ({
+    writes: "now",
+  })),
+  mergeMethod("replay", "merge, with samples of the base beside each edit", () => ({ replay: selfReplay })),
+  mergeMethod("anchor", "merge, held to the base's expectations on its own samples (KL)", () => ({ replay: klAnchor })),
+  mergeMethod("rehearse", "merge, with samples of the base and earlier edits beside each edit", () => ({
+    replay: rehearsal,
+  })),
+  mergeMethod("gate", "merge what passes STABLE's gate, scaled down by bisection where it must be", () => ({
+    gate: stableBudget,
+  })),
+  jointMethod,
+  oraclePassageMethod,
+];
+
+/** Every method by name, in the order of the table. */
+export const continualMethods: ReadonlyMap<string, ContinualMethod> = new Map(
+  all.map((method) => [method.name, method]),
+);
+
+/** The method called `name`. */
+export function continualMethodNamed(name: string): ContinualMethod {
+  const found = continualMethods.get(name);
+  if (found !== undefined) return found;
+  throw new SelkieError(
+    "unknown-name",
+    `continual: expected one of ${[...continualMethods.keys()].join(", ")}, got "${name}"`,
+  );
+}

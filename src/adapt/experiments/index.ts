@@ -1,0 +1,21 @@
+/** @file Door of the experiments, through `adapt`. */
+export {
+  type Arm,
+  type ArmRoom,
+  type ArmRoomArgs,
+  createArmRoom,
+  type LessonScore,
+  measureArm,
+  scoreUntrained,
+} from "./arms.ts";
+export {
+  type Cell,
+  type Column,
+  differenceOver,
+  meanOfMeasured,
+  meanOver,
+  type ResultTable,
+  type SeedTable,
+  type TableRow,
+  type Unit,
+} from "./table.ts";

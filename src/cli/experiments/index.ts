@@ -1,0 +1,11 @@
+/** @file Every experiment by name. */
+import type { Command } from "commander";
+import { registerExperimentCommand } from "./frame.ts";
+import { mainJobExperiment } from "./main-job.ts";
+import { quantisationExperiment } from "./quantisation.ts";
+
+/** Adds all experiments as subcommands. */
+export function registerExperiments(parent: Command): void {
+  registerExperimentCommand(parent, mainJobExperiment);
+  registerExperimentCommand(parent, quantisationExperiment);
+}

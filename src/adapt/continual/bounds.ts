@@ -3,6 +3,7 @@
  * question. Both are examined once, at the end.
  */
 import { mergeAdapter } from "../../models/index.ts";
+import type { Json } from "../../registry/index.ts";
 import { createRng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
@@ -24,6 +25,7 @@ const nothing: StepReport = { numTokens: 0, numSteps: 0 };
 export const jointMethod: ContinualMethod = {
   name: "joint",
   summary: "one training on all passages at once, from the base, with replay (upper bound)",
+  settings: { innerLoop: jointLoop, replay: jointReplay } as unknown as Json,
   rows: "last",
   async begin(room) {
     const base = prepareReplay(room.checkpoint, room.replay, jointReplay);
@@ -58,6 +60,7 @@ export const inContextMethod = (
 ): ContinualMethod => ({
   name,
   summary,
+  settings: {},
   rows: "last",
   async begin(room) {
     const { remember, find } = open();

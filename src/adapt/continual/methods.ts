@@ -2,7 +2,10 @@
  * @file The methods of `selkie experiment continual`, side by side, with their settings. Settings were chosen on streams of
  * eight of the Almanac's validation people (`docs/log.md`), never on test people.
  */
+import type { Json } from "../../registry/index.ts";
+import type { AdapterJob } from "../../train/index.ts";
 import { SelkieError } from "../../util/index.ts";
+import { lastBlocksOf, steepestBlocks } from "./blocks.ts";
 import { jointMethod, oraclePassageMethod } from "./bounds.ts";
 import { mergeMethod } from "./merged.ts";
 import type { ContinualMethod } from "./method.ts";
@@ -16,21 +19,46 @@ export const klAnchor: ReplayMix = { ...selfReplay, anchor: { topK: 20 } };
 /** Half of the old text is earlier edits, which the model wrote as well. */
 export const rehearsal: ReplayMix = { share: 2 / 3, earlierShare: 0.5, anchor: null };
 
-const merge = mergeMethod("merge", "each edit trained and merged, nothing against forgetting (SEAL)", () => ({}));
+function replayMethod(name: string, summary: string, replay: ReplayMix): ContinualMethod {
+  return mergeMethod(name, summary, { replay } as unknown as Json, () => ({ replay }));
+}
+
+/** Half of the blocks, from the end: SCoL's fixed choice is 10 of 28, which keeps less of a model of four. */
+export const numChosenBlocks = 2;
+
+const inBlocks = (job: AdapterJob, layers: readonly number[]): AdapterJob => ({
+  ...job,
+  lora: { ...job.lora, layers },
+});
 
 const all: readonly ContinualMethod[] = [
-  merge,
-  mergeMethod("merge-now", "the same, each edit written by the model as merged so far (SEAL's procedure)", () => ({
-    writes: "now",
+  mergeMethod("merge", "each edit trained and merged, nothing against forgetting (SEAL)", {}, () => ({})),
+  mergeMethod(
+    "merge-now",
+    "the same, each edit written by the model as merged so far (SEAL's procedure)",
+    { writes: "now" },
+    () => ({ writes: "now" }),
+  ),
+  replayMethod("replay", "merge, with samples of the base beside each edit", selfReplay),
+  replayMethod("anchor", "merge, held to the base's expectations on its own samples (KL)", klAnchor),
+  replayMethod("rehearse", "merge, with samples of the base and earlier edits beside each edit", rehearsal),
+  mergeMethod("last-blocks", "merge into the last blocks alone", { blocks: numChosenBlocks }, (room) => ({
+    adjust: (job) => inBlocks(job, lastBlocksOf(room, numChosenBlocks)),
   })),
-  mergeMethod("replay", "merge, with samples of the base beside each edit", () => ({ replay: selfReplay })),
-  mergeMethod("anchor", "merge, held to the base's expectations on its own samples (KL)", () => ({ replay: klAnchor })),
-  mergeMethod("rehearse", "merge, with samples of the base and earlier edits beside each edit", () => ({
-    replay: rehearsal,
-  })),
-  mergeMethod("gate", "merge what passes STABLE's gate, scaled down by bisection where it must be", () => ({
-    gate: stableBudget,
-  })),
+  mergeMethod(
+    "steep-blocks",
+    "merge into the blocks that the edit pulls at hardest",
+    { blocks: numChosenBlocks },
+    (room) => ({
+      adjust: async (job, own) => inBlocks(job, await steepestBlocks(room, job.lora, own, numChosenBlocks)),
+    }),
+  ),
+  mergeMethod(
+    "gate",
+    "merge what passes STABLE's gate, scaled down by bisection where it must be",
+    { gate: stableBudget } as unknown as Json,
+    () => ({ gate: stableBudget }),
+  ),
   jointMethod,
   oraclePassageMethod,
 ];

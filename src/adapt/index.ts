@@ -82,6 +82,7 @@ export {
   writeExam,
 } from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
+export * from "./retrieve/index.ts";
 export {
   binaryReward,
   denseReward,

@@ -15,7 +15,8 @@ interface ContinualOptions extends ExperimentOptions {
   readonly split: "test" | "validation";
 }
 
-const numReplay = 400;
+/** As many different texts as `adapt` uses at most. */
+const numReplay = 1200;
 
 /** Every step up to 20, then tenths. */
 const rowsEvery = ({ every, length }: ContinualOptions): number => every ?? (length <= 20 ? 1 : Math.ceil(length / 10));
@@ -70,7 +71,7 @@ export const continualExperiment: Experiment<ContinualOptions> = {
       ...(await checksOf(room)),
     });
     return {
-      tables: [retentionTable(report, options), ageTable(report), sideTable(report), costTable(report)],
+      tables: tabulateContinual(report, options),
       data: {
         innerLoop,
         settings: Object.fromEntries(methods.map(({ name, settings }) => [name, settings])),
@@ -103,10 +104,19 @@ async function checksOf({
   return { canaries: items.slice(half), checkItems: { known: items.slice(0, half), ...nothing } };
 }
 
+/** The tables of a report. */
+export const tabulateContinual = (
+  report: ContinualReport,
+  options: Pick<ContinualOptions, "wordings" | "split">,
+): ResultTable[] => [retentionTable(report, options), ageTable(report), sideTable(report), costTable(report)];
+
 const streamsText = ({ numStreams, length }: ContinualReport): string =>
   `${numStreams} ${numStreams === 1 ? "stream" : "streams"} of ${length} passages`;
 
-function retentionTable(report: ContinualReport, { wordings, split }: ContinualOptions): ResultTable {
+function retentionTable(
+  report: ContinualReport,
+  { wordings, split }: Pick<ContinualOptions, "wordings" | "split">,
+): ResultTable {
   const { base, rows } = report;
   const notes = rows.map(({ name, summary }) => `- **${name}**: ${summary}`).join("\n");
   return {

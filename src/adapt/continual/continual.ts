@@ -69,7 +69,8 @@ export async function runContinual(args: ContinualArgs): Promise<ContinualReport
     );
     const records = [];
     for (const [place, method] of args.methods.entries()) {
-      onEvent?.({ stage: "streams", done: index + place / args.methods.length, total: numStreams, note: method.name });
+      const [done, total] = [index * args.methods.length + place, numStreams * args.methods.length];
+      onEvent?.({ stage: "streams", done, total, note: `stream ${index + 1}: ${method.name}` });
       const run = () => runStream({ ...args, ...stream, method, checks: common.checks });
       const name = `stream-${index}/${method.name}-${digestOf(JSON.stringify(method.settings)).slice(0, 8)}`;
       records.push(await stage(store, name, run));

@@ -18,14 +18,7 @@ export {
   type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
-export {
-  baseRightKept,
-  type ContinualMatrix,
-  type ContinualMetrics,
-  continualMetrics,
-  type EarlierAnswer,
-  recencyIntrusionRate,
-} from "./continual/metrics.ts";
+export * from "./continual/index.ts";
 export {
   accuracy,
   type ExamAnswer,

@@ -67,6 +67,7 @@ export function describeRouting({ own, others }: RoutingAccuracy): string {
 export const bankMethod: ContinualMethod = {
   name: "bank",
   summary: "each edit keeps an adapter of its own, nothing merged; questions find theirs by BM25",
+  settings: {},
   begin: async (room) => new BankLearner(room),
 };
 

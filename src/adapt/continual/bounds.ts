@@ -3,10 +3,12 @@
  * question. Both are examined once, at the end.
  */
 import { mergeAdapter } from "../../models/index.ts";
+import type { Json } from "../../registry/index.ts";
 import { createRng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
 import { questionPrompt } from "../prompts.ts";
+import { PassageRetriever } from "../retrieve/index.ts";
 import { defaultSettings, type InnerLoop } from "../settings.ts";
 import { readingPrompt } from "./checks.ts";
 import { presentModel, trainEdit } from "./merged.ts";
@@ -24,6 +26,7 @@ const nothing: StepReport = { numTokens: 0, numSteps: 0 };
 export const jointMethod: ContinualMethod = {
   name: "joint",
   summary: "one training on all passages at once, from the base, with replay (upper bound)",
+  settings: { innerLoop: jointLoop, replay: jointReplay } as unknown as Json,
   rows: "last",
   async begin(room) {
     const base = prepareReplay(room.checkpoint, room.replay, jointReplay);
@@ -58,6 +61,7 @@ export const inContextMethod = (
 ): ContinualMethod => ({
   name,
   summary,
+  settings: {},
   rows: "last",
   async begin(room) {
     const { remember, find } = open();
@@ -84,6 +88,26 @@ export const oraclePassageMethod: ContinualMethod = inContextMethod(
         for (const { question } of [...exam.selection, ...exam.report]) passages.set(question, source.context);
       },
       find: (question) => passages.get(question) ?? null,
+    };
+  },
+);
+
+/** The passage that the retriever finds for a question, if any. */
+export const retrievalMethod: ContinualMethod = inContextMethod(
+  "in-context",
+  "nothing is learned; the passage that BM25 finds stands before the question (upper bound)",
+  () => {
+    const retriever = new PassageRetriever();
+    const passages: string[] = [];
+    return {
+      remember: ({ source, documents }) => {
+        retriever.add({ text: `${source.title}\n${source.context}`, documents });
+        passages.push(source.context);
+      },
+      find: (question) => {
+        const found = retriever.find(question);
+        return found === null ? null : passages[found.index]!;
+      },
     };
   },
 );

@@ -3,6 +3,8 @@
  * once per stream by the policy as it came, so that methods differ in how they learn and in nothing else. Finished streams
  * are read from the store.
  */
+
+import { digestOf } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
 import { createRng, type Rng, SelkieError } from "../../util/index.ts";
 import { buildExams, type PassageExam } from "../build-exam.ts";
@@ -67,9 +69,11 @@ export async function runContinual(args: ContinualArgs): Promise<ContinualReport
     );
     const records = [];
     for (const [place, method] of args.methods.entries()) {
-      onEvent?.({ stage: "streams", done: index + place / args.methods.length, total: numStreams, note: method.name });
+      const [done, total] = [index * args.methods.length + place, numStreams * args.methods.length];
+      onEvent?.({ stage: "streams", done, total, note: `stream ${index + 1}: ${method.name}` });
       const run = () => runStream({ ...args, ...stream, method, checks: common.checks });
-      records.push(await stage(store, `stream-${index}/${method.name}`, run));
+      const name = `stream-${index}/${method.name}-${digestOf(JSON.stringify(method.settings)).slice(0, 8)}`;
+      records.push(await stage(store, name, run));
     }
     outcomes.push({ base, records });
   }

@@ -24,6 +24,7 @@ export interface ElasticOptions {
 export const elasticMethod = (name: string, summary: string, options: ElasticOptions): ContinualMethod => ({
   name,
   summary,
+  settings: { ...options },
   begin: async (room) => ElasticLearner.begin(room, options),
 });
 

@@ -5,6 +5,7 @@
  */
 import { mergeAdapter } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
+import type { Json } from "../../registry/index.ts";
 import { type AdapterJob, type AdapterResult, type TrainDocument, trainAdapters } from "../../train/index.ts";
 import { createRng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
@@ -23,20 +24,22 @@ export interface MergeOptions {
   readonly gate?: RescaleBudget;
   /** Who writes the edits: the policy, before the stream, or the model as it is at that step (SEAL). @defaultValue "before" */
   readonly writes?: "before" | "now";
-  /** Changes the training of a step, for example its layers or its loss. @defaultValue as it is */
-  readonly adjust?: (job: AdapterJob, step: number) => AdapterJob;
+  /** Changes the training of a step, for example its blocks or its loss; `own` are the edit's documents. @defaultValue as it is */
+  readonly adjust?: (job: AdapterJob, own: readonly TrainDocument[], step: number) => AdapterJob | Promise<AdapterJob>;
   /** Told of every adapter before it is merged, so that the next step's {@link adjust} can look back. */
   readonly onAdapter?: (adapter: LoraAdapter, documents: readonly TrainDocument[], step: number) => void;
 }
 
-/** A method that merges; `options` are made anew for every stream, so that they may hold state. */
+/** A method that merges; `options` are made anew for every stream, so that they may hold state, as `settings` say. */
 export const mergeMethod = (
   name: string,
   summary: string,
+  settings: Json,
   options: (room: StreamRoom) => MergeOptions,
 ): ContinualMethod => ({
   name,
   summary,
+  settings,
   begin: async (room) => new MergedLearner(room, options(room)),
 });
 
@@ -81,7 +84,7 @@ class MergedLearner implements Learner {
     const { gate, onAdapter } = this.#options;
     const texts = await this.#write(item, step);
     const own = toTrainDocuments(checkpoint, texts);
-    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, this.#jobOf(own, step));
+    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, await this.#jobOf(own, step));
     const scale = status === "diverged" ? null : gate === undefined ? 1 : await this.#findScale(adapter, gate, step);
     if (scale !== null) {
       onAdapter?.(scaleAdapter(adapter, scale), own, step);
@@ -102,7 +105,7 @@ class MergedLearner implements Learner {
     return withoutExamQuestions(selfEditDocuments(edits![0]!, item.source, templates), asked);
   }
 
-  #jobOf(own: readonly TrainDocument[], step: number): AdapterJob {
+  async #jobOf(own: readonly TrainDocument[], step: number): Promise<AdapterJob> {
     const { innerLoop, seed } = this.#room;
     const { replay, adjust } = this.#options;
     const { epochs, documentsPerStep, lora, learningRate } = innerLoop;
@@ -112,7 +115,7 @@ class MergedLearner implements Learner {
       ? mixLessons(own, old, replay, innerLoop, rng)
       : { documents: own, epochs, documentsPerStep };
     const job: AdapterJob = { id: `edit-${step}`, ...lessons, lora, learningRate };
-    return adjust === undefined ? job : adjust(job, step);
+    return adjust === undefined ? job : adjust(job, own, step);
   }
 
   /** How much of the adapter may be merged; `null` for nothing. */

@@ -3,6 +3,7 @@
  * after another. The engine (`stream.ts`) examines the learner between them and puts the model's weights back at the end.
  */
 import type { Checkpoint } from "../../models/index.ts";
+import type { Json } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
 import type { PassageExam } from "../build-exam.ts";
 import type { ExamAnswer, ExamItem } from "../exam.ts";
@@ -74,6 +75,8 @@ export interface CompletionRequest {
 export interface ContinualMethod {
   readonly name: string;
   readonly summary: string;
+  /** All that determines what it does, besides its code: recorded, and part of the name under which results are kept. */
+  readonly settings: Json;
   /** `last`: a bound that is examined once, after all passages. @defaultValue "all" */
   readonly rows?: "all" | "last";
   /** Called with the model as it was before the stream. */

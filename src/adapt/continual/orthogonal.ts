@@ -9,7 +9,7 @@ import type { ContinualMethod } from "./method.ts";
 
 /** A method of orthogonal edits with strength λ. */
 export const orthogonalMethod = (name: string, summary: string, strength: number): ContinualMethod =>
-  mergeMethod(name, summary, ({ checkpoint }) => {
+  mergeMethod(name, summary, { strength }, ({ checkpoint }) => {
     let grams: SubspaceGrams = new Map();
     return {
       adjust: (job) => ({ ...job, regularizer: orthogonalSubspaces(strength, grams) }),

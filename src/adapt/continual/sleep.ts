@@ -7,6 +7,7 @@
  */
 
 import type { LoraAdapter } from "../../nn/index.ts";
+import type { Json } from "../../registry/index.ts";
 import type { TrainDocument } from "../../train/index.ts";
 import { createRng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
@@ -33,6 +34,7 @@ export interface SleepOptions {
 export const sleepMethod = (name: string, summary: string, options: SleepOptions): ContinualMethod => ({
   name,
   summary,
+  settings: { ...options } as unknown as Json,
   begin: async (room) => new SleepLearner(room, options),
 });
 

@@ -1,5 +1,6 @@
 /** @file Every experiment by name. */
 import type { Command } from "commander";
+import { continualExperiment } from "./continual.ts";
 import { registerExperimentCommand } from "./frame.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { quantisationExperiment } from "./quantisation.ts";
@@ -8,4 +9,5 @@ import { quantisationExperiment } from "./quantisation.ts";
 export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, mainJobExperiment);
   registerExperimentCommand(parent, quantisationExperiment);
+  registerExperimentCommand(parent, continualExperiment);
 }

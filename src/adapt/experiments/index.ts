@@ -7,7 +7,12 @@ export {
   type LessonScore,
   measureArm,
   scoreUntrained,
+  stepsForTokens,
 } from "./arms.ts";
+export { type EditFigures, measureEdit } from "./edit-figures.ts";
+export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
+export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
+export { tabulateSinglePassage } from "./single-passage-tables.ts";
 export {
   type Cell,
   type Column,

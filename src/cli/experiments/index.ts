@@ -3,9 +3,11 @@ import type { Command } from "commander";
 import { registerExperimentCommand } from "./frame.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { quantisationExperiment } from "./quantisation.ts";
+import { singlePassageExperiment } from "./single-passage.ts";
 
 /** Adds all experiments as subcommands. */
 export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, mainJobExperiment);
   registerExperimentCommand(parent, quantisationExperiment);
+  registerExperimentCommand(parent, singlePassageExperiment);
 }

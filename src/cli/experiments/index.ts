@@ -1,5 +1,6 @@
 /** @file Every experiment by name. */
 import type { Command } from "commander";
+import { equalComputeExperiment } from "./equal-compute.ts";
 import { registerExperimentCommand } from "./frame.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { quantisationExperiment } from "./quantisation.ts";
@@ -10,4 +11,5 @@ export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, mainJobExperiment);
   registerExperimentCommand(parent, quantisationExperiment);
   registerExperimentCommand(parent, singlePassageExperiment);
+  registerExperimentCommand(parent, equalComputeExperiment);
 }

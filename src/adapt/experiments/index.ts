@@ -8,6 +8,16 @@ export {
   measureArm,
   scoreUntrained,
 } from "./arms.ts";
+export type { EditRoom } from "./edits.ts";
+export {
+  type ManyPassagesArgs,
+  type ManyPassagesRow,
+  runManyPassages,
+  tabulateManyPassages,
+  togetherFull,
+  togetherLora,
+  togetherReplayShare,
+} from "./many-passages.ts";
 export {
   type Cell,
   type Column,

@@ -23,6 +23,15 @@ export { type SpendingTables, tabulateEqualCompute } from "./equal-compute-table
 export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
 export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
 export { tabulateSinglePassage } from "./single-passage-tables.ts";
+export type { EditRoom } from "./edits.ts";
+  type ManyPassagesArgs,
+  type ManyPassagesRow,
+  runManyPassages,
+  tabulateManyPassages,
+  togetherFull,
+  togetherLora,
+  togetherReplayShare,
+} from "./many-passages.ts";
 export {
   type Cell,
   type Column,

@@ -4,12 +4,14 @@ import { continualExperiment } from "./continual.ts";
 import { equalComputeExperiment } from "./equal-compute.ts";
 import { registerExperimentCommand } from "./frame.ts";
 import { mainJobExperiment } from "./main-job.ts";
+import { manyPassagesExperiment } from "./many-passages.ts";
 import { quantisationExperiment } from "./quantisation.ts";
 import { singlePassageExperiment } from "./single-passage.ts";
 
 /** Adds all experiments as subcommands. */
 export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, mainJobExperiment);
+  registerExperimentCommand(parent, manyPassagesExperiment);
   registerExperimentCommand(parent, quantisationExperiment);
   registerExperimentCommand(parent, continualExperiment);
   registerExperimentCommand(parent, singlePassageExperiment);

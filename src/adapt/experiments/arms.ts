@@ -94,7 +94,7 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
 }
 
 /** The same store with a prefix before every stage's name. */
-const prefixed = (store: StageStore, prefix: string): StageStore => ({
+export const prefixed = (store: StageStore, prefix: string): StageStore => ({
   read: (name) => store.read(`${prefix}/${name}`),
   write: (name, value) => store.write(`${prefix}/${name}`, value),
 });

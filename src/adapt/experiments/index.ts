@@ -8,6 +8,15 @@ export {
   measureArm,
   scoreUntrained,
 } from "./arms.ts";
+export { answerCoverage } from "./coverage.ts";
+export {
+  ablatePrompts,
+  type EditFigures,
+  type EditPrompt,
+  oracleWriter,
+  type PromptAblationArgs,
+  type PromptFigures,
+} from "./prompt-ablation.ts";
 export {
   type Cell,
   type Column,

@@ -2,10 +2,12 @@
 import type { Command } from "commander";
 import { registerExperimentCommand } from "./frame.ts";
 import { mainJobExperiment } from "./main-job.ts";
+import { promptsExperiment } from "./prompts.ts";
 import { quantisationExperiment } from "./quantisation.ts";
 
 /** Adds all experiments as subcommands. */
 export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, mainJobExperiment);
+  registerExperimentCommand(parent, promptsExperiment);
   registerExperimentCommand(parent, quantisationExperiment);
 }

@@ -32,6 +32,14 @@ export type { EditRoom } from "./edits.ts";
   togetherLora,
   togetherReplayShare,
 } from "./many-passages.ts";
+export { answerCoverage } from "./coverage.ts";
+  ablatePrompts,
+  type EditFigures,
+  type EditPrompt,
+  oracleWriter,
+  type PromptAblationArgs,
+  type PromptFigures,
+} from "./prompt-ablation.ts";
 export {
   type Cell,
   type Column,

@@ -5,6 +5,7 @@ import { equalComputeExperiment } from "./equal-compute.ts";
 import { registerExperimentCommand } from "./frame.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { manyPassagesExperiment } from "./many-passages.ts";
+import { promptsExperiment } from "./prompts.ts";
 import { quantisationExperiment } from "./quantisation.ts";
 import { singlePassageExperiment } from "./single-passage.ts";
 
@@ -12,6 +13,7 @@ import { singlePassageExperiment } from "./single-passage.ts";
 export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, mainJobExperiment);
   registerExperimentCommand(parent, manyPassagesExperiment);
+  registerExperimentCommand(parent, promptsExperiment);
   registerExperimentCommand(parent, quantisationExperiment);
   registerExperimentCommand(parent, continualExperiment);
   registerExperimentCommand(parent, singlePassageExperiment);

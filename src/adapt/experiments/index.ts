@@ -9,7 +9,9 @@ export {
   scoreUntrained,
   stepsForTokens,
 } from "./arms.ts";
+export { answerCoverage } from "./coverage.ts";
 export { type EditFigures, measureEdit } from "./edit-figures.ts";
+export type { EditRoom } from "./edits.ts";
 export {
   type OuterCost,
   outerCost,
@@ -20,10 +22,7 @@ export {
   type Spent,
 } from "./equal-compute.ts";
 export { type SpendingTables, tabulateEqualCompute } from "./equal-compute-tables.ts";
-export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
-export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
-export { tabulateSinglePassage } from "./single-passage-tables.ts";
-export type { EditRoom } from "./edits.ts";
+export {
   type ManyPassagesArgs,
   type ManyPassagesRow,
   runManyPassages,
@@ -32,14 +31,18 @@ export type { EditRoom } from "./edits.ts";
   togetherLora,
   togetherReplayShare,
 } from "./many-passages.ts";
-export { answerCoverage } from "./coverage.ts";
+export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
+export {
   ablatePrompts,
-  type EditFigures,
   type EditPrompt,
   oracleWriter,
   type PromptAblationArgs,
   type PromptFigures,
+  type WriterFigures,
 } from "./prompt-ablation.ts";
+export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
+export { tabulateSinglePassage } from "./single-passage-tables.ts";
+
 export {
   type Cell,
   type Column,

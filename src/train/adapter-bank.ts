@@ -10,7 +10,7 @@ import type { CausalLm } from "../models/index.ts";
 import { AdamW, type AdamWOptions, clipScale, LoraBank, type LoraConfig, type StoreRun } from "../nn/index.ts";
 import { type AdamWSegment, numElements } from "../tensor/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
-import { type AdapterJob, type AdapterResult, AdapterRun, type StepSettings } from "./adapter-job.ts";
+import { type AdapterJob, type AdapterResult, AdapterRun, type StepSettings, streamOfJob } from "./adapter-job.ts";
 import { cutByRows, type PreparedDocument } from "./data.ts";
 import { forwardBackward } from "./step.ts";
 
@@ -287,7 +287,7 @@ function createRuns({ lm, jobs, seed }: TrainAdaptersOptions): AdapterRun[] {
     if (ids.has(job.id))
       throw new SelkieError("duplicate-name", `trainAdapters: expected different job ids, got "${job.id}" twice`);
     ids.add(job.id);
-    return new AdapterRun(job, lm, rng.fork("adapter", job.stream ?? job.id));
+    return new AdapterRun(job, lm, streamOfJob(rng, job));
   });
 }
 

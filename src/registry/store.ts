@@ -223,9 +223,9 @@ export class Store implements Disposable {
         "unknown-name",
         `store: no alias "${alias}"; promote a record first: selkie registry promote <id> --alias ${alias}`,
       );
-    const served = id ?? this.tables.moves(alias).findLast(({ record }) => record !== null)!.record!;
-    const record = this.tables.record(served)!;
-    if (kind !== undefined && record.kind !== kind)
+    const served = id ?? this.tables.moves(alias).findLast((move) => move.record !== null)?.record ?? null;
+    const record = served === null ? null : this.tables.record(served);
+    if (kind !== undefined && record !== null && record.kind !== kind)
       throw new SelkieError(
         "bad-option",
         `store: expected an alias of kind ${kind}, got "${alias}", which serves the ${record.kind} ${shortId(served)}; ${record.kind === "policy" ? "use it with --model" : "use it with --adapter"}`,

@@ -21,14 +21,14 @@ import {
 
 /** What is known of a policy before it is examined. */
 export interface PolicyGateInputs extends GateInputs {
-  /** Policies it was trained from that were quarantined or rejected: whatever was wrong with them is in its weights. */
+  /** Policies it was trained from that were quarantined: whatever was wrong with them is in its weights. */
   readonly suspectParents: readonly string[];
 }
 
 /** Reasons to put a policy aside for a person. */
 export function policySuspicions({ screenings, suspectParents }: PolicyGateInputs, gate: GatePolicy): string[] {
   const found = [
-    ...suspectParents.map((id) => `it was trained from policy ${id.slice(0, 12)}, which did not pass`),
+    ...suspectParents.map((id) => `it was trained from policy ${id.slice(0, 12)}, which is quarantined`),
     ...screenings.flatMap(orders),
   ];
   const invented = screenings.flatMap((screening) => inventions(screening, gate).slice(0, 1));

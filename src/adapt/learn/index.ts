@@ -6,8 +6,8 @@ export {
   expectRewards,
   type Lesson,
 } from "./expectation.ts";
-export { choose, type Kept, type KeptExample, type KeptPair } from "./kept.ts";
-export { type LearnArgs, learnKnowledge, rewardNamed } from "./learn.ts";
+export { choose, type Kept, type KeptExample, type KeptPair, type LearnedEdit, type LearnedRound } from "./kept.ts";
+export { keptStage, type LearnArgs, learnKnowledge, rewardNamed } from "./learn.ts";
 export {
   completionDocument,
   type MaximisationArgs,

@@ -105,6 +105,27 @@ describe("the gate", () => {
       assert.match(reasons[0]!, reason);
     });
 
+  const served = { record: "a".repeat(64), numRight: 10, lost: ["Where is Ann?", "Who is Ben?", "When?"] };
+
+  test("says what the adapter served so far would take with it, and by default only says it", async () => {
+    const { outcome, reasons } = await decide(() => ({ served }));
+    assert.equal(outcome, "promote");
+    assert.match(reasons[0]!, /it loses 3 of the 10 answers that aaaaaaaaaaaa gives right .* such as "Where is Ann\?"/);
+    const nothing = await decide(() => ({ served: { ...served, lost: [] } }));
+    assert.match(nothing.reasons[0]!, /it loses 0 of the 10 answers/);
+  });
+
+  test("holds the candidate to what is served now where the gate sets a budget for the loss", async () => {
+    const strict = parseGate('{"thresholds": {"maxLost": 0.25}}', "gate.json");
+    const always = await decide(() => ({ served }), strict);
+    assert.equal(always.outcome, "reject");
+    assert.match(always.reasons[0]!, /loses what is served now: 3 of the 10 .*at most 25 % may go/);
+    const smaller = await decide((at) => ({ served: at > 0.7 ? served : { ...served, lost: ["When?"] } }), strict);
+    assert.deepEqual([smaller.outcome, smaller.scale], ["rescale", 0.6875]);
+    const loose = parseGate('{"thresholds": {"maxLost": 0.3}}', "gate.json");
+    assert.equal((await decide(() => ({ served }), loose)).outcome, "promote", "3 of 10 is within 30 %");
+  });
+
   test("rejects when the harm stays at every scale that still learns", async () => {
     const { outcome, reasons, scales } = await decide((at) => ({
       ...(at > 0.1 && { criticalBroken: ["2 + 2?"] }),

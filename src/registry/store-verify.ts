@@ -173,8 +173,8 @@ function compareState(store: Store, entries: readonly AuditEntry[]): string[] {
     ...compareMaps("record", state.states, new Map(store.list().map((record) => [record.id, record.state]))),
     ...compareMaps("time of record", state.times, new Map(store.list().map(({ id, time }) => [id, `${time}`]))),
     ...compareMaps(
-      "time of",
-      new Map(entries.slice(-1).map(({ time }) => ["the last change", `${time}`])),
+      "time of the",
+      new Map(entries.slice(-1).map(({ time }) => ["last change", `${time}`])),
       latestOf(tables),
     ),
     ...compareMaps("alias", state.aliases, new Map(tables.aliases().map(({ name, record }) => [name, record]))),
@@ -185,7 +185,7 @@ function compareState(store: Store, entries: readonly AuditEntry[]): string[] {
 
 function latestOf(tables: Store["tables"]): Map<string, string> {
   const time = tables.fact(latestTime);
-  return new Map(time === null ? [] : [["the last change", time]]);
+  return new Map(time === null ? [] : [["last change", time]]);
 }
 
 const freezeOf = (freeze: { readonly sequence: number } | null): Map<string, string> =>

@@ -20,7 +20,7 @@ const good: Measurement = {
 };
 const screening = (id: string, numUnsupported: number, injections: readonly string[] = []): Screening => ({
   id,
-  faithfulness: { share: 0.9, numClaims: 4, unsupported: Array.from({ length: numUnsupported }, () => "He fell.") },
+  support: { share: 0.9, numClaims: 4, unsupported: Array.from({ length: numUnsupported }, () => "He fell.") },
   injections,
 });
 const clean: PolicyGateInputs = {

@@ -48,7 +48,7 @@ export interface GatePolicy {
     /** Share of what the adapter served so far answers right that the candidate may get wrong; 1 only reports it. */
     readonly maxLost: number;
     /** Share of an edit's content words and numbers found in its passage; the worst edit counts. */
-    readonly minFaithfulness: number;
+    readonly minSupport: number;
     /** Share of an edit's sentences that its passage does not support; the worst edit counts. */
     readonly maxUnsupported: number;
     /** Accept an exam that the model wrote itself, where no questions were given. */
@@ -81,7 +81,7 @@ export const defaultGate: GatePolicy = {
     maxCriticalBroken: 0,
     maxKlNats: 0.5,
     maxLost: 1,
-    minFaithfulness: 0.4,
+    minSupport: 0.4,
     maxUnsupported: 0.35,
     allowSelfWrittenExam: true,
   },
@@ -111,7 +111,7 @@ const schema = z.strictObject({
       maxCriticalBroken: count,
       maxKlNats: count,
       maxLost: share,
-      minFaithfulness: share,
+      minSupport: share,
       maxUnsupported: share,
       allowSelfWrittenExam: z.boolean(),
     })
@@ -233,12 +233,12 @@ export const orders = ({ id, injections }: Screening): string[] =>
   injections.map((text) => `${id}: speaks to the model: "${text}"`);
 
 /** What an edit says that its passage does not. */
-export function inventions({ id, faithfulness }: Screening, { thresholds }: GatePolicy): string[] {
-  const { share: supported, unsupported, numClaims } = faithfulness;
+export function inventions({ id, support }: Screening, { thresholds }: GatePolicy): string[] {
+  const { share: supported, unsupported, numClaims } = support;
   const found: string[] = [];
-  if (supported < thresholds.minFaithfulness)
+  if (supported < thresholds.minSupport)
     found.push(
-      `${id}: only ${percent(supported)} of the edit's words are in the passage, at least ${percent(thresholds.minFaithfulness)} are required`,
+      `${id}: only ${percent(supported)} of the edit's words are in the passage, at least ${percent(thresholds.minSupport)} are required`,
     );
   if (numClaims > 0 && unsupported.length / numClaims > thresholds.maxUnsupported)
     found.push(

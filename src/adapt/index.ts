@@ -150,11 +150,11 @@ export {
   trialSeed,
 } from "./rewards-selection.ts";
 export {
-  type Faithfulness,
   findInjections,
-  measureFaithfulness,
+  measureSupport,
   type Screening,
   type SourceEdit,
+  type Support,
   screenSources,
 } from "./screen.ts";
 export {

@@ -167,11 +167,11 @@ export function toVerdict(decision: GateDecision): Verdict {
     numBroken: broken.length,
     numCriticalBroken: criticalBroken.length,
   }));
-  const sources = screenings.map(({ id, faithfulness, injections }) => ({
+  const sources = screenings.map(({ id, support, injections }) => ({
     id,
-    faithfulness: faithfulness.share,
-    numClaims: faithfulness.numClaims,
-    numUnsupported: faithfulness.unsupported.length,
+    support: support.share,
+    numClaims: support.numClaims,
+    numUnsupported: support.unsupported.length,
     numInjections: injections.length,
   }));
   const details = { scale, examinations: measured, sources, usage, examSource, policy } as unknown as Json;

@@ -51,7 +51,7 @@ describe("policies in the store", { skip }, () => {
   );
   // two passages teach no policy to write better beyond chance; what is tested is what happens to those that pass
   const policies = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxKlNats: 9, maxUnfaithful: 1 };
-  const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minFaithfulness: 0 };
+  const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
   const gate = put("open.json", JSON.stringify({ policies, thresholds: { ...open, maxKlNats: 9 } }));
   const learn = [
     ...["learn", "knowledge", "--passages", "almanac", "--passages-per-round", "2", "--held-out", "almanac"],

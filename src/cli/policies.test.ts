@@ -6,8 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { defaultGate } from "../adapt/index.ts";
 import { digestCheckpoint } from "../models/index.ts";
+import { openStore } from "../registry/index.ts";
 import { nativeInstructionSets } from "../tensor/index.ts";
+import { gradeRecord } from "./grading.ts";
 import { shippedModelDirectory } from "./paths.ts";
 
 const mainFile = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -43,6 +46,16 @@ function run(args: readonly string[], watch?: () => boolean): Promise<Ended> {
 const registry = (...args: readonly string[]): Promise<Ended> => run(["registry", ...args]);
 
 const skip = nativeInstructionSets().length === 0 ? "native kernels are not built; too slow without" : false;
+
+test("no canaries are sealed for a model on the word of another model's folder", async () => {
+  using store = openStore(join(folder, "unsealed"), { clock: Date.now, create: true });
+  const lineage = { base: "e".repeat(64), parents: [], data: [], selfEdits: [], config: {}, seed: 0, metrics: {} };
+  const record = store.put({ lineage: { ...lineage, kind: "adapter", origin: null }, files: new Map([["w", ""]]) });
+  const { signal } = new AbortController();
+  const options = { policy: defaultGate, modelDirectory: shippedModelDirectory, signal };
+  await assert.rejects(gradeRecord(store, record, options), { code: "adapter-mismatch" });
+  assert.equal(store.sealOf(lineage.base), null);
+});
 
 describe("policies in the store", { skip }, () => {
   const settings = put(
@@ -160,6 +173,11 @@ describe("policies in the store", { skip }, () => {
     const document = put("ann.txt", "Ann Fox was born in Whitby. She was an engraver. She sailed on the Tempest.");
     const questions = put("ann.jsonl", '{"question": "In what town was Ann Fox born?", "answer": "Whitby"}\n');
     const adapt = ["adapt", document, "--questions", questions, "--edits", "1", "--register", "--gate", gate];
+    // not those in the policy's own folder: a policy that chose them would choose the exam of its adapters
+    const lines = readFileSync(join(shippedModelDirectory, "canaries.jsonl"), "utf8").split("\n").slice(0, 30);
+    const others = put("others.jsonl", `${lines.join("\n")}\n`);
+    const sealed = await registry("seal", others, "--model", shippedModelDirectory, "--replace");
+    assert.equal(sealed.code, 0, sealed.stderr);
     const { code, value, stderr } = await run([...adapt, "--model", "@policy"]);
     assert.equal(code, 0, stderr);
     const { id, base } = value.registered.record;
@@ -167,8 +185,13 @@ describe("policies in the store", { skip }, () => {
     const seals = (await registry("log")).value.entries.filter(
       ({ type }: { type: string }) => type === "canaries-seal",
     );
-    assert.equal(seals.length, 2);
-    assert.equal(seals[0].digest, seals[1].digest);
+    assert.deepEqual(
+      seals.slice(1).map(({ base: of, digest }: Record<string, string>) => [of, digest]),
+      [
+        [sealed.value.base, sealed.value.digest],
+        [base, sealed.value.digest],
+      ],
+    );
     const wrong = await registry("promote", id, "--gate", gate, "--model", shippedModelDirectory);
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /expected the base model with digest [0-9a-f]{64}, got [0-9a-f]{64} in .*--model/);
@@ -213,5 +236,11 @@ describe("policies in the store", { skip }, () => {
     );
     const promoted = await registry("promote", first.id, "--store", store, "--gate", gate);
     assert.deepEqual([promoted.code, promoted.value.outcome], [1, "quarantine"]);
+    const document = put("ben.txt", "Ben Fox was born in Whitby. He was an engraver.");
+    const at = ["--model", join(store, "objects", first.id), "--store", store, "--gate", gate];
+    const over = await run(["adapt", document, "--edits", "1", "--register", ...at]);
+    const refused = await registry("promote", over.value.registered.record.id, "--store", store, "--gate", gate);
+    assert.equal(refused.value.error.code, "gate-closed", refused.stderr);
+    assert.match(refused.stderr, /trained over policy [0-9a-f]{12}, which is quarantined/);
   });
 });

@@ -141,6 +141,18 @@ describe("aliases", () => {
     assert.deepEqual(verifyStore(store).problems, []);
   });
 
+  test("roll back past a record that was rolled back, although the one served took its place", () => {
+    using store = freshStore();
+    const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
+    promote(store, a, null);
+    promote(store, b, a);
+    promote(store, c, b);
+    store.rollback("current", "odd"); // c out, b serves
+    store.rollback("current", "odd too"); // b out, a serves
+    store.rollback("current", "c was right after all", c);
+    assert.equal(store.rollback("current", "no").record!.id, a, "not b, which c replaced and which was taken out");
+  });
+
   test("roll back to a record named, if the alias has served it", () => {
     using store = freshStore();
     const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];

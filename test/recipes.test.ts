@@ -14,7 +14,8 @@ import {
   runMainJobTable,
   stagesOf,
 } from "../src/adapt/index.ts";
-import { describeFormats, measureFormats } from "../src/cli/quantisation-table.ts";
+import { measureFormats, tabulateFormats } from "../src/cli/experiments/formats.ts";
+import { describeResultTable } from "../src/cli/experiments/write.ts";
 import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
 import { createRun } from "../src/registry/index.ts";
 import { createWorld } from "../src/tasks/index.ts";
@@ -109,6 +110,6 @@ describe("recipes run", () => {
     const [f32, ...others] = rows.map(({ accuracy }) => accuracy.fidelity);
     assert.deepEqual([f32!.meanAbsoluteDifferenceNats, f32!.top1Agreement], [0, 1]);
     for (const { meanAbsoluteDifferenceNats } of others) assert.ok(meanAbsoluteDifferenceNats > 0);
-    assert.match(describeFormats(rows, { command: "c", machine: "m", size: "nano" }), /^\| nf4 \|/m);
+    assert.match(tabulateFormats(rows, "nano", "m").map(describeResultTable).join(), /^\| nf4 \|/m);
   });
 });

@@ -91,6 +91,18 @@ export async function loadCanaries(directory: string, limit = 60): Promise<Canar
   return parseCanaries(await readCanaries(directory), limit);
 }
 
+/**
+ * What an unadapted model knows, of its answers: canaries with a right answer. Without right answers the model's own stand
+ * in for them, and what counts is that they stay.
+ */
+export function answeredCanaries({ items, hasGold }: Canaries, answers: readonly ExamAnswer[]): ExamItem[] {
+  return items.flatMap((item, index) => {
+    const { isRight, prediction } = answers[index]!;
+    if (hasGold) return isRight ? [item] : [];
+    return prediction === "" ? [] : [{ ...item, answer: prediction }];
+  });
+}
+
 /** Per canary: still answered as before the change, or `null` where the base model did not know it. */
 export function whichKept(
   canaries: Canaries,

@@ -18,14 +18,7 @@ export {
   type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
-export {
-  baseRightKept,
-  type ContinualMatrix,
-  type ContinualMetrics,
-  continualMetrics,
-  type EarlierAnswer,
-  recencyIntrusionRate,
-} from "./continual-metrics.ts";
+export * from "./continual/index.ts";
 export {
   accuracy,
   type ExamAnswer,
@@ -35,6 +28,7 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
+export * from "./experiments/index.ts";
 export {
   compareFidelity,
   type Fidelity,
@@ -102,6 +96,7 @@ export {
   writeExam,
 } from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
+export * from "./retrieve/index.ts";
 export {
   binaryReward,
   denseReward,

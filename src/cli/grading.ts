@@ -22,7 +22,7 @@ import {
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type { GradedFiles, GraderReply, GraderRequest } from "./grader.ts";
-import { findPolicy, requireModel } from "./policies.ts";
+import { findPolicy, requireDigest } from "./policies.ts";
 
 /** How to examine. */
 export interface GradingOptions {
@@ -70,7 +70,7 @@ function requireSound(store: Store): void {
 async function canariesFor(store: Store, base: string, modelDirectory: string): Promise<string> {
   const known = store.sealOf(base);
   if (known !== null) return known;
-  await requireModel(modelDirectory, base, "gate");
+  await requireDigest(modelDirectory, base, "gate");
   const origin = findPolicy(store, base)?.base ?? null;
   const inherited = origin === null ? null : store.sealOf(origin);
   const content =

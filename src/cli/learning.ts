@@ -23,20 +23,17 @@ import {
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, runDirectory, type StoredRecord } from "../registry/index.ts";
 import {
-  allQuestions,
+  almanacPassages,
   createWorld,
-  examinationPassage,
   loadPassages,
-  type Person,
   pretrainingDocuments,
   readText,
   type SourcePassage,
 } from "../tasks/index.ts";
 import { openBackend } from "../tensor/index.ts";
 import type { Rng } from "../util/index.ts";
-import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
-import { choosePrecision } from "./model.ts";
+import { choosePrecision, requireModel } from "./model.ts";
 import { describePolicies, registerPolicies } from "./policy-registration.ts";
 import { loadGate, openVerbStore } from "./store.ts";
 import type { RegisterTarget } from "./store-options.ts";
@@ -77,21 +74,14 @@ export interface LearningResult {
   readonly registered?: readonly StoredRecord[];
 }
 
-/** People of a split, with their questions by use. */
-const almanacPassages = (people: readonly Person[]): SourcePassage[] =>
-  people.map((person) => ({
-    id: person.name,
-    file: "almanac",
-    title: "",
-    context: examinationPassage(person, "report").context,
-    questions: (["selection", "report"] as const).flatMap((use) =>
-      allQuestions(person, use).map((question) => ({ ...question, use })),
-    ),
-  }));
-
 const isAlmanac = (source: string): boolean => source === "almanac" && !existsSync(source);
 
-async function readPassages(source: string, split: "validation" | "test", limit?: number): Promise<SourcePassage[]> {
+/** Passages of files and folders, or of the Almanac's people of that split. */
+export async function readPassages(
+  source: string,
+  split: "validation" | "test",
+  limit?: number,
+): Promise<SourcePassage[]> {
   if (isAlmanac(source)) return almanacPassages(createWorld()[split].slice(0, limit));
   return loadPassages([source], limit);
 }
@@ -139,6 +129,10 @@ async function openWriter(
   };
 }
 
+/** SHA-256 of all that an examination sees of them. */
+export const digestPassages = (passages: readonly SourcePassage[]): string =>
+  digestOf(JSON.stringify(passages.map(({ id, title, context, questions }) => [id, title, context, questions])));
+
 type Listener = (event: AdaptEvent) => void;
 
 /** Shows each part of the work as it begins and, now and then, how far it is. */
@@ -152,19 +146,11 @@ function tellProgress({ output }: VerbContext): Listener {
   };
 }
 
-function requireDirectory(directory: string): void {
-  if (existsSync(directory)) return;
-  throw new SelkieError(
-    "missing-file",
-    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
-  );
-}
-
 /** Runs the outer loop, goes on with one that was interrupted, or repeats the result of one that finished. */
 export async function runLearning(args: LearningArgs, context: VerbContext): Promise<LearningResult> {
   const began = performance.now();
   const { output, signal } = context;
-  requireDirectory(args.modelDirectory);
+  requireModel(args.modelDirectory);
   const passages = await readPassages(args.passages, "validation");
   const heldOut = args.heldOut === null ? [] : await readPassages(args.heldOut, "test", args.heldOutLimit);
   const replay = await readReplay(args.replay);
@@ -176,8 +162,6 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const open = (directory: string) => loadCheckpoint(backend, directory, { precision });
   using written = await openWriter(args, templates, open);
   const canaries = await loadCanaries(args.modelDirectory);
-  const texts = (list: readonly SourcePassage[]) =>
-    digestOf(JSON.stringify(list.map(({ id, title, context: text, questions }) => [id, title, text, questions])));
   const { instructionSet } = backend;
   const config = { settings: args.settings, templates, writer: written.name, precision, instructionSet };
   const request = {
@@ -185,8 +169,8 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     config: config as unknown as Json,
     inputs: {
       base: await digestCheckpoint(args.modelDirectory),
-      passages: texts(passages),
-      heldOut: texts(heldOut),
+      passages: digestPassages(passages),
+      heldOut: digestPassages(heldOut),
       replay: digestOf(replay?.text ?? "self"),
       canaries: digestOf(JSON.stringify(canaries)),
     },

@@ -71,9 +71,8 @@ async function main(): Promise<void> {
 function reportUsage(error: CommanderError, output: ReturnType<typeof createOutput>, args: readonly string[]): number {
   if (error.code === "commander.help") return 2; // no verb: commander has printed the help
   const message = error.message.replace(/^error: /, "");
-  output.note(
-    `selkie: ${message}\nRun selkie ${args[0]?.startsWith("-") === false && error.code !== "commander.unknownCommand" ? `${args[0]} ` : ""}--help for usage.`,
-  );
+  const verb = createProgram().commands.find((command) => command.name() === args[0]);
+  output.note(`selkie: ${message}\nRun selkie ${verb === undefined ? "" : `${args[0]} `}--help for usage.`);
   if (output.isJson) output.result({ error: { code: "bad-option", message } }, "");
   return 2;
 }

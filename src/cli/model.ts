@@ -30,14 +30,19 @@ export function choosePrecision(backend: Backend, wish: string | undefined): Pre
   throw new SelkieError("bad-option", `--precision: expected f32 or bf16, got "${wish}"`);
 }
 
+/** Refuses a checkpoint directory that is not there. */
+export function requireModel(directory: string): void {
+  if (existsSync(directory)) return;
+  throw new SelkieError(
+    "missing-file",
+    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
+  );
+}
+
 /** Loads the checkpoint in `directory` on the fastest backend there is. */
 export async function openModel(directory: string, options: OpenModelOptions = {}): Promise<OpenModel> {
   const { threads, warn, weights } = options;
-  if (!existsSync(directory))
-    throw new SelkieError(
-      "missing-file",
-      `model: expected a checkpoint directory, got ${directory}, which does not exist`,
-    );
+  requireModel(directory);
   const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });
   const checkpoint = await loadCheckpoint(backend, directory, {
     precision: { ...choosePrecision(backend, options.precision), ...(weights !== undefined && { weights }) },

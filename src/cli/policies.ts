@@ -25,7 +25,7 @@ export const findPolicy = (store: Store, digest: string): StoredRecord | null =>
   store.list().find((record) => record.kind === "policy" && policyOrigin(store, record).digest === digest) ?? null;
 
 /** Refuses a model that is not the one with this digest. */
-export async function requireModel(directory: string, digest: string, who: string): Promise<void> {
+export async function requireDigest(directory: string, digest: string, who: string): Promise<void> {
   const found = existsSync(directory) ? await digestCheckpoint(directory) : "nothing";
   if (found !== digest)
     throw new SelkieError(
@@ -47,6 +47,6 @@ export async function resolveModel(model: string, options: StoreVerbOptions): Pr
   const last = store.history(alias).findLast(({ record }) => record !== null)!.record!;
   const { base, origin } = store.lineage(last);
   const place = (origin as unknown as PolicyOrigin).model;
-  await requireModel(place, base!, `--model ${model}: it serves the base model again`);
+  await requireDigest(place, base!, `--model ${model}: it serves the base model again`);
   return place;
 }

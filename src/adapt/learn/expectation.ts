@@ -3,24 +3,17 @@
  * often as the schedule says, and the reward turns what was measured into one number per candidate. Everything is kept in
  * the store, a group of trials at a time: a run killed anywhere loses the group in work and nothing else.
  */
-import type { SourcePassage } from "../../tasks/index.ts";
 import { mean, type Rng } from "../../util/index.ts";
-import type { PassageExam } from "../build-exam.ts";
 import { accuracy, examine, meanGoldLogprob } from "../exam.ts";
-import type { SampledEdit } from "../propose.ts";
+import type { SampledEdit, Writer } from "../propose.ts";
 import type { EditTrials, PassageTrials, Reward } from "../rewards.ts";
 import { survivors, trialSeed } from "../rewards-selection.ts";
 import { type SelfEdit, selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
 import { type StageStore, stage } from "../settings.ts";
-import type { TrialSchedule } from "./settings.ts";
+import type { Lesson } from "./lessons.ts";
+import type { LearnInnerLoop, TrialSchedule } from "./settings.ts";
 import type { EditWriter } from "./teacher.ts";
 import { runTrials, type Trial, type TrialRecord, type TrialRoom } from "./trials.ts";
-
-/** A passage with its exam. */
-export interface Lesson {
-  readonly source: SourcePassage;
-  readonly exam: PassageExam;
-}
 
 /** Inputs of {@link expectRewards}. */
 export interface ExpectationArgs {
@@ -114,8 +107,19 @@ async function sitBefore({ room, lessons, use }: ExpectationArgs): Promise<BaseS
   return sheets.map((answers) => ({ accuracy: accuracy(answers) ?? 0, goldLogprob: meanGoldLogprob(answers) ?? 0 }));
 }
 
-/** Samples the edits, a group of passages at a time, and makes documents of them that ask nothing of the exam. */
-async function writeCandidates(args: ExpectationArgs): Promise<EditCandidate[][]> {
+/** What {@link writeCandidates} needs of an E-step. */
+export type CandidateArgs = Pick<
+  ExpectationArgs,
+  "name" | "writer" | "lessons" | "numEdits" | "forbidden" | "groupSize" | "rng" | "store" | "onEdits"
+> & { readonly room: Writer & { readonly innerLoop: Pick<LearnInnerLoop, "unionOf"> } };
+
+/**
+ * Samples the edits, a group of passages at a time, and makes documents of them that ask nothing of the exam.
+ * Edit `e` of a passage is the same however many are asked for.
+ *
+ * @returns `[passage][edit]`.
+ */
+export async function writeCandidates(args: CandidateArgs): Promise<EditCandidate[][]> {
   const { room, lessons, numEdits, store, name, forbidden } = args;
   const { unionOf } = room.innerLoop;
   const numSamples = numEdits * unionOf;

@@ -1,13 +1,16 @@
 /** @file Door of the outer loop, through `adapt`. */
+export { type CourseArgs, rewardNamed } from "./course.ts";
 export {
+  type CandidateArgs,
   type EditCandidate,
   type Expectation,
   type ExpectationArgs,
   expectRewards,
-  type Lesson,
+  writeCandidates,
 } from "./expectation.ts";
 export { choose, type Kept, type KeptExample, type KeptPair, type LearnedEdit, type LearnedRound } from "./kept.ts";
-export { keptStage, type LearnArgs, learnKnowledge, rewardNamed } from "./learn.ts";
+export { keptStage, type LearnArgs, learnKnowledge } from "./learn.ts";
+export { buildLessons, forbiddenQuestions, type Lesson, type LessonArgs, redactLessons } from "./lessons.ts";
 export {
   completionDocument,
   type MaximisationArgs,
@@ -32,6 +35,15 @@ export {
   type EditWriter,
   type EndpointOptions,
   endpointTeacher,
+  kindWriter,
   policyWriter,
 } from "./teacher.ts";
-export { digestAdapter, runTrials, type Trial, type TrialRecord, type TrialRoom } from "./trials.ts";
+export {
+  digestAdapter,
+  runTrials,
+  sitTrials,
+  type Trial,
+  type TrialRecord,
+  type TrialRoom,
+  type TrialSitting,
+} from "./trials.ts";

@@ -8,7 +8,8 @@ import type { SampledEdit } from "../propose.ts";
 import { advantages, preferencePairs, rankEdits, selectAboveBase, selectTop } from "../rewards-selection.ts";
 import type { SourceEdit } from "../screen.ts";
 import type { SelfEdit } from "../self-edit.ts";
-import type { EditCandidate, Expectation, Lesson } from "./expectation.ts";
+import type { EditCandidate, Expectation } from "./expectation.ts";
+import type { Lesson } from "./lessons.ts";
 import type { PolicyObjective } from "./settings.ts";
 
 /** Completions that count as one example. */

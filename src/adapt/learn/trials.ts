@@ -6,10 +6,18 @@
 import { type CausalLm, encodePrompt } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
 import { digestOf } from "../../registry/index.ts";
-import { type BankProgress, softTargetsOf, type TrainDocument, trainAdapters, trainFull } from "../../train/index.ts";
+import {
+  type AdapterJob,
+  type BankProgress,
+  plannedRows,
+  softTargetsOf,
+  type TrainDocument,
+  trainAdapters,
+  trainFull,
+} from "../../train/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
-import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
+import { accuracy, type ExamAnswer, type ExamItem, type ExamTaker, examine, meanGoldLogprob } from "../exam.ts";
 import { fillTemplate } from "../prompts.ts";
 import type { Source, Writer } from "../propose.ts";
 import type { LearnInnerLoop } from "./settings.ts";
@@ -25,6 +33,8 @@ export interface Trial {
   readonly source: Source;
   readonly documents: readonly string[];
   readonly items: readonly ExamItem[];
+  /** Exactly so many updates, epochs as they come; for comparisons at equal cost. @defaultValue the inner loop's epochs */
+  readonly numSteps?: number;
 }
 
 /** What came of a trial, as it is recorded. */
@@ -39,6 +49,21 @@ export interface TrialRecord {
   /** Share of the canaries still answered right; `null` when none was asked. */
   readonly kept: number | null;
   readonly numSteps: number;
+  /** SHA-256 of the trained weights. */
+  readonly adapter: string;
+  readonly status: "finished" | "diverged";
+}
+
+/** A trial with all its answers, before they are summed up. */
+export interface TrialSitting {
+  readonly trial: Trial;
+  /** To the trial's own questions; `null` when training diverged. */
+  readonly answers: readonly ExamAnswer[] | null;
+  /** To the room's canaries; `null` when training diverged. */
+  readonly canaries: readonly ExamAnswer[] | null;
+  readonly numSteps: number;
+  /** Rows computed in training. */
+  readonly numTokens: number;
   /** SHA-256 of the trained weights. */
   readonly adapter: string;
   readonly status: "finished" | "diverged";
@@ -65,17 +90,37 @@ const bytesOf = (values: Float32Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
 /** Trains and examines; the result of a trial does not depend on the others beside it. */
+export async function sitTrials(room: TrialRoom, trials: readonly Trial[]): Promise<TrialSitting[]> {
+  return room.innerLoop.method === "lora" ? sitInBank(room, trials) : sitOneByOne(room, trials);
+}
+
+/** {@link sitTrials}, summed up as it is recorded. */
 export async function runTrials(room: TrialRoom, trials: readonly Trial[]): Promise<TrialRecord[]> {
-  return room.innerLoop.method === "lora" ? runInBank(room, trials) : runOneByOne(room, trials);
+  const sittings = await sitTrials(room, trials);
+  return sittings.map((sitting) => record(sitting, room.checkpoint.lm.vocabSize));
 }
 
 const streamOf = (seed: number): string => `trial-${seed}`;
 
+/** What a trial trains on and for how long. */
+interface Lessons {
+  readonly documents: readonly TrainDocument[];
+  readonly epochs: number;
+  readonly maxSteps?: number;
+}
+
+function lessonsOf(room: TrialRoom, trial: Trial): Lessons {
+  const { documentsPerStep, maxSteps } = room.innerLoop;
+  const { documents, epochs } = gatherDocuments(room, trial);
+  if (trial.numSteps !== undefined) {
+    const stepsPerEpoch = Math.ceil(documents.length / documentsPerStep);
+    return { documents, epochs: Math.ceil(trial.numSteps / stepsPerEpoch), maxSteps: trial.numSteps };
+  }
+  return { documents, epochs, ...(maxSteps !== null && { maxSteps }) };
+}
+
 /** The documents of a trial and how often they are gone through; with replay, epochs are written out, replay is not repeated. */
-function lessonsOf(
-  room: TrialRoom,
-  { documents, source, seed }: Trial,
-): { documents: TrainDocument[]; epochs: number } {
+function gatherDocuments(room: TrialRoom, { documents, source, seed }: Trial): Lessons {
   const { epochs, replayShare, anchor, distillation } = room.innerLoop;
   const own =
     distillation === null
@@ -108,24 +153,31 @@ function teach({ checkpoint }: TrialRoom, texts: readonly string[], context: str
   return documents.map((document, index) => ({ ...document, softTargets: targets[index]! }));
 }
 
-async function runInBank(room: TrialRoom, trials: readonly Trial[]): Promise<TrialRecord[]> {
-  const { checkpoint, innerLoop, signal, onTrain } = room;
+const bankSeed = "trials"; // all that varies is in the stream's name
+
+function jobOf(room: TrialRoom, trial: Trial): AdapterJob {
+  const { lora, learningRate, documentsPerStep } = room.innerLoop;
+  return {
+    id: `${trial.passage}/${trial.edit}/${trial.repetition}`,
+    stream: streamOf(trial.seed),
+    ...lessonsOf(room, trial),
+    lora,
+    learningRate,
+    documentsPerStep,
+  };
+}
+
+/** Rows that each update of a trial's adapter will compute, before any is. */
+export const plannedTokens = (room: TrialRoom, trial: Trial): number[] =>
+  plannedRows(room.checkpoint.lm, jobOf(room, trial), bankSeed);
+
+async function sitInBank(room: TrialRoom, trials: readonly Trial[]): Promise<TrialSitting[]> {
+  const { checkpoint, signal, onTrain } = room;
   const { lm } = checkpoint;
-  const { lora, learningRate, documentsPerStep, maxSteps } = innerLoop;
   const results = await trainAdapters({
     lm,
-    jobs: trials.map((trial) => {
-      return {
-        id: `${trial.passage}/${trial.edit}/${trial.repetition}`,
-        stream: streamOf(trial.seed),
-        ...lessonsOf(room, trial),
-        lora,
-        learningRate,
-        documentsPerStep,
-        ...(maxSteps !== null && { maxSteps }),
-      };
-    }),
-    seed: "trials", // all that varies is in the stream's name
+    jobs: trials.map((trial) => jobOf(room, trial)),
+    seed: bankSeed,
     ...(signal && { signal }),
     ...(onTrain && { onProgress: onTrain }),
   });
@@ -137,33 +189,37 @@ async function runInBank(room: TrialRoom, trials: readonly Trial[]): Promise<Tri
   const usable = [...trials.keys()].filter((index) => results[index]!.status === "finished");
   const sheets = await examine(
     { ...room, bank },
-    usable.map((index) => ({ adapterIndex: index, items: [...trials[index]!.items, ...room.canaries] })),
+    usable.map((index) => wholeExam(room, trials[index]!, index)),
   );
   return trials.map((trial, index) => {
-    const { adapter, numSteps, status } = results[index]!;
-    const answers = status === "finished" ? sheets[usable.indexOf(index)]! : null;
-    return record(trial, answers, lm.vocabSize, { numSteps, status, adapter: digestAdapter(adapter) });
+    const { adapter, numSteps, numTokens, status } = results[index]!;
+    const sheet = status === "finished" ? sheets[usable.indexOf(index)]! : null;
+    return { ...divide(trial, sheet), numSteps, numTokens, status, adapter: digestAdapter(adapter) };
   });
 }
 
-function record(
+function divide(
   trial: Trial,
-  answers: readonly ExamAnswer[] | null,
-  vocabSize: number,
-  trained: Pick<TrialRecord, "numSteps" | "status" | "adapter">,
-): TrialRecord {
-  const { passage, edit, repetition, seed, items } = trial;
-  const own = answers?.slice(0, items.length) ?? [];
-  const canaries = answers?.slice(items.length) ?? [];
+  sheet: readonly ExamAnswer[] | null,
+): Pick<TrialSitting, "trial" | "answers" | "canaries"> {
+  const numOwn = trial.items.length;
+  return { trial, answers: sheet?.slice(0, numOwn) ?? null, canaries: sheet?.slice(numOwn) ?? null };
+}
+
+function record(sitting: TrialSitting, vocabSize: number): TrialRecord {
+  const { passage, edit, repetition, seed } = sitting.trial;
+  const answers = sitting.answers ?? [];
   return {
     passage,
     edit,
     repetition,
     seed,
-    accuracy: accuracy(own) ?? 0,
-    goldLogprob: finite(meanGoldLogprob(own), -Math.log(vocabSize)), // a diverged adapter knows as much as a guess
-    kept: accuracy(canaries),
-    ...trained,
+    accuracy: accuracy(answers) ?? 0,
+    goldLogprob: finite(meanGoldLogprob(answers), -Math.log(vocabSize)), // a diverged adapter knows as much as a guess
+    kept: accuracy(sitting.canaries ?? []),
+    numSteps: sitting.numSteps,
+    adapter: sitting.adapter,
+    status: sitting.status,
   };
 }
 
@@ -171,28 +227,28 @@ const finite = (value: number | null, otherwise: number): number =>
   value !== null && Number.isFinite(value) ? value : otherwise;
 
 /** Full finetuning: each trial changes the policy's own weights, which are put back after its exam. */
-async function runOneByOne(room: TrialRoom, trials: readonly Trial[]): Promise<TrialRecord[]> {
+async function sitOneByOne(room: TrialRoom, trials: readonly Trial[]): Promise<TrialSitting[]> {
   const { lm } = room.checkpoint;
   const before = Float32Array.from(lm.parameters.flat.readSync());
-  const records: TrialRecord[] = [];
+  const sittings: TrialSitting[] = [];
   for (const trial of trials) {
     try {
-      records.push(await finetune(room, trial));
+      sittings.push(await finetune(room, trial));
     } finally {
       lm.parameters.thaw();
       lm.parameters.flat.write(before);
     }
   }
-  return records;
+  return sittings;
 }
 
-async function finetune(room: TrialRoom, trial: Trial): Promise<TrialRecord> {
+async function finetune(room: TrialRoom, trial: Trial): Promise<TrialSitting> {
   const { checkpoint, innerLoop, signal } = room;
   const { lm } = checkpoint;
-  const { documents, epochs } = lessonsOf(room, trial);
+  const { documents, epochs, maxSteps = Number.POSITIVE_INFINITY } = lessonsOf(room, trial);
   const order = ordered(documents, epochs, createRng(streamOf(trial.seed)).fork("order"));
   const { documentsPerStep } = innerLoop;
-  const steps = Math.min(Math.ceil(order.length / documentsPerStep), innerLoop.maxSteps ?? Number.POSITIVE_INFINITY);
+  const steps = Math.min(Math.ceil(order.length / documentsPerStep), maxSteps);
   const status = await trainFull({
     lm,
     source: (step) => order.slice(step * documentsPerStep, (step + 1) * documentsPerStep),
@@ -208,14 +264,19 @@ async function finetune(room: TrialRoom, trial: Trial): Promise<TrialRecord> {
     },
   );
   signal?.throwIfAborted();
-  const answers =
-    status === "diverged"
-      ? null
-      : (
-          await examine({ ...room, bank: null }, [{ adapterIndex: null, items: [...trial.items, ...room.canaries] }])
-        )[0]!;
-  return record(trial, answers, lm.vocabSize, { numSteps: steps, status, adapter: digestWeights(lm) });
+  const sheet =
+    status === "diverged" ? null : (await examine({ ...room, bank: null }, [wholeExam(room, trial, null)]))[0]!;
+  const numTokens = order
+    .slice(0, steps * documentsPerStep)
+    .reduce((sum, { tokenIds }) => sum + tokenIds.length - 1, 0);
+  return { ...divide(trial, sheet), numSteps: steps, numTokens, status, adapter: digestWeights(lm) };
 }
+
+/** Own questions first, then canaries. */
+const wholeExam = (room: TrialRoom, trial: Trial, adapterIndex: number | null): ExamTaker => ({
+  adapterIndex,
+  items: [...trial.items, ...room.canaries],
+});
 
 const digestWeights = (lm: CausalLm): string => digestOf(bytesOf(Float32Array.from(lm.parameters.flat.readSync())));
 

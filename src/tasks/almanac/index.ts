@@ -10,7 +10,7 @@ export {
   oracleEdit,
   selfEditPrompt,
 } from "./edits.ts";
-export { examinationPassage, narrate, plainPassage } from "./passages.ts";
+export { almanacPassages, examinationPassage, narrate, plainPassage } from "./passages.ts";
 export {
   allQuestions,
   askPerson,

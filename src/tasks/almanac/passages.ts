@@ -4,6 +4,7 @@
  */
 import type { Rng } from "../../util/index.ts";
 import { createRng } from "../../util/index.ts";
+import type { SourcePassage } from "../documents.ts";
 import type { Passage } from "../types.ts";
 import { allQuestions, type WordingSplit } from "./questions.ts";
 import { type Mention, statePerson } from "./statements.ts";
@@ -33,3 +34,15 @@ export function examinationPassage(person: Person, split: WordingSplit): Passage
   const context = plainPassage(person, createRng("almanac-passage").fork(person.name));
   return { title: "", context, questions: allQuestions(person, split) };
 }
+
+/** Passages of people as they would be read from a file, with selection and report questions. */
+export const almanacPassages = (people: readonly Person[]): SourcePassage[] =>
+  people.map((person) => ({
+    id: person.name,
+    file: "almanac",
+    title: "",
+    context: examinationPassage(person, "report").context,
+    questions: (["selection", "report"] as const).flatMap((use) =>
+      allQuestions(person, use).map((question) => ({ ...question, use })),
+    ),
+  }));

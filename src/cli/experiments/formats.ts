@@ -7,6 +7,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
+  type Column,
   compareFidelity,
   type Fidelity,
   heldOutTexts,
@@ -15,13 +16,14 @@ import {
   measureKnowledge,
   type Predictions,
   predictTexts,
+  type ResultTable,
   type StageStore,
   stage,
-} from "../adapt/index.ts";
-import { bf16Precision, f32Precision, loadCheckpoint, type Precision } from "../models/index.ts";
-import { createWorld } from "../tasks/index.ts";
-import type { Backend } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
+} from "../../adapt/index.ts";
+import { bf16Precision, f32Precision, loadCheckpoint, type Precision } from "../../models/index.ts";
+import { createWorld } from "../../tasks/index.ts";
+import type { Backend } from "../../tensor/index.ts";
+import { createRng } from "../../util/index.ts";
 
 /** The formats compared; the first is the measure of accuracy. */
 const formats: Readonly<Record<string, Precision>> = {
@@ -132,7 +134,7 @@ async function measureSpeed(args: QuantisationArgs, format: string, name: CaseNa
   const { numThreads, instructionSet } = args.backend;
   const where = ["--threads", `${numThreads}`, "--instruction-set", instructionSet];
   const quantised = weights === undefined ? [] : ["--weights", weights];
-  const main = fileURLToPath(new URL(`main${extname(import.meta.url)}`, import.meta.url)); // .ts, or .js when compiled
+  const main = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url)); // .ts, or .js when compiled
   const command = [main, "bench", ...cases[name], ...options, ...where, ...quantised];
   const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, ...command], {
     signal: args.signal,
@@ -141,38 +143,53 @@ async function measureSpeed(args: QuantisationArgs, format: string, name: CaseNa
   return { tokensPerSecond: line.tokens_per_s, peakMib: line.peak_mib, weightsMib: line.weights_mib };
 }
 
-const percent = (share: number): string => (100 * share).toFixed(1);
+const speedTable = (rows: readonly FormatRow[], size: string, machine: string): ResultTable => ({
+  title: "Speed and memory",
+  caption: `The ${size} shape with random weights (${machine}); f32 multiplies in f32, all others in bf16. int8 and nf4 are what \`--weights\` takes; peak memory is that of the process.`,
+  columns: [
+    { name: "weights, MiB", unit: "number" },
+    ...caseNames.flatMap((name): Column[] => [
+      { name: `${name}, tokens/s`, unit: "number" },
+      { name: "peak, MiB", unit: "number" },
+    ]),
+  ],
+  rows: rows.map(({ format, speeds }) => ({
+    name: format,
+    cells: [
+      speeds["decode, batch 1"].weightsMib,
+      ...caseNames.flatMap((name) => [speeds[name].tokensPerSecond, speeds[name].peakMib]),
+    ],
+  })),
+  drawn: null,
+});
 
-/** Rows in Markdown. */
-export function describeFormats(
-  rows: readonly FormatRow[],
-  args: { command: string; machine: string; size: string },
-): string {
-  const [{ accuracy }] = rows as [FormatRow];
-  const speeds = rows.map(({ format, speeds: of }) => {
-    const cells = caseNames.map((name) => `${of[name].tokensPerSecond} | ${of[name].peakMib}`);
-    return `| ${format} | ${of["decode, batch 1"].weightsMib} | ${cells.join(" | ")} |`;
-  });
-  const accuracies = rows.map(({ format, accuracy: { fidelity, knowledge } }) => {
-    const { meanDifferenceNats, meanAbsoluteDifferenceNats, top1Agreement } = fidelity;
-    const exams = [knowledge.questionedAccuracy, knowledge.toldOnlyAccuracy, knowledge.readingAccuracy];
-    const cells = [meanDifferenceNats.toFixed(5), meanAbsoluteDifferenceNats.toFixed(5), percent(top1Agreement)];
-    return `| ${[format, ...cells, ...exams.map(percent)].join(" | ")} |`;
-  });
-  return [
-    "# Formats of frozen weights",
-    `Speed and memory on the ${args.size} shape with random weights (${args.machine}); f32 multiplies in f32, all others in bf16. int8 and nf4 are what \`--weights\` takes; peak memory is that of the process.`,
-    [
-      `| format | weights, MiB | ${caseNames.map((name) => `${name}, tokens/s | peak, MiB`).join(" | ")} |`,
-      `|---|${"---:|".repeat(1 + 2 * caseNames.length)}`,
-      ...speeds,
-    ].join("\n"),
-    `Accuracy on the shipped model: log-probability of ${accuracy.fidelity.numTokens} tokens of text that it was not trained on, against f32, and exams in per cent.`,
-    [
-      "| format | mean difference, nats/token | mean absolute difference | same likeliest token, % | known people, asked about | known people, only read about | reading a passage |",
-      `|---|${"---:|".repeat(6)}`,
-      ...accuracies,
-    ].join("\n"),
-    `\`${args.command}\``,
-  ].join("\n\n");
-}
+const accuracyTable = (rows: readonly FormatRow[]): ResultTable => ({
+  title: "Accuracy",
+  caption: `On the shipped model: log-probability of ${rows[0]!.accuracy.fidelity.numTokens} tokens of text that it was not trained on, against f32, and exams.`,
+  columns: [
+    { name: "mean difference, nats/token", unit: "number", digits: 5 },
+    { name: "mean absolute difference", unit: "number", digits: 5 },
+    { name: "same likeliest token", unit: "percent" },
+    { name: "known people, asked about", unit: "percent" },
+    { name: "known people, only read about", unit: "percent" },
+    { name: "reading a passage", unit: "percent" },
+  ],
+  rows: rows.map(({ format, accuracy: { fidelity, knowledge } }) => ({
+    name: format,
+    cells: [
+      fidelity.meanDifferenceNats,
+      fidelity.meanAbsoluteDifferenceNats,
+      fidelity.top1Agreement,
+      knowledge.questionedAccuracy,
+      knowledge.toldOnlyAccuracy,
+      knowledge.readingAccuracy,
+    ],
+  })),
+  drawn: null,
+});
+
+/** The tables of the formats. */
+export const tabulateFormats = (rows: readonly FormatRow[], size: string, machine: string): ResultTable[] => [
+  speedTable(rows, size, machine),
+  accuracyTable(rows),
+];

@@ -1,0 +1,210 @@
+/**
+ * @file Arms of an experiment: what each passage's adapter is trained on and how, everything else held equal. Trials of
+ * one passage share their random numbers between arms, so that a difference between two arms is theirs and not the draw's.
+ * Figures are of the report questions; the selection questions are answered as well, for arms that choose by them.
+ */
+import type { SourcePassage } from "../../tasks/index.ts";
+import { createRng } from "../../util/index.ts";
+import { answeredCanaries, type Canaries } from "../canaries.ts";
+import { accuracy, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
+import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "../learn/lessons.ts";
+import type { LearnInnerLoop } from "../learn/settings.ts";
+import { plannedTokens, sitTrials, type Trial, type TrialRoom, type TrialSitting } from "../learn/trials.ts";
+import { sampleReplay, type Writer } from "../propose.ts";
+import { trialSeed } from "../rewards-selection.ts";
+import { withoutExamQuestions } from "../self-edit.ts";
+import { type AdaptEvent, defaultSettings, type StageStore, stage } from "../settings.ts";
+
+/** What all arms of one model share. */
+export interface ArmRoom extends Writer {
+  readonly lessons: readonly Lesson[];
+  /** Canaries that the unadapted model answers right. */
+  readonly canaries: readonly ExamItem[];
+  /** Old text for arms that replay. */
+  readonly replay: readonly string[];
+  /** Names the random numbers; arms with one seed share them. */
+  readonly seed: string;
+  readonly store: StageStore;
+  /** Trials trained side by side and recorded together. */
+  readonly groupSize: number;
+  readonly onEvent?: (event: AdaptEvent) => void;
+}
+
+/** One way of learning each passage. */
+export interface Arm {
+  /** Unique within the store; names the stages. */
+  readonly name: string;
+  readonly innerLoop: LearnInnerLoop;
+  /** Training documents of each lesson, exam questions removed. */
+  readonly documents: readonly (readonly string[])[];
+  /** Exactly so many updates for each lesson. @defaultValue the inner loop's epochs */
+  readonly numSteps?: readonly number[];
+}
+
+/** How one lesson went. */
+export interface LessonScore {
+  /** Share of right answers to the report questions. */
+  readonly accuracy: number;
+  /** The same for the selection questions; never to be reported. */
+  readonly selection: number;
+  /** Nats per token of the gold answers to the report questions. */
+  readonly goldLogprob: number;
+  readonly selectionLogprob: number;
+  /** Share of the canaries still answered right; `null` without canaries. */
+  readonly kept: number | null;
+  readonly numDocuments: number;
+  readonly numSteps: number;
+  /** Rows computed in training. */
+  readonly numTokens: number;
+}
+
+/** Inputs of {@link createArmRoom}. */
+export interface ArmRoomArgs extends Writer {
+  /** Names the stages of this room within the store: one prefix per model that is examined. */
+  readonly name: string;
+  readonly canaries: Canaries;
+  readonly passages: readonly SourcePassage[];
+  readonly seed: number | string;
+  readonly store: StageStore;
+  /** Texts sampled from the model for arms that replay. @defaultValue 0 */
+  readonly numReplay?: number;
+  /** @defaultValue 60 */
+  readonly groupSize?: number;
+  readonly onEvent?: (event: AdaptEvent) => void;
+}
+
+/** A room whose exams, canaries and replay are the model's own; also every question that no document may contain. */
+export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { readonly forbidden: readonly string[] }> {
+  const { name, canaries, passages, seed, numReplay = 0, groupSize = 60, signal, onEvent } = args;
+  const store = prefixed(args.store, name);
+  const { maxPassageTokens } = defaultSettings;
+  const rng = createRng(seed).fork("experiment");
+  const unredacted = await buildLessons({ ...args, name: "exam", passages, maxPassageTokens, rng, store });
+  const forbidden = forbiddenQuestions(unredacted, canaries);
+  const replay = await stage(store, `replay-${seed}`, async () =>
+    withoutExamQuestions(await sampleReplay(args, numReplay, rng.fork("replay")), forbidden),
+  );
+  return {
+    ...{ checkpoint: args.checkpoint, templates: args.templates, signal, store, groupSize, replay, forbidden },
+    lessons: redactLessons(unredacted, forbidden),
+    canaries: await stage(store, "canaries", () => knownCanaries(args)),
+    seed: `${seed}`,
+    ...(onEvent && { onEvent }),
+  };
+}
+
+/** The same store with a prefix before every stage's name. */
+export const prefixed = (store: StageStore, prefix: string): StageStore => ({
+  read: (name) => store.read(`${prefix}/${name}`),
+  write: (name, value) => store.write(`${prefix}/${name}`, value),
+});
+
+/** Canaries with a right answer; without right answers, the model's own stand in for them. */
+async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmRoomArgs): Promise<ExamItem[]> {
+  const room = { checkpoint, templates, signal, bank: null };
+  const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
+  return answeredCanaries(canaries, answers!);
+}
+
+/** All that a lesson asks: selection questions, then report questions. */
+export const itemsOf = ({ exam }: Lesson): ExamItem[] => [...exam.selection, ...exam.report];
+
+/** Answers of a model that has learned nothing. */
+export async function scoreUntrained(room: ArmRoom): Promise<LessonScore[]> {
+  const takers = room.lessons.map((lesson) => ({ adapterIndex: null, items: itemsOf(lesson) }));
+  const sheets = await stage(room.store, "untrained", () => examine({ ...room, bank: null }, takers));
+  const trained = { numSteps: 0, numTokens: 0, canaries: null };
+  return room.lessons.map((lesson, index) =>
+    score(room.checkpoint.lm.vocabSize, lesson, 0, { ...trained, answers: sheets[index]! }),
+  );
+}
+
+function trialOf({ lessons, seed }: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): Trial {
+  const lesson = lessons[passage]!;
+  const { source } = lesson;
+  const place = { runSeed: seed, passageId: source.id, edit: 0, repetition: 0 };
+  return {
+    ...{ passage, edit: 0, repetition: 0, source, documents, items: itemsOf(lesson) },
+    seed: trialSeed(place, "common"),
+    ...(numSteps !== undefined && { numSteps }),
+  };
+}
+
+/**
+ * Updates of each lesson after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
+ * documents. The order of the documents is that of the arm itself.
+ */
+export function stepsForTokens(
+  room: ArmRoom,
+  { innerLoop, documents }: Pick<Arm, "innerLoop" | "documents">,
+  budgets: readonly number[],
+): number[] {
+  const trialRoom: TrialRoom = { ...room, innerLoop };
+  return room.lessons.map((_, passage) => {
+    const budget = budgets[passage]!;
+    const planOf = (numSteps?: number) =>
+      plannedTokens(trialRoom, trialOf(room, passage, documents[passage]!, numSteps));
+    const asUsual = planOf();
+    const plan = planOf(asUsual.length * Math.ceil(budget / sum(asUsual)));
+    let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
+    plan.forEach((rows, step) => {
+      seen += rows;
+      if (Math.abs(seen - budget) >= distance) return;
+      [best, distance] = [step + 1, Math.abs(seen - budget)];
+    });
+    return best;
+  });
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Trains and examines an adapter for every lesson; finished groups of lessons are read from the store. */
+export async function measureArm(room: ArmRoom, arm: Arm): Promise<LessonScore[]> {
+  const { lessons, store, groupSize, seed, onEvent } = room;
+  const trialRoom: TrialRoom = { ...room, innerLoop: arm.innerLoop };
+  const trials = lessons.map((_, passage) => trialOf(room, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
+  const scores: LessonScore[] = [];
+  for (let from = 0; from < trials.length; from += groupSize) {
+    onEvent?.({ stage: arm.name, done: from, total: trials.length });
+    const group = trials.slice(from, from + groupSize);
+    const found = await stage(store, `${arm.name}/${seed}/${from}`, async () => {
+      const sittings = await sitTrials(trialRoom, group);
+      const { vocabSize } = room.checkpoint.lm;
+      return sittings.map((sitting) =>
+        score(vocabSize, lessons[sitting.trial.passage]!, sitting.trial.documents.length, sitting),
+      );
+    });
+    scores.push(...found);
+  }
+  return scores;
+}
+
+/** What an adapter that diverged scores: nothing right, and no better than a guess. */
+const nothingRight = (vocabSize: number) => ({
+  accuracy: 0,
+  selection: 0,
+  goldLogprob: -Math.log(vocabSize),
+  selectionLogprob: -Math.log(vocabSize),
+  kept: 0,
+});
+
+/** Sums up the answers to {@link itemsOf} a lesson. */
+export function score(
+  vocabSize: number,
+  { exam }: Lesson,
+  numDocuments: number,
+  { answers, canaries, numSteps, numTokens }: Pick<TrialSitting, "answers" | "canaries" | "numSteps" | "numTokens">,
+): LessonScore {
+  const cost = { numDocuments, numSteps, numTokens };
+  if (answers === null) return { ...nothingRight(vocabSize), ...cost };
+  const selection = answers.slice(0, exam.selection.length);
+  const report = answers.slice(exam.selection.length);
+  return {
+    accuracy: accuracy(report)!,
+    selection: accuracy(selection)!,
+    goldLogprob: meanGoldLogprob(report)!,
+    selectionLogprob: meanGoldLogprob(selection)!,
+    kept: accuracy(canaries ?? []),
+    ...cost,
+  };
+}

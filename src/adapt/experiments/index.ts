@@ -1,0 +1,56 @@
+/** @file Door of the experiments, through `adapt`. */
+export {
+  type Arm,
+  type ArmRoom,
+  type ArmRoomArgs,
+  createArmRoom,
+  type LessonScore,
+  measureArm,
+  scoreUntrained,
+  stepsForTokens,
+} from "./arms.ts";
+export { answerCoverage } from "./coverage.ts";
+export { type EditFigures, measureEdit } from "./edit-figures.ts";
+export type { EditRoom } from "./edits.ts";
+export {
+  type OuterCost,
+  outerCost,
+  runEqualCompute,
+  type SampleCounts,
+  type SpendingArm,
+  type SpendingFindings,
+  type Spent,
+} from "./equal-compute.ts";
+export { type SpendingTables, tabulateEqualCompute } from "./equal-compute-tables.ts";
+export {
+  type ManyPassagesArgs,
+  type ManyPassagesRow,
+  runManyPassages,
+  tabulateManyPassages,
+  togetherFull,
+  togetherLora,
+  togetherReplayShare,
+} from "./many-passages.ts";
+export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
+export {
+  ablatePrompts,
+  type EditPrompt,
+  oracleWriter,
+  type PromptAblationArgs,
+  type PromptFigures,
+  type WriterFigures,
+} from "./prompt-ablation.ts";
+export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
+export { tabulateSinglePassage } from "./single-passage-tables.ts";
+
+export {
+  type Cell,
+  type Column,
+  differenceOver,
+  meanOfMeasured,
+  meanOver,
+  type ResultTable,
+  type SeedTable,
+  type TableRow,
+  type Unit,
+} from "./table.ts";

@@ -1,0 +1,45 @@
+/** @file Lessons: passages with their exams, and none of the exams' questions left in what may be trained on. */
+import type { SourcePassage } from "../../tasks/index.ts";
+import type { Rng } from "../../util/index.ts";
+import { allQuestions, buildExams, type PassageExam, redactPassage } from "../build-exam.ts";
+import type { Canaries } from "../canaries.ts";
+import { chunkPassages } from "../chunk.ts";
+import type { Writer } from "../propose.ts";
+import { type StageStore, stage } from "../settings.ts";
+
+/** A passage with its exam. */
+export interface Lesson {
+  readonly source: SourcePassage;
+  readonly exam: PassageExam;
+}
+
+/** Inputs of {@link buildLessons}. The writer asks questions where a passage brings none. */
+export interface LessonArgs extends Writer {
+  /** Names the stage and the random stream. */
+  readonly name: string;
+  readonly passages: readonly SourcePassage[];
+  /** Longer passages are cut. */
+  readonly maxPassageTokens: number;
+  readonly rng: Rng;
+  readonly store: StageStore;
+}
+
+/** Passages in pieces, with exams; pieces that nothing is asked about are left out. */
+export async function buildLessons(args: LessonArgs): Promise<Lesson[]> {
+  const { name, passages, checkpoint, maxPassageTokens, rng, store } = args;
+  const pieces = chunkPassages(passages, checkpoint.tokenizer, maxPassageTokens);
+  const exams = await stage(store, name, () => buildExams(args, pieces, rng.fork(name)));
+  const lessons = pieces.map((source, index) => ({ source, exam: exams[index]! }));
+  return lessons.filter(({ exam }) => exam.selection.length > 0 && exam.report.length > 0);
+}
+
+/** Every question that no training text may ask. */
+export const forbiddenQuestions = (lessons: readonly Lesson[], canaries: Canaries): string[] =>
+  allQuestions(
+    lessons.map(({ exam }) => exam),
+    canaries.items,
+  );
+
+/** The lessons without the forbidden questions in their passages. */
+export const redactLessons = (lessons: readonly Lesson[], forbidden: readonly string[]): Lesson[] =>
+  lessons.map(({ source, exam }) => ({ source: redactPassage(source, forbidden), exam }));

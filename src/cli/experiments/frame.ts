@@ -1,0 +1,197 @@
+/**
+ * @file The frame every experiment runs in: shared options, a run on disk that resumes, and its results as JSON, Markdown
+ * and pictures. An experiment is a value; this file knows none of them.
+ */
+import type { Command } from "commander";
+import type {
+  AdaptEvent,
+  Canaries,
+  LearnSettings,
+  PromptTemplates,
+  ResultTable,
+  StageStore,
+} from "../../adapt/index.ts";
+import type { Checkpoint } from "../../models/index.ts";
+import type { Json } from "../../registry/index.ts";
+import type { SourcePassage } from "../../tasks/index.ts";
+import type { Backend } from "../../tensor/index.ts";
+import type { LearningResult } from "../learning.ts";
+import { shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+
+/** Options of every experiment. */
+export interface ExperimentOptions extends CommonOptions {
+  readonly model: string;
+  readonly heldOut: string;
+  readonly heldOutLimit?: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly runs: string;
+  readonly fresh?: boolean;
+  readonly precision?: string;
+}
+
+/** What an experiment works with. */
+export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOptions> extends VerbContext {
+  readonly options: Options;
+  readonly backend: Backend;
+  /** How the model in `options.model` is asked. */
+  readonly templates: PromptTemplates;
+  readonly canaries: Canaries;
+  /** Passages that the figures are about; people of the test split where they are the Almanac's. */
+  readonly heldOut: readonly SourcePassage[];
+  /** Finished stages of this very experiment. */
+  readonly store: StageStore;
+  /** A directory of this very experiment for checkpoints, by name. */
+  readonly directoryOf: (name: string) => string;
+  readonly onEvent: (event: AdaptEvent) => void;
+  /** The caller disposes of the model. @defaultValue the model in `options.model` */
+  open(directory?: string): Promise<Checkpoint>;
+  /**
+   * A run of `selkie learn knowledge` on the Almanac's validation people, with the held-out passages of this experiment; a
+   * finished run of the same settings is reused, an interrupted one goes on.
+   */
+  learn(settings: LearnSettings, seed: number): Promise<LearningResult>;
+}
+
+/** What an experiment found. */
+export interface ExperimentReport {
+  readonly tables: readonly ResultTable[];
+  /** Every figure behind the tables, for the JSON file. */
+  readonly data: object;
+  /** SVG by suffix of the file's name; `""` is the main one. @defaultValue bars of the first table that names a column to draw */
+  readonly pictures?: Readonly<Record<string, string>>;
+}
+
+/** An experiment. Modules that load the engine are imported inside `run`, so that help is instant. */
+export interface Experiment<Options extends ExperimentOptions = ExperimentOptions> {
+  readonly name: string;
+  readonly summary: string;
+  /** Adds options of its own. */
+  addOptions?(command: Command): void;
+  /** What of the options determines the result, besides model, held-out passages and seed. */
+  config(options: Options): Json;
+  run(room: ExperimentRoom<Options>): Promise<ExperimentReport>;
+}
+
+/** Adds the experiment as a subcommand of `parent`. */
+export function registerExperimentCommand<Options extends ExperimentOptions>(
+  parent: Command,
+  experiment: Experiment<Options>,
+): void {
+  const command = parent
+    .command(experiment.name)
+    .description(experiment.summary)
+    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option("--held-out <path>", "passages with questions that the figures are about, or almanac", "almanac")
+    .option("--held-out-limit <n>", "take the first n of them", parseCount)
+    .option("--seed <n>", "first seed", parseSeed, 0)
+    .option("--out <dir>", "where the results go", "runs/tables")
+    .option("--runs <dir>", "holds the runs' own directories", "runs")
+    .option("--fresh", "forget an earlier run of the same inputs")
+    .option("--precision <type>", "f32 or bf16 (default: what suits the processor)");
+  experiment.addOptions?.(command);
+  withCommonOptions(command).action((options: Options) =>
+    runVerb(options, (context) => runExperiment(experiment, options, describeCommand(command), context)),
+  );
+}
+
+/** The command line that was given, without what does not change the result. */
+function describeCommand(command: Command): string {
+  const silent = new Set(["out", "runs", "fresh", "json", "verbose", "threads"]);
+  const given = command.options
+    .filter((option) => command.getOptionValueSource(option.attributeName()) === "cli")
+    .filter((option) => !silent.has(option.attributeName()))
+    .map((option) => {
+      const value: unknown = command.getOptionValue(option.attributeName());
+      return value === true ? option.long : `${option.long} ${Array.isArray(value) ? value.join(",") : String(value)}`;
+    });
+  return ["selkie experiment", command.name(), ...given].join(" ");
+}
+
+async function runExperiment<Options extends ExperimentOptions>(
+  experiment: Experiment<Options>,
+  options: Options,
+  command: string,
+  context: VerbContext,
+): Promise<void> {
+  const { cpus } = await import("node:os");
+  const { rm } = await import("node:fs/promises");
+  const { loadCanaries, loadPrompts, stagesOf } = await import("../../adapt/index.ts");
+  const { digestCheckpoint, loadCheckpoint } = await import("../../models/index.ts");
+  const { createRun, runDirectory } = await import("../../registry/index.ts");
+  const { openBackend } = await import("../../tensor/index.ts");
+  const { digestPassages, readPassages, runLearning } = await import("../learning.ts");
+  const { choosePrecision, requireModel } = await import("../model.ts");
+  const { writeReport } = await import("./write.ts");
+  const began = performance.now();
+  const { output } = context;
+  requireModel(options.model);
+  const backend = openBackend({
+    ...(options.threads !== undefined && { threads: options.threads }),
+    warn: output.note,
+  });
+  const precision = choosePrecision(backend, options.precision);
+  const heldOut = await readPassages(options.heldOut, "test", options.heldOutLimit);
+  const digest = await digestCheckpoint(options.model);
+  const config = experiment.config(options);
+  const arithmetic = { precision, instructionSet: backend.instructionSet } as unknown as Json;
+  const request = {
+    kind: `experiment-${experiment.name}`,
+    config: { ...(config as object), arithmetic },
+    inputs: { model: digest, heldOut: digestPassages(heldOut) },
+    seed: options.seed,
+  };
+  if (options.fresh) await rm(runDirectory(options.runs, request), { recursive: true, force: true });
+  using run = createRun(options.runs, request, { clock: Date.now });
+  if (run.status === "resumed") output.note(`going on with ${run.directory}`);
+  const report = await experiment.run({
+    ...context,
+    options,
+    backend,
+    templates: await loadPrompts(options.model),
+    canaries: await loadCanaries(options.model),
+    heldOut,
+    store: stagesOf(run),
+    directoryOf: (name) => run.artifactPath(name),
+    onEvent: tellProgress(context, began),
+    open: (directory = options.model) => loadCheckpoint(backend, directory, { precision }),
+    learn: (settings, seed) =>
+      runLearning(
+        {
+          modelDirectory: options.model,
+          passages: "almanac",
+          heldOut: options.heldOut,
+          heldOutLimit: options.heldOutLimit,
+          prompts: null,
+          teacher: null,
+          replay: "self",
+          settings,
+          seed,
+          root: options.runs,
+          isFresh: false,
+          threads: options.threads,
+          precision: options.precision,
+        },
+        context,
+      ),
+  });
+  const seconds =
+    (run.readResult() as { readonly seconds: number } | null)?.seconds ?? (performance.now() - began) / 1000;
+  const machine = `${cpus().length} cores, ${backend.instructionSet}, ${precision.compute}`;
+  const origin = { command, seed: options.seed, machine, seconds: Math.round(seconds), model: digest, config };
+  const text = writeReport(options.out, experiment.name, origin, report);
+  if (run.readResult() === null) run.finish({ seconds });
+  output.result({ ...origin, ...report }, text);
+}
+
+/** One line per part of the work, with the time so far. */
+function tellProgress({ output }: VerbContext, began: number): (event: AdaptEvent) => void {
+  let current = "";
+  return ({ stage, done, total, note }) => {
+    const minutes = ((performance.now() - began) / 60_000).toFixed(1);
+    const more = note === undefined || note === "" ? "" : `, ${note}`;
+    output.progress(`${stage} ${done}/${total}${more}, ${minutes} min so far`, { isStage: stage !== current });
+    current = stage;
+  };
+}

@@ -1,0 +1,58 @@
+/** @file Results on disk: every figure in JSON, tables a person can read, bars with intervals. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import type { ResultTable } from "../../adapt/index.ts";
+import { describeResultTable, drawResultTable, formatCell, writeReport } from "./write.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "selkie-report-"));
+after(() => rmSync(folder, { recursive: true }));
+
+const table: ResultTable = {
+  title: "Two arms",
+  caption: "On nobody.",
+  columns: [
+    { name: "right", unit: "percent" },
+    { name: "over base", unit: "points" },
+    { name: "tokens", unit: "number" },
+  ],
+  rows: [
+    { name: "base", cells: [{ mean: 0.1, low: 0.05, high: 0.15 }, null, 0] },
+    { name: "edit", cells: [{ mean: 0.5, low: 0.4, high: 0.625 }, { mean: 0.4, low: -0.02, high: 0.5 }, 1234] },
+  ],
+  drawn: "right",
+};
+
+describe("a report", () => {
+  test("writes cells as their unit says", () => {
+    assert.equal(formatCell({ mean: 0.5, low: 0.4, high: 0.625 }, { name: "", unit: "percent" }), "50.0 [40.0, 62.5]");
+    assert.equal(formatCell({ mean: 0.4, low: -0.02, high: 0.5 }, { name: "", unit: "points" }), "+40.0 [-2.0, 50.0]");
+    assert.equal(formatCell(1.23456, { name: "", unit: "number", digits: 3 }), "1.235");
+    assert.equal(formatCell(null, { name: "", unit: "number" }), "–");
+  });
+
+  test("is Markdown with one line per row", () => {
+    assert.deepEqual(describeResultTable(table).split("\n").slice(4), [
+      "|  | right, % | over base, points | tokens |",
+      "| --- | ---: | ---: | ---: |",
+      "| base | 10.0 [5.0, 15.0] | – | 0 |",
+      "| edit | 50.0 [40.0, 62.5] | +40.0 [-2.0, 50.0] | 1234 |",
+    ]);
+  });
+
+  test("draws a bar for each row that has a share, and nothing where no column is named", () => {
+    assert.equal(drawResultTable(table)!.match(/<rect /g)?.length, 2);
+    assert.equal(drawResultTable({ ...table, drawn: null }), null);
+  });
+
+  test("leaves JSON, Markdown and picture behind", () => {
+    const origin = { command: "selkie experiment x", machine: "none", seconds: 5 };
+    const text = writeReport(folder, "x", origin, { tables: [table], data: { perPassage: [1, 2] } });
+    assert.deepEqual(readdirSync(folder).sort(), ["x.json", "x.md", "x.svg"]);
+    const saved = JSON.parse(readFileSync(join(folder, "x.json"), "utf8")) as Record<string, unknown>;
+    assert.deepEqual([saved["perPassage"], saved["command"], saved["tables"]], [[1, 2], origin.command, [table]]);
+    assert.ok(text.startsWith(readFileSync(join(folder, "x.md"), "utf8").trimEnd()));
+  });
+});

@@ -1,0 +1,82 @@
+/** @file Results of an experiment on disk: `<name>.json` with every figure, `<name>.md` with the tables, `<name>.svg`. */
+import { join } from "node:path";
+import type { Cell, Column, ResultTable } from "../../adapt/index.ts";
+import { writeFileAtomic } from "../../registry/index.ts";
+import type { Interval } from "../../util/index.ts";
+import { drawBars } from "../chart.ts";
+import { formatSeconds } from "../format.ts";
+import type { ExperimentReport } from "./frame.ts";
+
+/** Where figures come from. */
+export interface Origin {
+  readonly command: string;
+  readonly machine: string;
+  readonly seconds: number;
+}
+
+const isInterval = (cell: Cell): cell is Interval => typeof cell === "object" && cell !== null;
+
+function formatNumber(value: number, { unit, digits = unit === "number" ? 0 : 1 }: Column): string {
+  const scaled = unit === "number" ? value : 100 * value;
+  const text = scaled.toFixed(digits);
+  return unit === "points" && value >= 0 ? `+${text}` : text;
+}
+
+/** A cell as text. */
+export function formatCell(cell: Cell, column: Column): string {
+  if (cell === null) return "–";
+  if (typeof cell === "string") return cell;
+  if (!isInterval(cell)) return formatNumber(cell, column);
+  const unsigned: Column = column.unit === "points" ? { ...column, unit: "percent" } : column;
+  return `${formatNumber(cell.mean, column)} [${formatNumber(cell.low, unsigned)}, ${formatNumber(cell.high, unsigned)}]`;
+}
+
+const units = { percent: ", %", points: ", points", number: "" } as const;
+
+/** A table in Markdown. */
+export function describeResultTable({ title, caption, columns, rows, notes = [] }: ResultTable): string {
+  const head = columns.map(({ name, unit }) => `${name}${units[unit]}`);
+  const lines = [
+    ["", ...head],
+    ["---", ...columns.map(() => "---:")],
+    ...rows.map(({ name, cells }) => [name, ...cells.map((cell, index) => formatCell(cell, columns[index]!))]),
+  ];
+  const table = lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
+  return [`## ${title}`, caption, table, ...notes].join("\n\n");
+}
+
+/** The drawn column of a table as bars; `null` when it draws nothing. */
+export function drawResultTable({ title, caption, columns, rows, drawn }: ResultTable): string | null {
+  const at = columns.findIndex(({ name }) => name === drawn);
+  if (at < 0) return null;
+  const bars = rows.flatMap(({ name, cells }) => {
+    const cell = cells[at]!;
+    const value = typeof cell === "number" ? { mean: cell, low: cell, high: cell } : cell;
+    if (value === null || typeof value === "string") return [];
+    return [{ name, value, note: `${(100 * value.mean).toFixed(1)} %` }];
+  });
+  return drawBars(title, caption, bars);
+}
+
+function picturesOf({ tables, pictures }: ExperimentReport): Readonly<Record<string, string>> {
+  if (pictures !== undefined) return pictures;
+  const [first] = tables.flatMap((table) => drawResultTable(table) ?? []);
+  return first === undefined ? {} : { "": first };
+}
+
+/** Writes all files into `directory` and returns what a person reads. */
+export function writeReport(directory: string, name: string, origin: Origin, report: ExperimentReport): string {
+  const { tables, data } = report;
+  const text = [
+    `# ${name}`,
+    ...tables.map(describeResultTable),
+    `\`${origin.command}\`, ${origin.machine}, ${formatSeconds(origin.seconds)}`,
+  ].join("\n\n");
+  const pictures = picturesOf(report);
+  const place = (suffix: string) => join(directory, `${name}${suffix === "" ? "" : `-${suffix}`}`);
+  writeFileAtomic(`${place("")}.json`, `${JSON.stringify({ ...origin, tables, ...data }, null, 1)}\n`);
+  writeFileAtomic(`${place("")}.md`, `${text}\n`);
+  for (const [suffix, svg] of Object.entries(pictures)) writeFileAtomic(`${place(suffix)}.svg`, svg);
+  const kinds = ["json", "md", ...(Object.keys(pictures).length > 0 ? ["svg"] : [])];
+  return `${text}\n\n${place("")}.{${kinds.join(",")}}`;
+}

@@ -21,6 +21,16 @@ export {
 } from "./equal-compute.ts";
 export { type SpendingTables, tabulateEqualCompute } from "./equal-compute-tables.ts";
 export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
+export { type LoopTimes, type LoopTrial, type LoopVariant, loopVariants, padDocument } from "./reference-loop.ts";
+export {
+  type LoopAccuracy,
+  type RoundTimeArgs,
+  type RoundTimes,
+  runRoundTime,
+  type TimedArm,
+  type WholeRound,
+} from "./round-time.ts";
+export { tabulateRoundTime } from "./round-time-tables.ts";
 export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
 export { tabulateSinglePassage } from "./single-passage-tables.ts";
 export {

@@ -4,6 +4,7 @@ import { equalComputeExperiment } from "./equal-compute.ts";
 import { registerExperimentCommand } from "./frame.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { quantisationExperiment } from "./quantisation.ts";
+import { roundTimeExperiment } from "./round-time.ts";
 import { singlePassageExperiment } from "./single-passage.ts";
 
 /** Adds all experiments as subcommands. */
@@ -12,4 +13,5 @@ export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, quantisationExperiment);
   registerExperimentCommand(parent, singlePassageExperiment);
   registerExperimentCommand(parent, equalComputeExperiment);
+  registerExperimentCommand(parent, roundTimeExperiment);
 }

@@ -71,7 +71,7 @@ export interface OuterCost {
   readonly updateTokens: number;
 }
 
-/** Tokens of all trials and updates behind the last policy. */
+/** Tokens of all trials and updates behind the last policy, for settings without a limit of steps and without replay in trials. */
 export function outerCost({ rounds }: LearnReport, { innerLoop, update }: LearnSettings): OuterCost {
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const candidates = rounds.flatMap((round) => round.candidates);

@@ -64,8 +64,8 @@ const isSameSettings = (a: StepSettings | null, b: StepSettings | null): boolean
     a.gradScale === b.gradScale &&
     a.step === b.step);
 
-const loraKey = ({ loraRank, loraAlpha, targets }: LoraConfig): string =>
-  JSON.stringify([loraRank, loraAlpha, targets]);
+const loraKey = ({ loraRank, loraAlpha, targets, layers }: LoraConfig): string =>
+  JSON.stringify([loraRank, loraAlpha, targets, ...(layers === undefined ? [] : [layers])]);
 
 /** Row ranges per place for sequences in ascending order of place, `[G + 1]`. */
 function segmentsOf(items: readonly PlacedSequence[], offsets: Int32Array, numPlaces: number): Int32Array {
@@ -129,6 +129,7 @@ class BankTrainer implements Disposable {
     const items = this.#nextItems();
     const isActive = this.#places.map((run) => run !== null);
     const losses = this.#accumulate(items);
+    this.#regularize();
     const scales = this.#gradScales();
     const settings = this.#places.map((run, place) => {
       if (run !== null && !Number.isFinite(losses[place]! + scales[place]!)) run.isDiverged = true;
@@ -172,6 +173,15 @@ class BankTrainer implements Disposable {
       });
     }
     return losses;
+  }
+
+  /** Adds the gradients of the penalties, where jobs have one. */
+  #regularize(): void {
+    this.#places.forEach((run, place) => {
+      if (run?.job.regularizer === undefined) return;
+      const { gradient } = run.job.regularizer.penalty(this.#bank.extract(place), this.#lm.backend);
+      this.#bank.addGradient(place, gradient);
+    });
   }
 
   /** Clipping factor of each place; NaN where the gradient is not finite. */

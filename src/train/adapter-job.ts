@@ -2,6 +2,7 @@
 import type { CausalLm } from "../models/index.ts";
 import { checkSchedule, type LoraAdapter, type LoraConfig, multiplierAt, type Schedule } from "../nn/index.ts";
 import { createRng, type Rng, SelkieError } from "../util/index.ts";
+import type { AdapterRegularizer } from "./adapter-regularizer.ts";
 import { type PreparedDocument, prepareDocuments, requireSupervised, type TrainDocument } from "./data.ts";
 
 /** One adapter to train. */
@@ -28,6 +29,8 @@ export interface AdapterJob {
   readonly weightDecay?: number;
   /** Limit on the norm of this adapter's gradient; 0 means none. @defaultValue 1, as in the Hugging Face Trainer that SEAL used */
   readonly clipNorm?: number;
+  /** Added to the loss, before clipping; loss curves are without it. @defaultValue none */
+  readonly regularizer?: AdapterRegularizer;
 }
 
 /** A trained adapter and how it got there. */

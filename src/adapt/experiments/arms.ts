@@ -106,7 +106,8 @@ async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmRoo
   return answeredCanaries(canaries, answers!);
 }
 
-const itemsOf = ({ exam }: Lesson): ExamItem[] => [...exam.selection, ...exam.report];
+/** All that a lesson asks: selection questions, then report questions. */
+export const itemsOf = ({ exam }: Lesson): ExamItem[] => [...exam.selection, ...exam.report];
 
 /** Answers of a model that has learned nothing. */
 export async function scoreUntrained(room: ArmRoom): Promise<LessonScore[]> {
@@ -187,7 +188,8 @@ const nothingRight = (vocabSize: number) => ({
   kept: 0,
 });
 
-function score(
+/** Sums up the answers to {@link itemsOf} a lesson. */
+export function score(
   vocabSize: number,
   { exam }: Lesson,
   numDocuments: number,

@@ -9,7 +9,9 @@ export {
   scoreUntrained,
   stepsForTokens,
 } from "./arms.ts";
+export { answerCoverage } from "./coverage.ts";
 export { type EditFigures, measureEdit } from "./edit-figures.ts";
+export type { EditRoom } from "./edits.ts";
 export {
   type OuterCost,
   outerCost,
@@ -20,7 +22,24 @@ export {
   type Spent,
 } from "./equal-compute.ts";
 export { type SpendingTables, tabulateEqualCompute } from "./equal-compute-tables.ts";
+export {
+  type ManyPassagesArgs,
+  type ManyPassagesRow,
+  runManyPassages,
+  tabulateManyPassages,
+  togetherFull,
+  togetherLora,
+  togetherReplayShare,
+} from "./many-passages.ts";
 export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
+export {
+  ablatePrompts,
+  type EditPrompt,
+  oracleWriter,
+  type PromptAblationArgs,
+  type PromptFigures,
+  type WriterFigures,
+} from "./prompt-ablation.ts";
 export { type LoopTimes, type LoopTrial, type LoopVariant, loopVariants, padDocument } from "./reference-loop.ts";
 export {
   type LoopAccuracy,
@@ -33,6 +52,7 @@ export {
 export { tabulateRoundTime } from "./round-time-tables.ts";
 export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
 export { tabulateSinglePassage } from "./single-passage-tables.ts";
+
 export {
   type Cell,
   type Column,

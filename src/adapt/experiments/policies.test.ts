@@ -102,11 +102,11 @@ describe("single-passage", async () => {
     const { arms } = findings[0]!;
     const stepsOf = (name: string) => scoresOf(arms, name).map(({ numSteps }) => numSteps);
     assert.deepEqual(
-      stepsOf("raw passage, as many updates as the untrained policy's edit"),
+      stepsOf("raw passage, updates of the untrained edit"),
       stepsOf("self-edit of the untrained policy"),
     );
-    assert.deepEqual(stepsOf("raw passage, as many updates as the edit of round 2"), stepsOf("SEAL, round 2"));
-    const [own, swapped] = ["SEAL, round 2", "edit of round 2, learned by the untrained model"].map((name) =>
+    assert.deepEqual(stepsOf("raw passage, updates of round 2's edit"), stepsOf("SEAL, round 2"));
+    const [own, swapped] = ["SEAL, round 2", "edit of round 2, learned by untrained"].map((name) =>
       scoresOf(arms, name),
     );
     assert.equal(meanOf(own!, "numTokens"), meanOf(swapped!, "numTokens"));

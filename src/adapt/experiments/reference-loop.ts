@@ -44,13 +44,13 @@ export function loopVariants({ lora, learningRate }: LearnInnerLoop): Readonly<R
   return {
     ours: { name: "no padding", slug: "ours", isPadded: false, lora, learningRate },
     attention: { name: "no padding, q and v alone", slug: "attention", isPadded: false, lora: attention, learningRate },
-    padded: { name: "padded, loss on the padding", slug: "padded", isPadded: true, lora, learningRate },
+    padded: { name: "padded, with loss on the padding", slug: "padded", isPadded: true, lora, learningRate },
     paddedAttention: {
-      ...{ name: "padded, loss on the padding, q and v alone", slug: "padded-attention", isPadded: true, learningRate },
+      ...{ name: "padded, q and v alone", slug: "padded-attention", isPadded: true, learningRate },
       lora: attention,
     },
     reference: {
-      ...{ name: "the reference's recipe: padded, q and v, rank 32, rate 1e-3", slug: "reference", isPadded: true },
+      ...{ name: "the reference: padded, q and v, rank 32, 1e-3", slug: "reference", isPadded: true },
       lora: { loraRank: 32, loraAlpha: 64, targets: ["q_proj", "v_proj"] },
       learningRate: 1e-3,
     },

@@ -21,7 +21,7 @@ export const escapeXml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 /** Characters of the caption that fit on a line. */
-const captionWidth = 165;
+const captionWidth = 148;
 
 /** Text in lines of at most `width` characters, broken between words. */
 function breakLines(text: string, width: number): string[] {

@@ -101,11 +101,8 @@ describe("single-passage", async () => {
   test("controls take exactly the updates of the edits they control for; swapped edits cost what they cost their writer", () => {
     const { arms } = findings[0]!;
     const stepsOf = (name: string) => scoresOf(arms, name).map(({ numSteps }) => numSteps);
-    assert.deepEqual(
-      stepsOf("raw passage, updates of the untrained edit"),
-      stepsOf("self-edit of the untrained policy"),
-    );
-    assert.deepEqual(stepsOf("raw passage, updates of round 2's edit"), stepsOf("SEAL, round 2"));
+    assert.deepEqual(stepsOf("raw, updates of the untrained edit"), stepsOf("self-edit of the untrained policy"));
+    assert.deepEqual(stepsOf("raw, updates of round 2's edit"), stepsOf("SEAL, round 2"));
     const [own, swapped] = ["SEAL, round 2", "edit of round 2, learned by untrained"].map((name) =>
       scoresOf(arms, name),
     );

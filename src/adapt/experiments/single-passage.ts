@@ -146,10 +146,10 @@ async function visitUntrained(
   const before = [
     { name: armNames.base, base, scores: (await scoreUntrained(room)).map((score) => ({ ...score, kept: 1 })) },
     await measure(armNames.raw, { name: "raw", documents: passages }),
-    await measure("raw passage, updates of the untrained edit", {
+    await measure("raw, updates of the untrained edit", {
       ...{ name: "raw-long", documents: passages, numSteps: stepsOf(untrained.scores) },
     }),
-    await measure(`raw passage, updates of round ${numRounds}'s edit`, {
+    await measure(`raw, updates of round ${numRounds}'s edit`, {
       ...{ name: "raw-longer", documents: passages, numSteps: stepsOf(last.arms[0]!.scores) },
     }),
     untrained,

@@ -40,6 +40,16 @@ export {
   type PromptFigures,
   type WriterFigures,
 } from "./prompt-ablation.ts";
+export { type LoopTimes, type LoopTrial, type LoopVariant, loopVariants, padDocument } from "./reference-loop.ts";
+export {
+  type LoopAccuracy,
+  type RoundTimeArgs,
+  type RoundTimes,
+  runRoundTime,
+  type TimedArm,
+  type WholeRound,
+} from "./round-time.ts";
+export { tabulateRoundTime } from "./round-time-tables.ts";
 export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
 export { tabulateSinglePassage } from "./single-passage-tables.ts";
 

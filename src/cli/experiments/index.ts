@@ -7,6 +7,7 @@ import { mainJobExperiment } from "./main-job.ts";
 import { manyPassagesExperiment } from "./many-passages.ts";
 import { promptsExperiment } from "./prompts.ts";
 import { quantisationExperiment } from "./quantisation.ts";
+import { roundTimeExperiment } from "./round-time.ts";
 import { singlePassageExperiment } from "./single-passage.ts";
 
 /** Adds all experiments as subcommands. */
@@ -18,4 +19,5 @@ export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, continualExperiment);
   registerExperimentCommand(parent, singlePassageExperiment);
   registerExperimentCommand(parent, equalComputeExperiment);
+  registerExperimentCommand(parent, roundTimeExperiment);
 }

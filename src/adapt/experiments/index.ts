@@ -10,6 +10,14 @@ export {
 } from "./arms.ts";
 export type { EditRoom } from "./edits.ts";
 export {
+  type InnerLoopArgs,
+  type InnerLoopFigures,
+  type LeverRow,
+  runInnerLoop,
+  tabulateInnerLoop,
+} from "./inner-loop.ts";
+export { fullLearningRate, type Lever, levers, referenceLever, referenceLoop } from "./levers.ts";
+export {
   type ManyPassagesArgs,
   type ManyPassagesRow,
   runManyPassages,

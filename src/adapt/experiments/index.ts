@@ -8,11 +8,12 @@ export {
   measureArm,
   scoreUntrained,
 } from "./arms.ts";
-export type { EditRoom } from "./edits.ts";
+export { type EditRoom, writeEdits } from "./edits.ts";
 export {
   type InnerLoopArgs,
   type InnerLoopFigures,
   type LeverRow,
+  leverWriters,
   runInnerLoop,
   tabulateInnerLoop,
 } from "./inner-loop.ts";

@@ -21,6 +21,8 @@ import { differenceOver, meanOfMeasured, meanOver, type ResultTable, type SeedTa
 /** Inputs of {@link runInnerLoop}. */
 export interface InnerLoopArgs {
   readonly room: EditRoom;
+  /** Edits by who wrote them; see {@link leverWriters}. */
+  readonly writers: Readonly<Record<string, Edits>>;
   /** Trainings of every passage, each on edits of its own. */
   readonly numSeeds: number;
   /** First so many passages for levers that are slow. */
@@ -54,14 +56,18 @@ export interface InnerLoopFigures {
 /** The all-facts edits leave room above them in this kind; in others nearly every answer is right. */
 const oracleKind: SelfEdit["kind"] = "implications";
 
-/** Measures every lever; finished parts are read from the store. */
-export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigures> {
-  const { room, numSeeds, levers = allLevers } = args;
-  const count = Math.max(numSeeds, ...levers.map(({ numEdits }) => numEdits));
-  const writers: Record<string, Edits> = {
+/** Edits of the room's own model and, for people of the Almanac, edits that tell all facts; enough for `numSeeds` of every lever. */
+export async function leverWriters(room: EditRoom, numSeeds: number): Promise<Readonly<Record<string, Edits>>> {
+  const count = Math.max(numSeeds, ...allLevers.map(({ numEdits }) => numEdits));
+  return {
     "the untrained policy": await writeEdits(room, room, "untrained", count),
     ...(hasOracle(room) && { [`the all-facts oracle (${oracleKind})`]: writeOracleEdits(room, oracleKind, count) }),
   };
+}
+
+/** Measures every lever; finished parts are read from the store. */
+export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigures> {
+  const { room, writers, levers = allLevers } = args;
   const rows: LeverRow[] = [];
   const total = Object.keys(writers).length * (levers.length + 1);
   for (const [writer, edits] of Object.entries(writers))

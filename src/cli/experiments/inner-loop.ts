@@ -22,7 +22,9 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
   },
   config: ({ seeds, slowPassages }) => ({ seeds, slowPassages }),
   async run({ options, templates, heldOut, open, store, signal, onEvent }) {
-    const { createArmRoom, loadCanaries, runInnerLoop, tabulateInnerLoop } = await import("../../adapt/index.ts");
+    const { createArmRoom, leverWriters, loadCanaries, runInnerLoop, tabulateInnerLoop } = await import(
+      "../../adapt/index.ts"
+    );
     const { seed, seeds, slowPassages } = options;
     const canaries = await loadCanaries(options.model, numCanaries);
     const checkpoint = await open();
@@ -31,7 +33,8 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
       ...{ name: "base", checkpoint, templates, canaries, passages: heldOut, seed, store, signal, onEvent },
       numReplay: 400,
     });
-    const figures = await runInnerLoop({ room, numSeeds: seeds, numSlowPassages: slowPassages, onEvent });
+    const writers = await leverWriters(room, seeds);
+    const figures = await runInnerLoop({ room, writers, numSeeds: seeds, numSlowPassages: slowPassages, onEvent });
     return { tables: tabulateInnerLoop(figures), data: figures };
   },
 };

@@ -32,11 +32,11 @@ function memoryStore(): StageStore {
   };
 }
 
-const openRoom = (): Promise<EditRoom> =>
+const openRoom = (count = 3): Promise<EditRoom> =>
   createArmRoom({
-    ...{ name: "tiny", checkpoint, templates: defaultTemplates, passages: tinyPassages(3), seed: 3 },
+    ...{ name: "tiny", checkpoint, templates: defaultTemplates, passages: tinyPassages(count), seed: 3 },
     canaries: { items: [{ question: "What is two plus two?", answer: "", title: "" }], hasGold: false },
-    ...{ store: memoryStore(), numReplay: 4 },
+    ...{ store: memoryStore(), numReplay: 2 },
   });
 
 /** Short edits, so that the tests are. */
@@ -86,28 +86,32 @@ describe("documents of edits", () => {
   });
 });
 
+/** Levers that are unlike each other. */
+const sorts = /SEAL|rank 4|rate × 2|one update$|at most 20|25 %|distillation|whole|full/;
+
 describe("levers", () => {
-  test("each changes what is learned, and the reference under another name changes nothing", async () => {
-    const room = await openRoom();
+  test("one of every sort changes what is learned, and the reference under another name changes nothing", async () => {
+    const room = await openRoom(2);
     const again = { ...referenceLever, name: "again" };
+    const tried = levers.filter(({ name }) => sorts.test(name));
+    assert.equal(tried.length, 10);
     const writers = { someone: editsOf(room) };
-    const figures = await runInnerLoop({ room, writers, numSeeds: 1, numSlowPassages: 2, levers: [again, ...levers] });
+    const figures = await runInnerLoop({ room, writers, numSeeds: 1, numSlowPassages: 1, levers: [again, ...tried] });
     const [reference, same, ...rows] = figures.rows;
     assert.deepEqual({ ...same, lever: reference!.lever }, reference);
     assert.deepEqual(
       rows.map(({ lever }) => lever),
-      levers.map(({ name }) => name),
+      tried.map(({ name }) => name),
     );
     for (const [index, row] of rows.entries()) {
-      const { isSlow, innerLoop } = levers[index]!;
-      assert.equal(row.accuracy[0]!.length, isSlow ? 2 : 3);
+      const { isSlow, innerLoop } = tried[index]!;
+      assert.equal(row.accuracy[0]!.length, isSlow ? 1 : 2);
       const isWithinBudget = innerLoop.maxSteps !== null && row.numSteps === reference!.numSteps;
-      const isEqual = isDeepStrictEqual(row.goldLogprob[0], reference!.goldLogprob[0]!.slice(0, isSlow ? 2 : 3));
+      const isEqual = isDeepStrictEqual(row.goldLogprob[0], reference!.goldLogprob[0]!.slice(0, isSlow ? 1 : 2));
       assert.equal(isEqual, isWithinBudget, row.lever);
     }
     const [table] = tabulateInnerLoop(figures);
     assert.deepEqual(table!.rows[1]!.cells[1], { mean: 0, low: 0, high: 0 });
-    assert.match(table!.notes!.join(), /full finetuning: the first 2 passages/);
   });
 
   test("change what their names say and nothing else", () => {
@@ -154,28 +158,28 @@ describe("passages learned together", () => {
   });
 
   test("the experiment holds every passage once per seed, and goes on where it stopped with the same rows", async () => {
-    const base = await openRoom();
+    const base = await openRoom(2);
     const policy: EditRoom = { ...base, store: memoryStore() };
     const edits = { untrained: editsOf(base), trained: editsOf(base) };
-    const args = { base, policy, edits, counts: [1, 3], numSeeds: 2, ways: loops };
+    const args = { base, policy, edits, counts: [2], numSeeds: 2, ways: loops };
     const rows = await runManyPassages(args);
     assert.deepEqual(await runManyPassages(args), rows, "all from the store, where nothing may be written twice");
     for (const { accuracy } of rows)
       assert.deepEqual(
         accuracy.map((row) => row.length),
-        [3, 3],
+        [2, 2],
       );
     const find = (count: number, writer: RegExp, way: string) =>
       rows.find((row) => row.count === count && writer.test(row.writer) && row.way === way)!;
-    const untrained = find(3, /untrained policy$/, "LoRA");
-    const trained = find(3, /trained policy$/, "LoRA");
-    const itself = find(3, /the policy itself$/, "LoRA");
+    const untrained = find(2, /untrained policy$/, "LoRA");
+    const trained = find(2, /trained policy$/, "LoRA");
+    const itself = find(2, /the policy itself$/, "LoRA");
     assert.deepEqual(trained.numTokens, itself.numTokens, "the same documents");
     assert.equal(untrained.numTokens, trained.numTokens, "here the trained policy is the untrained one");
     assert.deepEqual(
       tabulateManyPassages(rows).map(({ title }) => title),
-      ["1 passages learned at once", "3 passages learned at once"],
+      ["2 passages learned at once"],
     );
-    await assert.rejects(runManyPassages({ ...args, counts: [4] }), /at most 3 passages/);
+    await assert.rejects(runManyPassages({ ...args, counts: [3] }), /at most 2 passages/);
   });
 });

@@ -11,7 +11,16 @@ export {
 } from "./arms.ts";
 export { answerCoverage } from "./coverage.ts";
 export { type EditFigures, measureEdit } from "./edit-figures.ts";
-export type { EditRoom } from "./edits.ts";
+export { type EditRoom, writeEdits } from "./edits.ts";
+export {
+  type InnerLoopArgs,
+  type InnerLoopFigures,
+  type LeverRow,
+  leverWriters,
+  runInnerLoop,
+  tabulateInnerLoop,
+} from "./inner-loop.ts";
+export { fullLearningRate, type Lever, levers, referenceLever, referenceLoop } from "./levers.ts";
 export {
   type OuterCost,
   outerCost,

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { continualExperiment } from "./continual.ts";
 import { equalComputeExperiment } from "./equal-compute.ts";
 import { registerExperimentCommand } from "./frame.ts";
+import { innerLoopExperiment } from "./inner-loop.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { manyPassagesExperiment } from "./many-passages.ts";
 import { promptsExperiment } from "./prompts.ts";
@@ -12,6 +13,7 @@ import { singlePassageExperiment } from "./single-passage.ts";
 
 /** Adds all experiments as subcommands. */
 export function registerExperiments(parent: Command): void {
+  registerExperimentCommand(parent, innerLoopExperiment);
   registerExperimentCommand(parent, mainJobExperiment);
   registerExperimentCommand(parent, manyPassagesExperiment);
   registerExperimentCommand(parent, promptsExperiment);

@@ -11,7 +11,16 @@ export {
 } from "./arms.ts";
 export { answerCoverage } from "./coverage.ts";
 export { type EditFigures, measureEdit } from "./edit-figures.ts";
-export type { EditRoom } from "./edits.ts";
+export { type EditRoom, writeEdits } from "./edits.ts";
+export {
+  type InnerLoopArgs,
+  type InnerLoopFigures,
+  type LeverRow,
+  leverWriters,
+  runInnerLoop,
+  tabulateInnerLoop,
+} from "./inner-loop.ts";
+export { fullLearningRate, type Lever, levers, referenceLever, referenceLoop } from "./levers.ts";
 export {
   type OuterCost,
   outerCost,
@@ -40,6 +49,16 @@ export {
   type PromptFigures,
   type WriterFigures,
 } from "./prompt-ablation.ts";
+export { type LoopTimes, type LoopTrial, type LoopVariant, loopVariants, padDocument } from "./reference-loop.ts";
+export {
+  type LoopAccuracy,
+  type RoundTimeArgs,
+  type RoundTimes,
+  runRoundTime,
+  type TimedArm,
+  type WholeRound,
+} from "./round-time.ts";
+export { tabulateRoundTime } from "./round-time-tables.ts";
 export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
 export { tabulateSinglePassage } from "./single-passage-tables.ts";
 

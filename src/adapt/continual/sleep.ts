@@ -6,7 +6,7 @@
  * that are about a passage learned.
  */
 
-import type { LoraAdapter } from "../../nn/index.ts";
+import { blockOf, type LinearLayer, type LoraAdapter, type LoraConfig, lastBlocks } from "../../nn/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { TrainDocument } from "../../train/index.ts";
 import { createRng, SelkieError } from "../../util/index.ts";
@@ -26,6 +26,8 @@ export interface SleepOptions {
   readonly loop: InnerLoop;
   /** Samples of the model beside the documents. */
   readonly replay: ReplayMix;
+  /** Share of the blocks, from the last one down, that the rebuilt adapter changes, in (0, 1]. @defaultValue 1 */
+  readonly blockShare?: number;
   /** Who answers what is about no passage learned: the rebuilt adapter, or the model as it came. @defaultValue "rebuilt" */
   readonly others?: "rebuilt" | "model";
 }
@@ -83,12 +85,12 @@ class SleepLearner implements Learner {
   }
 
   async #rebuild(step: number): Promise<StepReport> {
-    const { loop, replay } = this.#options;
+    const { loop, replay, blockShare = 1 } = this.#options;
+    const lora = ofLastBlocks(loop.lora, this.#room.checkpoint.lm.linearLayers, blockShare);
     const old = { base: this.#replay, earlier: [] };
     const rng = createRng(this.#room.seed).fork("sleep", step);
     const lessons = mixLessons(this.#documents, old, replay, loop, rng);
-    const { lora, learningRate } = loop;
-    const job = { id: `sleep-${step}`, ...lessons, lora, learningRate };
+    const job = { id: `sleep-${step}`, ...lessons, lora, learningRate: loop.learningRate };
     const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, job);
     if (status === "diverged") return { numTokens, numSteps, note: "rebuild diverged" };
     this.#rebuilt = adapter;
@@ -97,4 +99,12 @@ class SleepLearner implements Learner {
   }
 
   [Symbol.dispose](): void {}
+}
+
+/** `lora` on the last `share` of the blocks, rounded, at least one. */
+export function ofLastBlocks(lora: LoraConfig, layers: readonly LinearLayer[], share: number): LoraConfig {
+  if (!(share > 0 && share <= 1))
+    throw new SelkieError("bad-option", `sleep: expected a share of the blocks in (0, 1], got ${share}`);
+  const numBlocks = new Set(layers.map(({ name }) => blockOf(name))).size;
+  return share === 1 ? lora : { ...lora, layers: lastBlocks(layers, Math.max(1, Math.round(share * numBlocks))) };
 }

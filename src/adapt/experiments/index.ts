@@ -17,6 +17,16 @@ export {
   type PromptAblationArgs,
   type PromptFigures,
 } from "./prompt-ablation.ts";
+export type { RewardArmSizes } from "./reward-arms.ts";
+export { denseArmName, randomReward, sealArmName } from "./reward-arms.ts";
+export {
+  type ArmCost,
+  compareRewards,
+  type ReliabilityResult,
+  type RewardArmResult,
+  type RewardComparison,
+  type RewardComparisonArgs,
+} from "./reward-comparison.ts";
 export {
   type Cell,
   type Column,

@@ -26,6 +26,8 @@ export interface RewardComparisonArgs
   extends Omit<LearnArgs, "writer" | "oldText" | "onExamined" | "seed" | "settings">,
     RewardArmSizes {
   readonly seeds: readonly number[];
+  /** Names of arms. @defaultValue all */
+  readonly arms?: readonly string[];
   /** Inner loop and update of all arms. */
   readonly settings: LearnSettings;
 }
@@ -99,7 +101,7 @@ interface SeedFindings {
 /** Runs all arms for every seed; finished stages are read from the store, and policies are removed once examined. */
 export async function compareRewards(args: RewardComparisonArgs): Promise<RewardComparison> {
   const plans = createPlans(args);
-  const arms = createRewardArms(plans);
+  const arms = createRewardArms(plans).filter(({ name }) => args.arms?.includes(name) ?? true);
   const found: SeedFindings[] = [];
   for (const [index, seed] of args.seeds.entries()) {
     const used = [...new Set(arms.map(({ plan }) => plan))];
@@ -202,7 +204,7 @@ async function runArm(args: RewardComparisonArgs, course: Course, arm: RewardArm
     const made = await stage(own.store, "policy", async () => {
       const checkpoint = await args.openPolicy(args.modelDirectory);
       using _lm = checkpoint.lm;
-      return makePolicy(own, checkpoint, 1, kept);
+      return await makePolicy(own, checkpoint, 1, kept); // before the model is disposed of
     });
     const directory = own.directoryOf(made.policy.directory);
     const policy = await args.openPolicy(directory);
@@ -285,7 +287,8 @@ function reportReliability(
     ["as SEAL: five questions, independent random numbers", asSeal],
     ["as SEAL, edits of one kind (implications)", asSealOneKind],
   ] as const;
-  return ways.flatMap(([way, plan]) =>
+  const tried = ways.filter(([, plan]) => found.some(({ trials }) => trials.has(plan.name)));
+  return tried.flatMap(([way, plan]) =>
     ([denseReward, sealReward] as const).map((reward): ReliabilityResult => {
       const trials = found.flatMap((seed) => seed.trials.get(plan.name) ?? []);
       const design = rewardDesign(reward, trials);

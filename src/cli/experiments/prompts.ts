@@ -86,7 +86,7 @@ function accuracyTable(
     drawn: "round 2",
     notes: [
       "SEAL's own table 10 (Qwen2.5-7B, SQuAD; untrained, round 1, round 2, GPT-4.1 as writer): implications 39.7, 43.7, 47.0, 46.3; implications-long 49.3, 52.4, 54.4, 54.1; rewrite 49.4, 55.3, 55.6, 54.4; self-qa 37.3, 42.8, 48.7, 39.2; no prompt 13.8, 12.7, 18.9, 28.6.",
-      "One repetition per edit suffices where kinds are mixed: there the reward's reliability is measured in `rewards`, and so is how much lower it is among edits of one kind.",
+      "One repetition per edit: how reliable the reward of a single trial is, of mixed kinds and of one kind, is measured by `selkie experiment rewards`.",
     ],
   };
 }
@@ -96,13 +96,13 @@ function detailTable(figures: readonly PromptFigures[]): ResultTable {
   const after = (of: (figures: EditFigures) => number | null) => (prompt: PromptFigures) => of(prompt.policies.at(-1)!);
   const parts = [
     ["answers stated, untrained", "percent", before(({ coverage }) => coverage)],
-    ["round 2", "percent", after(({ coverage }) => coverage)],
+    ["answers stated, round 2", "percent", after(({ coverage }) => coverage)],
     ["tokens, untrained", "number", before(({ meanTokens }) => meanTokens)],
-    ["round 2", "number", after(({ meanTokens }) => meanTokens)],
-    ["oracle", "number", ({ oracle }: PromptFigures) => oracle?.meanTokens ?? null],
-    ["old answers kept by an edit, untrained", "percent", before(({ kept }) => kept)],
-    ["round 2", "percent", after(({ kept }) => kept)],
-    ["oracle", "percent", ({ oracle }: PromptFigures) => oracle?.kept ?? null],
+    ["tokens, round 2", "number", after(({ meanTokens }) => meanTokens)],
+    ["tokens, oracle", "number", ({ oracle }: PromptFigures) => oracle?.meanTokens ?? null],
+    ["old answers kept after an edit, untrained", "percent", before(({ kept }) => kept)],
+    ["kept, round 2", "percent", after(({ kept }) => kept)],
+    ["kept, oracle", "percent", ({ oracle }: PromptFigures) => oracle?.kept ?? null],
     ["old answers kept by the policy", "percent", after(({ policyKept }) => policyKept)],
   ] as const;
   return {

@@ -18,14 +18,7 @@ export {
   type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
-export {
-  baseRightKept,
-  type ContinualMatrix,
-  type ContinualMetrics,
-  continualMetrics,
-  type EarlierAnswer,
-  recencyIntrusionRate,
-} from "./continual-metrics.ts";
+export * from "./continual/index.ts";
 export {
   accuracy,
   type ExamAnswer,
@@ -89,6 +82,7 @@ export {
   writeExam,
 } from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
+export * from "./retrieve/index.ts";
 export {
   binaryReward,
   denseReward,

@@ -16,7 +16,8 @@ const barWidth = 420;
 const noteWidth = 210;
 const top = 54;
 
-const escapeXml = (text: string): string =>
+/** Text that may stand in SVG. */
+export const escapeXml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 /** Bars on a scale from 0 to 100 %. */

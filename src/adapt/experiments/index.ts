@@ -7,15 +7,38 @@ export {
   type LessonScore,
   measureArm,
   scoreUntrained,
+  stepsForTokens,
 } from "./arms.ts";
 export { answerCoverage } from "./coverage.ts";
+export { type EditFigures, measureEdit } from "./edit-figures.ts";
+export type { EditRoom } from "./edits.ts";
+export {
+  type OuterCost,
+  outerCost,
+  runEqualCompute,
+  type SampleCounts,
+  type SpendingArm,
+  type SpendingFindings,
+  type Spent,
+} from "./equal-compute.ts";
+export { type SpendingTables, tabulateEqualCompute } from "./equal-compute-tables.ts";
+export {
+  type ManyPassagesArgs,
+  type ManyPassagesRow,
+  runManyPassages,
+  tabulateManyPassages,
+  togetherFull,
+  togetherLora,
+  togetherReplayShare,
+} from "./many-passages.ts";
+export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
 export {
   ablatePrompts,
-  type EditFigures,
   type EditPrompt,
   oracleWriter,
   type PromptAblationArgs,
   type PromptFigures,
+  type WriterFigures,
 } from "./prompt-ablation.ts";
 export type { RewardArmSizes } from "./reward-arms.ts";
 export { denseArmName, randomReward, sealArmName } from "./reward-arms.ts";
@@ -27,6 +50,9 @@ export {
   type RewardComparison,
   type RewardComparisonArgs,
 } from "./reward-comparison.ts";
+export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
+export { tabulateSinglePassage } from "./single-passage-tables.ts";
+
 export {
   type Cell,
   type Column,

@@ -28,7 +28,7 @@ export interface PromptAblationArgs extends Omit<LearnArgs, "writer" | "oldText"
 }
 
 /** What edits of the held-out passages are worth. */
-export interface EditFigures {
+export interface WriterFigures {
   /** Share of right answers to the report questions after learning one edit. */
   readonly perPassage: readonly number[];
   /** Share of what the untrained policy knew that is still right after learning an edit; `null` without canaries. */
@@ -45,9 +45,9 @@ export interface EditFigures {
 export interface PromptFigures {
   readonly prompt: EditPrompt;
   /** Of the untrained policy, then after each round. */
-  readonly policies: readonly EditFigures[];
+  readonly policies: readonly WriterFigures[];
   /** Edits with all facts of the passage, none wrong; `null` where nobody wrote them. */
-  readonly oracle: EditFigures | null;
+  readonly oracle: WriterFigures | null;
   /** Of each round: trials, and mean accuracy of all its edits and of those kept. */
   readonly rounds: readonly {
     readonly numTrials: number;
@@ -88,7 +88,7 @@ function stagesOfPrompt(store: StageStore, prompt: EditPrompt): StageStore {
   };
 }
 
-function figuresOf(lessons: readonly Lesson[], found: Expectation, policyKept: number | null): EditFigures {
+function figuresOf(lessons: readonly Lesson[], found: Expectation, policyKept: number | null): WriterFigures {
   const edits = found.trials.flatMap((passage) => passage.edits);
   const coverages = found.trials.flatMap((passage, index) =>
     passage.edits.map(({ edit }) => answerCoverage(lessons[index]!.exam.report, edit.text)),
@@ -104,7 +104,7 @@ function figuresOf(lessons: readonly Lesson[], found: Expectation, policyKept: n
 
 /** Runs an outer loop for every prompt, and examines the oracle's edits; finished stages are read from the store. */
 export async function ablatePrompts(args: PromptAblationArgs): Promise<PromptFigures[]> {
-  const oracles = args.oracle === null ? new Map<EditPrompt, EditFigures>() : await examineOracles(args, args.oracle);
+  const oracles = args.oracle === null ? new Map<EditPrompt, WriterFigures>() : await examineOracles(args, args.oracle);
   const results: PromptFigures[] = [];
   for (const prompt of args.prompts) {
     const policies = await learnWith(args, prompt);
@@ -118,7 +118,7 @@ async function learnWith(
   args: PromptAblationArgs,
   prompt: EditPrompt,
 ): Promise<Pick<PromptFigures, "policies" | "rounds">> {
-  const seen: ((policyKept: number | null) => EditFigures)[] = [];
+  const seen: ((policyKept: number | null) => WriterFigures)[] = [];
   const { rounds, evaluations } = await learnKnowledge({
     ...args,
     writer: prompt === "open" ? policyWriter : kindWriter(prompt),
@@ -143,11 +143,11 @@ async function learnWith(
 async function examineOracles(
   args: PromptAblationArgs,
   oracle: NonNullable<PromptAblationArgs["oracle"]>,
-): Promise<Map<EditPrompt, EditFigures>> {
+): Promise<Map<EditPrompt, WriterFigures>> {
   const checkpoint = await args.openPolicy(args.modelDirectory);
   using _lm = checkpoint.lm;
   const course = await prepareCourse({ ...args, writer: policyWriter, oldText: null }, checkpoint);
-  const figures = new Map<EditPrompt, EditFigures>();
+  const figures = new Map<EditPrompt, WriterFigures>();
   for (const prompt of args.prompts) {
     if (prompt === "open") continue; // it has no kind of its own
     const writer = oracle(prompt);

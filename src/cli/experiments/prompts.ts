@@ -1,6 +1,6 @@
 /** @file `selkie experiment prompts`: each way of asking for a self-edit, untrained and after each round of the outer loop. */
 import type { Command } from "commander";
-import type { EditFigures, EditPrompt, PromptFigures, ResultTable } from "../../adapt/index.ts";
+import type { EditPrompt, PromptFigures, ResultTable, WriterFigures } from "../../adapt/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
@@ -92,8 +92,9 @@ function accuracyTable(
 }
 
 function detailTable(figures: readonly PromptFigures[]): ResultTable {
-  const before = (of: (figures: EditFigures) => number | null) => (prompt: PromptFigures) => of(prompt.policies[0]!);
-  const after = (of: (figures: EditFigures) => number | null) => (prompt: PromptFigures) => of(prompt.policies.at(-1)!);
+  const before = (of: (figures: WriterFigures) => number | null) => (prompt: PromptFigures) => of(prompt.policies[0]!);
+  const after = (of: (figures: WriterFigures) => number | null) => (prompt: PromptFigures) =>
+    of(prompt.policies.at(-1)!);
   const parts = [
     ["answers stated, untrained", "percent", before(({ coverage }) => coverage)],
     ["answers stated, round 2", "percent", after(({ coverage }) => coverage)],

@@ -1,0 +1,45 @@
+/** @file `selkie experiment many-passages`: one adapter, or one finetuned model, for many passages at once. */
+import type { Command } from "commander";
+import { parseCount } from "../verb.ts";
+import type { Experiment, ExperimentOptions } from "./frame.ts";
+
+interface ManyPassagesOptions extends ExperimentOptions {
+  readonly counts: readonly number[];
+  readonly seeds: number;
+  readonly policy?: string;
+}
+
+/** The tables of continued pretraining. */
+export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
+  name: "many-passages",
+  summary: "many passages learned at once, with LoRA and with full finetuning, with and without replay",
+  addOptions(command: Command): void {
+    command
+      .option("--counts <list>", "passages learned together, one table each", parseCounts, [20, 100])
+      .option("--seeds <n>", "trainings of everything", parseCount, 3)
+      .option("--policy <dir>", "the trained policy (default: two rounds of the outer loop)");
+  },
+  config: ({ counts, seeds, policy }) => ({ counts: [...counts], seeds, policy: policy ?? null }),
+  async run({ options, templates, canaries, heldOut, open, learn, store, signal, onEvent }) {
+    const { createArmRoom, loadPrompts, runManyPassages, tabulateManyPassages } = await import("../../adapt/index.ts");
+    const { twoRounds } = await import("./policy.ts");
+    const { seed, counts, seeds: numSeeds } = options;
+    const directory = options.policy ?? (await twoRounds(learn, seed));
+    const checkpoint = await open();
+    using _lm = checkpoint.lm;
+    const trained = await open(directory);
+    using _policy = trained.lm;
+    const shared = { canaries, passages: heldOut, seed, store, numReplay: 1200, signal, onEvent };
+    const base = await createArmRoom({ ...shared, name: "base", checkpoint, templates });
+    const policy = await createArmRoom({
+      ...shared,
+      name: `policy-${trained.digest}`,
+      checkpoint: trained,
+      templates: await loadPrompts(directory),
+    });
+    const rows = await runManyPassages({ base, policy, counts, numSeeds, onEvent });
+    return { tables: tabulateManyPassages(rows), data: { policy: trained.digest, rows } };
+  },
+};
+
+const parseCounts = (text: string): number[] => text.split(",").map(parseCount);

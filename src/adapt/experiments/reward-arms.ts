@@ -62,13 +62,16 @@ export interface TrialPlans {
   readonly moreEdits: TrialPlan;
   readonly morePassages: TrialPlan;
   readonly halving: TrialPlan;
+  /** Edits of one kind, measured as the shared ones are. */
+  readonly oneKind: TrialPlan;
   /** As SEAL measures: five questions and independent random numbers. */
   readonly asSeal: TrialPlan;
-  /** The same with edits of one kind, as in SEAL's main runs. */
+  /** The same with edits of one kind. */
   readonly asSealOneKind: TrialPlan;
 }
 
 const sealQuestions = 5;
+const ofOneKind = kindWriter("implications"); // the prompt of SEAL's main runs
 
 /** Plans of equally many trials. */
 export function createPlans({ numPassages, numEdits, repetitions, numTrialCanaries }: RewardArmSizes): TrialPlans {
@@ -97,12 +100,9 @@ export function createPlans({ numPassages, numEdits, repetitions, numTrialCanari
       {},
       { numEdits: contenders, schedule: halvingRounds(contenders, Math.max(each, contenders)) },
     ),
+    oneKind: plan("one-kind", { writer: ofOneKind }),
     asSeal: plan("as-seal", asSeal, { randomNumbers: "independent" }),
-    asSealOneKind: plan(
-      "as-seal-one-kind",
-      { ...asSeal, writer: kindWriter("implications") },
-      { randomNumbers: "independent" },
-    ),
+    asSealOneKind: plan("as-seal-one-kind", { ...asSeal, writer: ofOneKind }, { randomNumbers: "independent" }),
   };
 }
 

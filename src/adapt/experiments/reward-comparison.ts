@@ -105,7 +105,7 @@ export async function compareRewards(args: RewardComparisonArgs): Promise<Reward
   const found: SeedFindings[] = [];
   for (const [index, seed] of args.seeds.entries()) {
     const used = [...new Set(arms.map(({ plan }) => plan))];
-    const all = index === 0 ? [...used, plans.asSeal, plans.asSealOneKind] : used; // their reliability alone is wanted
+    const all = index === 0 ? [...used, plans.oneKind, plans.asSeal, plans.asSealOneKind] : used; // their reliability alone is wanted
     found.push(await runSeed(args, seed, all, arms));
   }
   return {
@@ -276,16 +276,17 @@ function reliabilityOf(
   return Number.isFinite(ofOne.value) ? { ofOne, ofAll } : null;
 }
 
-/** From our way of measuring to SEAL's, one condition after the other. */
+/** From our way of measuring to SEAL's. */
 function reportReliability(
-  { shared, independent, asSeal, asSealOneKind }: ReturnType<typeof createPlans>,
+  { shared, independent, oneKind, asSeal, asSealOneKind }: ReturnType<typeof createPlans>,
   found: readonly SeedFindings[],
 ): ReliabilityResult[] {
   const ways = [
     ["all questions, common random numbers", shared],
     ["all questions, independent random numbers", independent],
-    ["as SEAL: five questions, independent random numbers", asSeal],
-    ["as SEAL, edits of one kind (implications)", asSealOneKind],
+    ["five questions, independent random numbers", asSeal],
+    ["all questions, common random numbers, one kind (implications)", oneKind],
+    ["five questions, independent random numbers, one kind (implications)", asSealOneKind],
   ] as const;
   const tried = ways.filter(([, plan]) => found.some(({ trials }) => trials.has(plan.name)));
   return tried.flatMap(([way, plan]) =>

@@ -1,8 +1,8 @@
 /** @file `selkie experiment rewards`: rewards, ways of spending trials and policy updates at equal inner-loop cost. */
 import type { Command } from "commander";
-import type { Cell, ReliabilityResult, ResultTable, RewardComparison } from "../../adapt/index.ts";
-import type { Estimate } from "../../util/index.ts";
+import type { ReliabilityResult, ResultTable, RewardComparison } from "../../adapt/index.ts";
 import { parseCount } from "../verb.ts";
+import { cellOf } from "./cells.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
 interface RewardsOptions extends ExperimentOptions {
@@ -63,9 +63,6 @@ type Statistics = Pick<
   typeof import("../../adapt/index.ts"),
   "differenceOver" | "meanOver" | "meanOfMeasured" | "sealArmName"
 >;
-
-const cellOf = (estimate: Estimate | null | undefined): Cell =>
-  estimate ? { mean: estimate.value, low: estimate.low, high: estimate.high } : null;
 
 function armTable(
   { passages, edits, repetitions, seeds }: RewardsOptions,
@@ -131,7 +128,7 @@ function armTable(
 const reliabilityTable = ({ reliability }: RewardComparison): ResultTable => ({
   title: "Why the reward is reliable here, and when it is not",
   caption:
-    "Trials of the untrained policy's edits. Spread: standard deviation, within a passage, of what its edits are worth and of one trial's luck, in the reward's own unit (nats per token, or share of right answers). The last rows imitate SEAL's conditions one by one: about five questions per passage, independent random numbers, edits of one kind.",
+    "Trials of the untrained policy's edits. Spread: standard deviation, within a passage, of what its edits are worth and of one trial's luck, in the reward's own unit (nats per token, or share of right answers). Of mixed kinds, most of the signal is the kind; the rows of one kind say what is left without it. SEAL's conditions are five questions per passage, accuracy, independent random numbers and edits of one kind: the last row.",
   columns: [
     { name: "ICC, one trial", unit: "number", digits: 3 },
     { name: "ICC, all", unit: "number", digits: 3 },

@@ -119,7 +119,7 @@ function armTable(
     ],
     drawn: "new answers right",
     notes: [
-      "Right after the edits learned from: accuracy on the selection questions that rewards are made of, mean of the plan's trials; where the arm chose by these very trials it is optimistic. Several arms keep more than one edit of a passage and so make more updates. The reward `shrunk` needs several trials; the reliability shown is that of the accuracy it is made of. The proxy reads the text and is always of one opinion, so it has no ICC. Learning rates of the updates are those of ReST-EM, not tuned for each.",
+      "Right after the edits learned from: accuracy on the selection questions that rewards are made of, mean of the plan's trials; where the arm chose by these very trials it is optimistic. Several arms keep more than one edit of a passage and so make more updates. The reward `shrunk` needs several trials; the reliability shown is that of the accuracy it is made of. The proxy reads the text and is always of one opinion, so it has no ICC. Equal rewards are told apart by the gold log-probability of the trials an arm sees. Learning rates of the updates are those of ReST-EM, not tuned for each.",
       "The random edit is the control: an arm that does no better than it owes nothing to its reward.",
     ],
   };

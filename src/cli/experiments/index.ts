@@ -8,7 +8,9 @@ import { mainJobExperiment } from "./main-job.ts";
 import { manyPassagesExperiment } from "./many-passages.ts";
 import { promptsExperiment } from "./prompts.ts";
 import { quantisationExperiment } from "./quantisation.ts";
+import { rewardsExperiment } from "./rewards.ts";
 import { roundTimeExperiment } from "./round-time.ts";
+
 import { singlePassageExperiment } from "./single-passage.ts";
 
 /** Adds all experiments as subcommands. */
@@ -18,6 +20,7 @@ export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, manyPassagesExperiment);
   registerExperimentCommand(parent, promptsExperiment);
   registerExperimentCommand(parent, quantisationExperiment);
+  registerExperimentCommand(parent, rewardsExperiment);
   registerExperimentCommand(parent, continualExperiment);
   registerExperimentCommand(parent, singlePassageExperiment);
   registerExperimentCommand(parent, equalComputeExperiment);

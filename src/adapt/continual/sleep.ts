@@ -32,6 +32,22 @@ export interface SleepOptions {
   readonly others?: "rebuilt" | "model";
 }
 
+/**
+ * How everything learned is trained into one adapter. On streams of 8 and 20 validation people (`docs/log.md`): rank 64 and 20
+ * epochs leave 10 to 15 points more of the passages than the rank 16 and 12 epochs of `adapt`, the last half of the blocks 7
+ * points more than all of them, and half replay leaves 91 % of the base's answers.
+ */
+export const rebuilding: Omit<SleepOptions, "period"> = {
+  loop: {
+    lora: { loraRank: 64, loraAlpha: 128, targets: "all" },
+    learningRate: 1e-3,
+    epochs: 20,
+    documentsPerStep: 4,
+  },
+  replay: { share: 0.75, earlierShare: 0, anchor: { topK: 20 } },
+  blockShare: 0.5,
+};
+
 /** A method that rebuilds. */
 export const sleepMethod = (name: string, summary: string, options: SleepOptions): ContinualMethod => ({
   name,

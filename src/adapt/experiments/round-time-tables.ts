@@ -66,7 +66,7 @@ function trialTable({ arms, round }: RoundTimes, machine: string): ResultTable {
     }),
     drawn: null,
     notes: [
-      "Extrapolated: the median time of a trial of mean length times the trials of a round; nobody waited for it. Times of the sample are put to the mean length by its tokens.",
+      "Extrapolated: the median time of a trial of mean length times the trials of a round; nobody waited for it. Times of the sample are put to the mean length by its tokens. Peak memory: what the tensors of training take together, the model's own included.",
     ],
   };
 }

@@ -18,14 +18,7 @@ export {
   type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
-export {
-  baseRightKept,
-  type ContinualMatrix,
-  type ContinualMetrics,
-  continualMetrics,
-  type EarlierAnswer,
-  recencyIntrusionRate,
-} from "./continual-metrics.ts";
+export * from "./continual/index.ts";
 export {
   accuracy,
   type ExamAnswer,
@@ -49,15 +42,29 @@ export {
   type GateDecision,
   type GateInputs,
   type GatePolicy,
+  type HarmThresholds,
   harms,
+  inventions,
   type Measurement,
+  orders,
   overruns,
+  type PolicyThresholds,
   parseGate,
   shortfalls,
   suspicions,
   type TrainingUsage,
 } from "./gate.ts";
-export { createExaminer, type ExaminerArgs, scaleAdapter, shareLowerBound } from "./gate-measure.ts";
+export {
+  createExaminer,
+  type ExaminerArgs,
+  examinePolicy,
+  type HeldOutGain,
+  type PolicyExaminerArgs,
+  type ServedAdapter,
+  scaleAdapter,
+  shareLowerBound,
+} from "./gate-measure.ts";
+export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate-policy.ts";
 export * from "./learn/index.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
@@ -89,6 +96,7 @@ export {
   writeExam,
 } from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
+export * from "./retrieve/index.ts";
 export {
   binaryReward,
   denseReward,
@@ -137,11 +145,11 @@ export {
   trialSeed,
 } from "./rewards-selection.ts";
 export {
-  type Faithfulness,
   findInjections,
-  measureFaithfulness,
+  measureSupport,
   type Screening,
   type SourceEdit,
+  type Support,
   screenSources,
 } from "./screen.ts";
 export {

@@ -68,17 +68,20 @@ export function readEdit(completion: string, kind: SelfEditKind | null): SelfEdi
 /**
  * `count` self-edits of each source with prompt and completion. A model taught to name the kind does so; other models are
  * asked for each kind in turn.
+ *
+ * @param onlyKind - Asks for edits of this kind alone.
  */
 export async function sampleSelfEdits(
   writer: Writer,
   sources: readonly Source[],
   count: number,
   rng: Rng,
+  onlyKind?: SelfEditKind,
 ): Promise<SampledEdit[][]> {
   const { templates, checkpoint, signal } = writer;
   const jobs = sources.flatMap((source) =>
     Array.from({ length: count }, (_, index) => {
-      const kind = kindOfEdit(templates, index);
+      const kind = onlyKind ?? kindOfEdit(templates, index);
       return { source, index, kind, prompt: editPrompt(templates, source, kind) };
     }),
   );

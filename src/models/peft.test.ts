@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
+import { bankOf, type LoraAdapter, LoraBank, lastBlocks } from "../nn/index.ts";
 import { createReferenceBackend, crossEntropy, linear, packedLayout, Scope } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 import { f32Precision, type TokenBatch } from "./causal-lm.ts";
@@ -153,6 +153,26 @@ describe("adapters written by us", () => {
       [loaded.baseDigest, loaded.baseModelNameOrPath, loaded.lineage],
       [digest, "llama-tied", { parent: "edit-7" }],
     );
+  });
+
+  test("an adapter of chosen blocks says which, as PEFT asks, and comes back as it was", async () => {
+    using bank = new LoraBank(backend, lm.linearLayers, [
+      { loraRank: 2, loraAlpha: 2, targets: ["q_proj", "down_proj"], layers: lastBlocks(lm.linearLayers, 1) },
+    ]);
+    const rng = createRng("last-block");
+    bank.parameters.flat.write(Float32Array.from({ length: bank.parameters.flat.size }, () => rng.normal()));
+    const adapter = bank.extract(0);
+    const names = ["model.layers.1.mlp.down_proj", "model.layers.1.self_attn.q_proj"];
+    assert.deepEqual([...adapter.modules.keys()].toSorted(), names);
+    const directory = join(root, "last-block");
+    await saveAdapter(directory, adapter, origin);
+    const config = await readJson<Record<string, unknown>>(join(directory, "adapter_config.json"));
+    assert.deepEqual([config.layers_to_transform, config.target_modules], [[1], ["down_proj", "q_proj"]]);
+    const loaded = await loadAdapter(directory);
+    assert.deepEqual([...loaded.adapter.modules.keys()].toSorted(), names);
+    const idle = { ...adapter, loraAlpha: 0 };
+    assert.ok(gap(logitsWith([adapter]), logitsWith([idle])) > 0.01, "it changes the logits");
+    assert.deepEqual(logitsWith([loaded.adapter]), logitsWith([adapter]));
   });
 
   test("an adapter of another base is refused by digest, one without a digest is not", async () => {

@@ -7,7 +7,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { LoraAdapter } from "../nn/index.ts";
+import { blockOf, type LoraAdapter } from "../nn/index.ts";
 import { SelkieError, ShapeError } from "../util/index.ts";
 import { hasFile, parseForeign, readJson, writeJson } from "./files.ts";
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
@@ -72,6 +72,7 @@ export async function saveAdapter(directory: string, adapter: LoraAdapter, origi
     lora_alpha: loraAlpha,
     lora_dropout: 0,
     target_modules: [...new Set(names.map((name) => name.slice(name.lastIndexOf(".") + 1)))].toSorted(),
+    ...chosenLayers(names),
     bias: "none",
     fan_in_fan_out: false,
     inference_mode: true,
@@ -83,6 +84,16 @@ export async function saveAdapter(directory: string, adapter: LoraAdapter, origi
     use_dora: false,
   });
   return digest;
+}
+
+/**
+ * PEFT's `layers_to_transform` for an adapter that leaves out blocks before the last it touches. Without it PEFT would make
+ * adapters for those as well and miss their weights. Blocks after the last cannot be known from the adapter; PEFT then
+ * starts them as identities, which changes no product.
+ */
+function chosenLayers(moduleNames: readonly string[]): { readonly layers_to_transform?: readonly number[] } {
+  const blocks = [...new Set(moduleNames.map(blockOf))].filter((block) => block !== null).toSorted((a, b) => a - b);
+  return blocks.every((block, index) => block === index) ? {} : { layers_to_transform: blocks };
 }
 
 const configSchema = z.looseObject({

@@ -2,10 +2,14 @@
 export {
   type AdapterBatch,
   bankOf,
+  blockOf,
   type LinearLayer,
   type LoraAdapter,
   LoraBank,
   type LoraConfig,
+  type LoraModule,
+  type LoraModules,
+  lastBlocks,
   type StoreRun,
 } from "./lora.ts";
 export * from "./optim/index.ts";

@@ -11,7 +11,7 @@ import {
   tensorOf,
 } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
-import { bankOf, LoraBank, type LoraConfig } from "./lora.ts";
+import { bankOf, LoraBank, type LoraConfig, lastBlocks } from "./lora.ts";
 
 const layers = [
   { name: "layers.0.q_proj", inSize: 4, outSize: 6 },
@@ -257,6 +257,33 @@ describe("a bank of adapters", () => {
     });
     assert.throws(() => bank.insert(0, withModule("layers.9.q_proj", 8)), /"layers.9.q_proj" is not a linear layer/);
     assert.throws(() => bank.insert(0, withModule(qProj.name, 7)), /other sizes than the model/);
+  });
+
+  test("adapts chosen blocks alone, beside an adapter of all of them", () => {
+    const deep = [0, 1, 2].map((block) => ({ name: `layers.${block}.q_proj`, inSize: 4, outSize: 6 }));
+    const chosen = { ...config(2), layers: lastBlocks(deep, 2) };
+    using bank = new LoraBank(createReferenceBackend(), deep, [chosen, config(2)]);
+    fillBank(bank);
+    const [last, all] = [bank.extract(0), bank.extract(1)];
+    assert.deepEqual([...last.modules.keys()], ["layers.1.q_proj", "layers.2.q_proj"]);
+    assert.equal(all.modules.size, 3);
+    using copy = bankOf(createReferenceBackend(), deep, [last, all]);
+    assert.deepEqual([copy.extract(0), copy.extract(1)], [last, all]);
+    assert.throws(() => bank.insert(0, all), /"layers.0.q_proj" is not a linear layer of this model, or not a target/);
+    using alone = bankOf(createReferenceBackend(), deep, [last]);
+    assert.deepEqual(
+      alone.layers.map(({ name }) => name),
+      ["layers.1.q_proj", "layers.2.q_proj"],
+    );
+  });
+
+  test("refuses blocks that the model does not have", () => {
+    const create = () => new LoraBank(createReferenceBackend(), layers, [{ ...config(2), layers: [0, 4] }]);
+    assert.throws(create, {
+      code: "bad-option",
+      message: /LoRA layers: expected indices of the model's blocks, got 4/,
+    });
+    assert.throws(() => lastBlocks(layers, 2), /lastBlocks: expected 1 to 1 blocks, got 2/);
   });
 
   test("refuses targets that no layer has", () => {

@@ -4,7 +4,7 @@
  * A {@link LoraBank} holds the trainable weights of many adapters over one frozen base, stacked per layer so that
  * one grouped product serves them all; a {@link LoraAdapter} is one of them on the host, as saved to disk.
  */
-import { type Backend, type LoraWeights, numElements, type Tensor } from "../tensor/index.ts";
+import { type Backend, type HostArray, type LoraWeights, numElements, type Tensor } from "../tensor/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
 import { type ParameterSpec, ParameterStore } from "./parameters.ts";
 
@@ -23,14 +23,24 @@ export interface LoraConfig {
   readonly loraAlpha: number;
   /** Last components of the module paths to adapt (`"q_proj"`); `"all"` takes every linear layer of the blocks. */
   readonly targets: "all" | readonly string[];
+  /** Blocks to adapt, by index from 0, as PEFT's `layers_to_transform`. @defaultValue all of them */
+  readonly layers?: readonly number[];
 }
+
+/** The two factors of one module, or something of their shapes: `loraA [r, in]`, `loraB [out, r]`, row-major. */
+export interface LoraModule {
+  readonly loraA: Float32Array;
+  readonly loraB: Float32Array;
+}
+
+/** Factors, or their gradients, by module path. */
+export type LoraModules = ReadonlyMap<string, LoraModule>;
 
 /** One adapter on the host. */
 export interface LoraAdapter {
   readonly loraRank: number;
   readonly loraAlpha: number;
-  /** By module path: `loraA [r, in]`, `loraB [out, r]`, row-major. */
-  readonly modules: ReadonlyMap<string, { readonly loraA: Float32Array; readonly loraB: Float32Array }>;
+  readonly modules: LoraModules;
 }
 
 /** What a forward pass asks for: the low-rank weights of a layer, or `null` when no adapter touches it. */
@@ -44,8 +54,31 @@ export interface StoreRun {
   readonly length: number;
 }
 
-const isTarget = (layer: LinearLayer, config: LoraConfig): boolean =>
-  config.targets === "all" || config.targets.includes(layer.name.slice(layer.name.lastIndexOf(".") + 1));
+/** Index of the block that a module belongs to, read off its path; `null` outside the blocks. */
+export function blockOf(moduleName: string): number | null {
+  const match = /(?:^|\.)layers\.(\d+)\./.exec(moduleName);
+  return match === null ? null : Number(match[1]);
+}
+
+/** Indices of the last `count` blocks, for {@link LoraConfig.layers}: SCoL's fixed choice (arXiv 2605.07076) is the last ten of 28. */
+export function lastBlocks(layers: readonly LinearLayer[], count: number): number[] {
+  const blocks = [...new Set(layers.map(({ name }) => blockOf(name)))].filter((block) => block !== null);
+  if (!(Number.isInteger(count) && count >= 1 && count <= blocks.length))
+    throw new SelkieError("bad-option", `lastBlocks: expected 1 to ${blocks.length} blocks, got ${count}`);
+  return blocks.toSorted((a, b) => a - b).slice(-count);
+}
+
+function isTarget({ name }: LinearLayer, { targets, layers }: LoraConfig): boolean {
+  if (targets !== "all" && !targets.includes(name.slice(name.lastIndexOf(".") + 1))) return false;
+  return layers === undefined || layers.some((block) => block === blockOf(name));
+}
+
+function checkBlocks(layers: readonly LinearLayer[], configs: readonly LoraConfig[]): void {
+  const known = new Set(layers.map(({ name }) => blockOf(name)));
+  for (const block of configs.flatMap((config) => config.layers ?? []))
+    if (!known.has(block))
+      throw new SelkieError("bad-option", `LoRA layers: expected indices of the model's blocks, got ${block}`);
+}
 
 /** Trainable weights of `configs.length` adapters; lower ranks are padded with zeros that training leaves at zero. */
 export class LoraBank implements Disposable {
@@ -58,6 +91,7 @@ export class LoraBank implements Disposable {
   readonly #scales: Float32Array;
 
   constructor(backend: Backend, layers: readonly LinearLayer[], configs: readonly LoraConfig[]) {
+    checkBlocks(layers, configs);
     this.configs = configs;
     this.layers = layers.filter((layer) => configs.some((config) => isTarget(layer, config)));
     if (this.layers.length === 0)
@@ -167,6 +201,42 @@ export class LoraBank implements Disposable {
     }
   }
 
+  /** Adds to the gradient of adapter `index`; modules that it does not have are ignored. */
+  addGradient(index: number, gradient: LoraModules): void {
+    const { loraRank } = this.configs[index]!;
+    void this.parameters.flatGrad; // clears what has had no gradient yet
+    for (const layer of this.layers) {
+      const module = isTarget(layer, this.configs[index]!) ? gradient.get(layer.name) : undefined;
+      if (module === undefined) continue;
+      const [gradA, gradB] = [this.#gradOf(index, layer, "A"), this.#gradOf(index, layer, "B")];
+      for (let i = 0; i < module.loraA.length; i++) gradA[i]! += module.loraA[i]!;
+      for (let row = 0; row < layer.outSize; row++)
+        for (let j = 0; j < loraRank; j++) gradB[row * this.maxRank + j]! += module.loraB[row * loraRank + j]!;
+    }
+  }
+
+  /** A copy of the gradient of adapter `index`, without the padding. */
+  extractGradient(index: number): LoraModules {
+    const { loraRank } = this.configs[index]!;
+    void this.parameters.flatGrad;
+    const modules = new Map<string, LoraModule>();
+    for (const layer of this.layers) {
+      if (!isTarget(layer, this.configs[index]!)) continue;
+      const loraA = Float32Array.from(this.#gradOf(index, layer, "A").subarray(0, loraRank * layer.inSize));
+      const padded = this.#gradOf(index, layer, "B");
+      const loraB = new Float32Array(layer.outSize * loraRank);
+      for (let row = 0; row < layer.outSize; row++)
+        for (let j = 0; j < loraRank; j++) loraB[row * loraRank + j] = padded[row * this.maxRank + j]!;
+      modules.set(layer.name, { loraA, loraB });
+    }
+    return modules;
+  }
+
+  #gradOf(index: number, layer: LinearLayer, which: "A" | "B"): HostArray {
+    const size = this.maxRank * (which === "A" ? layer.inSize : layer.outSize);
+    return this.parameters.get(`${layer.name}.lora_${which}`).grad!.data.subarray(index * size, (index + 1) * size);
+  }
+
   #viewA(index: number, layer: LinearLayer): Tensor {
     const size = this.maxRank * layer.inSize;
     return this.parameters.get(`${layer.name}.lora_A`).view(index * size, [this.maxRank, layer.inSize]);
@@ -184,11 +254,12 @@ export class LoraBank implements Disposable {
 
 /** A bank holding exactly these adapters, ready for inference; they may differ in rank and targets. */
 export function bankOf(backend: Backend, layers: readonly LinearLayer[], adapters: readonly LoraAdapter[]): LoraBank {
-  const configs = adapters.map(({ loraRank, loraAlpha, modules }) => ({
-    loraRank,
-    loraAlpha,
-    targets: [...new Set([...modules.keys()].map((name) => name.slice(name.lastIndexOf(".") + 1)))],
-  }));
+  const configs = adapters.map(({ loraRank, loraAlpha, modules }): LoraConfig => {
+    const targets = [...new Set([...modules.keys()].map((name) => name.slice(name.lastIndexOf(".") + 1)))];
+    const known = layers.flatMap(({ name }) => (modules.has(name) ? [blockOf(name)] : []));
+    const blocks = [...new Set(known)].filter((block) => block !== null);
+    return { loraRank, loraAlpha, targets, ...(blocks.length > 0 && !known.includes(null) && { layers: blocks }) };
+  });
   const bank = new LoraBank(backend, layers, configs);
   for (const [index, adapter] of adapters.entries()) bank.insert(index, adapter);
   return bank;

@@ -11,12 +11,22 @@ const attempts = 3;
 const hasCode = (error: unknown, code: string): boolean =>
   error instanceof Error && "code" in error && error.code === code;
 
+/** True for a process that has ended and only waits for its parent to notice, as after `kill -9`. */
+function isZombie(pid: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return /^\) [ZX]/.test(status.slice(status.lastIndexOf(")"))); // the name before it may hold anything
+  } catch {
+    return false; // not Linux, or gone just now
+  }
+}
+
 /** True when the lock's process runs on this machine, or may run on another. */
 function isHeld({ pid, host }: { readonly pid: number; readonly host: string }): boolean {
   if (host !== hostname()) return true;
   try {
     process.kill(pid, 0); // signal 0 only asks whether the process exists
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return hasCode(error, "EPERM");
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   appendFileSync,
   existsSync,
@@ -126,6 +127,23 @@ test("the lock of a dead process and a torn lock are taken over; that of another
   writeFileSync(lock, JSON.stringify({ pid, host: "elsewhere" }));
   assert.throws(() => createRun(root, request), { code: "run-locked" });
   assert.match(readFileSync(lock, "utf8"), /elsewhere/);
+});
+
+test("a process that was killed and that its parent has not noticed does not hold a lock", async (t) => {
+  if (!existsSync("/proc/self/stat")) return t.skip("needs /proc");
+  const root = temporaryDirectory(t);
+  createRun(root, request)[Symbol.dispose]();
+  const parent = spawn("sh", ["-c", "sleep 0.5 & echo $!; exec sleep 30"]); // sleep never waits for its child
+  t.after(() => parent.kill("SIGKILL"));
+  const [line] = (await once(parent.stdout, "data")) as [Buffer];
+  const pid = Number(line.toString());
+  const hold = () =>
+    writeFileSync(join(runDirectory(root, request), "lock"), JSON.stringify({ pid, host: hostname() }));
+  hold();
+  assert.throws(() => createRun(root, request), { code: "run-locked" }, "while it lives");
+  while (!/\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) await new Promise((done) => setTimeout(done, 10));
+  process.kill(pid, 0); // still listed
+  createRun(root, request)[Symbol.dispose]();
 });
 
 test("artifacts cannot leave the run", (t) => {

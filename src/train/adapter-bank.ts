@@ -10,7 +10,7 @@ import type { CausalLm } from "../models/index.ts";
 import { AdamW, type AdamWOptions, clipScale, LoraBank, type LoraConfig, type StoreRun } from "../nn/index.ts";
 import { type AdamWSegment, numElements } from "../tensor/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
-import { type AdapterJob, type AdapterResult, AdapterRun, type StepSettings } from "./adapter-job.ts";
+import { type AdapterJob, type AdapterResult, AdapterRun, type StepSettings, streamOfJob } from "./adapter-job.ts";
 import { cutByRows, type PreparedDocument } from "./data.ts";
 import { forwardBackward } from "./step.ts";
 
@@ -64,8 +64,8 @@ const isSameSettings = (a: StepSettings | null, b: StepSettings | null): boolean
     a.gradScale === b.gradScale &&
     a.step === b.step);
 
-const loraKey = ({ loraRank, loraAlpha, targets }: LoraConfig): string =>
-  JSON.stringify([loraRank, loraAlpha, targets]);
+const loraKey = ({ loraRank, loraAlpha, targets, layers }: LoraConfig): string =>
+  JSON.stringify([loraRank, loraAlpha, targets, ...(layers === undefined ? [] : [layers])]);
 
 /** Row ranges per place for sequences in ascending order of place, `[G + 1]`. */
 function segmentsOf(items: readonly PlacedSequence[], offsets: Int32Array, numPlaces: number): Int32Array {
@@ -129,6 +129,7 @@ class BankTrainer implements Disposable {
     const items = this.#nextItems();
     const isActive = this.#places.map((run) => run !== null);
     const losses = this.#accumulate(items);
+    this.#regularize();
     const scales = this.#gradScales();
     const settings = this.#places.map((run, place) => {
       if (run !== null && !Number.isFinite(losses[place]! + scales[place]!)) run.isDiverged = true;
@@ -172,6 +173,15 @@ class BankTrainer implements Disposable {
       });
     }
     return losses;
+  }
+
+  /** Adds the gradients of the penalties, where jobs have one. */
+  #regularize(): void {
+    this.#places.forEach((run, place) => {
+      if (run?.job.regularizer === undefined) return;
+      const { gradient } = run.job.regularizer.penalty(this.#bank.extract(place), this.#lm.backend);
+      this.#bank.addGradient(place, gradient);
+    });
   }
 
   /** Clipping factor of each place; NaN where the gradient is not finite. */
@@ -277,7 +287,7 @@ function createRuns({ lm, jobs, seed }: TrainAdaptersOptions): AdapterRun[] {
     if (ids.has(job.id))
       throw new SelkieError("duplicate-name", `trainAdapters: expected different job ids, got "${job.id}" twice`);
     ids.add(job.id);
-    return new AdapterRun(job, lm, rng.fork("adapter", job.stream ?? job.id));
+    return new AdapterRun(job, lm, streamOfJob(rng, job));
   });
 }
 

@@ -1,7 +1,8 @@
 /** @file One adapter to train: what is asked for, and how far it is. */
 import type { CausalLm } from "../models/index.ts";
 import { checkSchedule, type LoraAdapter, type LoraConfig, multiplierAt, type Schedule } from "../nn/index.ts";
-import { type Rng, SelkieError } from "../util/index.ts";
+import { createRng, type Rng, SelkieError } from "../util/index.ts";
+import type { AdapterRegularizer } from "./adapter-regularizer.ts";
 import { type PreparedDocument, prepareDocuments, requireSupervised, type TrainDocument } from "./data.ts";
 
 /** One adapter to train. */
@@ -28,6 +29,8 @@ export interface AdapterJob {
   readonly weightDecay?: number;
   /** Limit on the norm of this adapter's gradient; 0 means none. @defaultValue 1, as in the Hugging Face Trainer that SEAL used */
   readonly clipNorm?: number;
+  /** Added to the loss, before clipping; loss curves are without it. @defaultValue none */
+  readonly regularizer?: AdapterRegularizer;
 }
 
 /** A trained adapter and how it got there. */
@@ -78,6 +81,18 @@ function checkJob(job: AdapterJob): void {
   if (schedule !== undefined) checkSchedule(schedule);
 }
 
+/** The random stream of a job among those of its seed. */
+export const streamOfJob = (rng: Rng, { id, stream }: Pick<AdapterJob, "id" | "stream">): Rng =>
+  rng.fork("adapter", stream ?? id);
+
+/** Rows that each update of a job will compute, in order, without computing them: for comparisons at equal cost. */
+export function plannedRows(lm: CausalLm, job: AdapterJob, seed: number | string): number[] {
+  const run = new AdapterRun(job, lm, streamOfJob(createRng(seed), job));
+  return Array.from({ length: run.totalSteps }, (_, step) =>
+    run.sequencesOf(step).reduce((total, { numUsefulRows }) => total + numUsefulRows, 0),
+  );
+}
+
 /** A job under way: its place in the data, its loss so far. */
 export class AdapterRun {
   readonly job: AdapterJob;
@@ -116,14 +131,19 @@ export class AdapterRun {
     return this.isDiverged || this.numSteps >= this.totalSteps;
   }
 
-  /** Sequences of the next update, in the epoch's random order; the last update of an epoch may have fewer. */
+  /** Sequences of the next update. */
   nextSequences(): readonly PreparedDocument[] {
-    const epoch = Math.floor(this.numSteps / this.#stepsPerEpoch);
+    return this.sequencesOf(this.numSteps);
+  }
+
+  /** Sequences of update `step`, from 0, in its epoch's random order; the last update of an epoch may have fewer. */
+  sequencesOf(step: number): readonly PreparedDocument[] {
+    const epoch = Math.floor(step / this.#stepsPerEpoch);
     if (epoch !== this.#orderEpoch) {
       this.#order = this.rng.fork("epoch", epoch).shuffle(this.sequences);
       this.#orderEpoch = epoch;
     }
-    const first = (this.numSteps % this.#stepsPerEpoch) * this.#documentsPerStep;
+    const first = (step % this.#stepsPerEpoch) * this.#documentsPerStep;
     return this.#order.slice(first, first + this.#documentsPerStep);
   }
 

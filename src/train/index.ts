@@ -1,6 +1,7 @@
 /** @file Door of `train`: data, the full trainer, the adapter bank, policy objectives, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
-export type { AdapterJob, AdapterResult } from "./adapter-job.ts";
+export { type AdapterJob, type AdapterResult, plannedRows } from "./adapter-job.ts";
+export type { AdapterPenalty, AdapterRegularizer } from "./adapter-regularizer.ts";
 export {
   type DocumentSource,
   epochSource,
@@ -15,7 +16,9 @@ export {
   type SoftTargets,
   type TrainDocument,
 } from "./data.ts";
+export { type ElasticMemory, elasticWeights, remember } from "./elastic-weights.ts";
 export { type MeanLoss, type MeanLossOptions, meanLoss } from "./evaluate.ts";
+export { adapterFisher, type FisherOptions } from "./fisher.ts";
 export {
   type AdvantageOptions,
   advantageWeighted,
@@ -30,6 +33,7 @@ export {
   preferenceGaps,
   type SequencePair,
 } from "./objectives.ts";
+export { orthogonalSubspaces, type SubspaceGrams, withSubspace } from "./orthogonal-subspaces.ts";
 export {
   type PolicyBatch,
   type PolicyProgress,

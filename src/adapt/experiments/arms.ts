@@ -9,7 +9,7 @@ import { answeredCanaries, type Canaries } from "../canaries.ts";
 import { accuracy, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
 import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "../learn/lessons.ts";
 import type { LearnInnerLoop } from "../learn/settings.ts";
-import { sitTrials, type Trial, type TrialRoom, type TrialSitting } from "../learn/trials.ts";
+import { plannedTokens, sitTrials, type Trial, type TrialRoom, type TrialSitting } from "../learn/trials.ts";
 import { sampleReplay, type Writer } from "../propose.ts";
 import { trialSeed } from "../rewards-selection.ts";
 import { withoutExamQuestions } from "../self-edit.ts";
@@ -94,7 +94,7 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
 }
 
 /** The same store with a prefix before every stage's name. */
-const prefixed = (store: StageStore, prefix: string): StageStore => ({
+export const prefixed = (store: StageStore, prefix: string): StageStore => ({
   read: (name) => store.read(`${prefix}/${name}`),
   write: (name, value) => store.write(`${prefix}/${name}`, value),
 });
@@ -119,21 +119,50 @@ export async function scoreUntrained(room: ArmRoom): Promise<LessonScore[]> {
   );
 }
 
+function trialOf({ lessons, seed }: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): Trial {
+  const lesson = lessons[passage]!;
+  const { source } = lesson;
+  const place = { runSeed: seed, passageId: source.id, edit: 0, repetition: 0 };
+  return {
+    ...{ passage, edit: 0, repetition: 0, source, documents, items: itemsOf(lesson) },
+    seed: trialSeed(place, "common"),
+    ...(numSteps !== undefined && { numSteps }),
+  };
+}
+
+/**
+ * Updates of each lesson after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
+ * documents. The order of the documents is that of the arm itself.
+ */
+export function stepsForTokens(
+  room: ArmRoom,
+  { innerLoop, documents }: Pick<Arm, "innerLoop" | "documents">,
+  budgets: readonly number[],
+): number[] {
+  const trialRoom: TrialRoom = { ...room, innerLoop };
+  return room.lessons.map((_, passage) => {
+    const budget = budgets[passage]!;
+    const planOf = (numSteps?: number) =>
+      plannedTokens(trialRoom, trialOf(room, passage, documents[passage]!, numSteps));
+    let plan = planOf();
+    while (sum(plan) < budget) plan = planOf(Math.max(1, 2 * plan.length));
+    let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
+    plan.forEach((rows, step) => {
+      seen += rows;
+      if (Math.abs(seen - budget) >= distance) return;
+      [best, distance] = [step + 1, Math.abs(seen - budget)];
+    });
+    return best;
+  });
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
 /** Trains and examines an adapter for every lesson; finished groups of lessons are read from the store. */
 export async function measureArm(room: ArmRoom, arm: Arm): Promise<LessonScore[]> {
   const { lessons, store, groupSize, seed, onEvent } = room;
   const trialRoom: TrialRoom = { ...room, innerLoop: arm.innerLoop };
-  const trials = lessons.map((lesson, passage): Trial => {
-    const { source } = lesson;
-    const place = { runSeed: seed, passageId: source.id, edit: 0, repetition: 0 };
-    const documents = arm.documents[passage]!;
-    const numSteps = arm.numSteps?.[passage];
-    return {
-      ...{ passage, edit: 0, repetition: 0, source, documents, items: itemsOf(lesson) },
-      seed: trialSeed(place, "common"),
-      ...(numSteps !== undefined && { numSteps }),
-    };
-  });
+  const trials = lessons.map((_, passage) => trialOf(room, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
   const scores: LessonScore[] = [];
   for (let from = 0; from < trials.length; from += groupSize) {
     onEvent?.({ stage: arm.name, done: from, total: trials.length });

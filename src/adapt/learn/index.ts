@@ -1,4 +1,5 @@
 /** @file Door of the outer loop, through `adapt`. */
+export { type CourseArgs, rewardNamed } from "./course.ts";
 export {
   type CandidateArgs,
   type EditCandidate,
@@ -7,8 +8,8 @@ export {
   expectRewards,
   writeCandidates,
 } from "./expectation.ts";
-export { choose, type Kept, type KeptExample, type KeptPair } from "./kept.ts";
-export { type LearnArgs, learnKnowledge, rewardNamed } from "./learn.ts";
+export { choose, type Kept, type KeptExample, type KeptPair, type LearnedEdit, type LearnedRound } from "./kept.ts";
+export { keptStage, type LearnArgs, learnKnowledge } from "./learn.ts";
 export { buildLessons, forbiddenQuestions, type Lesson, type LessonArgs, redactLessons } from "./lessons.ts";
 export {
   completionDocument,
@@ -34,6 +35,7 @@ export {
   type EditWriter,
   type EndpointOptions,
   endpointTeacher,
+  kindWriter,
   policyWriter,
 } from "./teacher.ts";
 export {

@@ -5,24 +5,18 @@
  * Finished parts are read from the store, so the same call after a kill goes on where it stopped and ends with the same
  * policies, byte for byte.
  */
-import { copyFileSync, existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkpoint, saveCheckpoint } from "../../models/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
-import type { SourcePassage } from "../../tasks/index.ts";
-import { createRng, type Rng, SelkieError } from "../../util/index.ts";
-import { answeredCanaries, type Canaries } from "../canaries.ts";
+import { SelkieError } from "../../util/index.ts";
 import { accuracy, type ExamItem, examine } from "../exam.ts";
-import type { PromptTemplates } from "../prompts.ts";
-import { sampleReplay } from "../propose.ts";
-import { type MeasuredReward, rewards } from "../rewards.ts";
-import { withoutExamQuestions } from "../self-edit.ts";
-import { type AdaptEvent, type StageStore, stage } from "../settings.ts";
-import { expectRewards, meanAccuracy } from "./expectation.ts";
-import { choose, type Kept } from "./kept.ts";
-import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "./lessons.ts";
+import { stage } from "../settings.ts";
+import { type Course, type CourseArgs, prepareCourse } from "./course.ts";
+import { type Expectation, expectRewards, meanAccuracy } from "./expectation.ts";
+import { choose, describeLearned, type Kept } from "./kept.ts";
+import type { Lesson } from "./lessons.ts";
 import { type MaximisationReport, maximise } from "./maximisation.ts";
-import { createPace, type Pace } from "./pace.ts";
 import {
   type EvaluationReport,
   type LearnReport,
@@ -31,45 +25,16 @@ import {
   reportEvaluation,
   reportRound,
 } from "./report.ts";
-import { checkLearnSettings, type LearnSettings, trialsOfPassage, uniformSchedule } from "./settings.ts";
+import { checkLearnSettings, trialsOfPassage, uniformSchedule } from "./settings.ts";
 import type { EditWriter } from "./teacher.ts";
 import type { TrialRoom } from "./trials.ts";
 
 /** Inputs of {@link learnKnowledge}. */
-export interface LearnArgs {
-  /** The model to begin with. */
-  readonly modelDirectory: string;
+export interface LearnArgs extends CourseArgs {
   /** Opens a checkpoint for training; the loop disposes of what it opened. */
   readonly openPolicy: (directory: string) => Promise<Checkpoint>;
-  readonly templates: PromptTemplates;
-  readonly canaries: Canaries;
-  readonly passages: readonly SourcePassage[];
-  /** Passages that no round trains on; every policy is examined on them. */
-  readonly heldOut: readonly SourcePassage[];
-  readonly writer: EditWriter;
-  /** Old text to replay; `null` samples it from the first policy. */
-  readonly oldText: ((count: number, rng: Rng) => Promise<readonly string[]>) | null;
-  readonly settings: LearnSettings;
-  readonly seed: number | string;
-  readonly store: StageStore;
-  /** Directory for a policy, or for the training state of the M-step that makes it, by name. */
-  readonly directoryOf: (name: string) => string;
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: AdaptEvent) => void;
-}
-
-/** What all rounds share. */
-interface Course extends LearnArgs {
-  readonly rng: Rng;
-  readonly reward: MeasuredReward;
-  /** By round. */
-  readonly rounds: readonly (readonly Lesson[])[];
-  readonly heldOutLessons: readonly Lesson[];
-  readonly forbidden: readonly string[];
-  readonly knownCanaries: readonly ExamItem[];
-  readonly replay: readonly string[];
-  readonly pace: Pace;
-  readonly tell: (stage: string, done: number, total: number, note?: string) => void;
+  /** Told of every policy's edits of the held-out passages, with all that its report leaves out. */
+  readonly onExamined?: (round: number, found: Expectation, lessons: readonly Lesson[]) => void;
 }
 
 /** Runs the outer loop, or goes on with it. */
@@ -86,12 +51,12 @@ export async function learnKnowledge(args: LearnArgs): Promise<LearnReport> {
   try {
     let policy = await open(args.modelDirectory, null);
     const base = policy.digest;
-    const course = await prepare(args, policy);
+    const course = await prepareCourse(args, policy);
     const roundReports: RoundReport[] = [];
     const evaluations: EvaluationReport[] = [];
     const evaluate = async (round: number) => {
       if (course.heldOutLessons.length > 0)
-        evaluations.push(await evaluatePolicy(course, policy, round, evaluations[0] ?? null));
+        evaluations.push(await evaluatePolicy(course, policy, round, evaluations[0] ?? null, args.onExamined));
     };
     await evaluate(0);
     for (const lessons of course.rounds) {
@@ -108,108 +73,12 @@ export async function learnKnowledge(args: LearnArgs): Promise<LearnReport> {
 }
 
 /** Refuses a policy that has changed since its round wrote it. */
-function checkDigest(policy: Checkpoint, directory: string, digest: string): void {
+export function checkDigest(policy: Checkpoint, directory: string, digest: string): void {
   if (policy.digest === digest) return;
   throw new SelkieError(
     "bad-file",
     `${directory}: expected the policy of digest ${digest.slice(0, 12)}, got ${policy.digest.slice(0, 12)}; its files were changed, begin anew with --fresh`,
   );
-}
-
-async function prepare(args: LearnArgs, policy: Checkpoint): Promise<Course> {
-  const { settings, store, templates, signal, canaries } = args;
-  const reward = rewardNamed(settings.reward);
-  checkSchedule(reward, settings);
-  const rng = createRng(args.seed);
-  const tell = (name: string, done: number, total: number, note?: string) =>
-    args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
-  const writer = { checkpoint: policy, templates, signal };
-  tell("exam", 0, 1);
-  const lessonsOf = (name: string, passages: readonly SourcePassage[]): Promise<Lesson[]> =>
-    buildLessons({ ...writer, name, passages, maxPassageTokens: settings.maxPassageTokens, rng, store });
-  const unredacted = await lessonsOf("exam", args.passages);
-  const heldOut = await lessonsOf("exam-held-out", args.heldOut);
-  const forbidden = forbiddenQuestions([...unredacted, ...heldOut], canaries);
-  const lessons = redactLessons(unredacted, forbidden);
-  const rounds = await splitRounds(args, lessons, rng);
-  const replay = await stage(store, "replay", () => gatherReplay(args, policy, forbidden, rng.fork("replay"), tell));
-  const knownCanaries = await stage(store, "canaries", () => askCanaries(args, policy));
-  const perPassage = trialsOfPassage(settings.schedule);
-  const numTrials = rounds.flat().length * perPassage + (rounds.length + 1) * heldOut.length * settings.heldOutEdits;
-  return {
-    ...args,
-    rng,
-    reward,
-    rounds,
-    heldOutLessons: redactLessons(heldOut, forbidden),
-    forbidden,
-    knownCanaries,
-    replay,
-    pace: createPace(numTrials),
-    tell,
-  };
-}
-
-/** The reward of that name. */
-export function rewardNamed(name: string): MeasuredReward {
-  const found = Object.entries(rewards).find(([known]) => known === name);
-  if (found !== undefined) return found[1];
-  throw new SelkieError(
-    "unknown-name",
-    `learn: expected a reward among ${Object.keys(rewards).join(", ")}, got "${name}"`,
-  );
-}
-
-/** Refuses a reward that the schedule does not give enough trials. */
-function checkSchedule({ name, minRepetitions }: MeasuredReward, { schedule }: LearnSettings): void {
-  const most = schedule.reduce((total, { repetitions }) => total + repetitions, 0);
-  if (most >= minRepetitions) return;
-  throw new SelkieError(
-    "bad-option",
-    `learn: expected at least ${minRepetitions} trainings of some edit for the reward "${name}", got ${most}; raise --repetitions`,
-  );
-}
-
-/** Different passages for each round, drawn once and recorded. */
-async function splitRounds({ settings, store }: LearnArgs, lessons: readonly Lesson[], rng: Rng): Promise<Lesson[][]> {
-  const { numRounds, passagesPerRound } = settings;
-  const each = passagesPerRound ?? Math.floor(lessons.length / numRounds);
-  if (each < 1 || lessons.length < each * numRounds)
-    throw new SelkieError(
-      "bad-input",
-      `learn: expected at least ${Math.max(1, each) * numRounds} passages with questions for ${numRounds} rounds of different ones, got ${lessons.length}; give more passages, or fewer with --rounds or --passages-per-round`,
-    );
-  const split = await stage(store, "split", async () => {
-    const order = rng.fork("split").shuffle(lessons.map(({ source }) => source.id));
-    return Array.from({ length: numRounds }, (_, round) => order.slice(round * each, (round + 1) * each));
-  });
-  const byId = new Map(lessons.map((lesson) => [lesson.source.id, lesson]));
-  return split.map((ids) => ids.map((id) => byId.get(id)!));
-}
-
-async function gatherReplay(
-  { settings, templates, signal, oldText }: LearnArgs,
-  checkpoint: Checkpoint,
-  forbidden: readonly string[],
-  rng: Rng,
-  tell: Course["tell"],
-): Promise<string[]> {
-  if (settings.innerLoop.replayShare === 0 && settings.update.replayShare === 0) return [];
-  tell("replay", 0, settings.numReplay);
-  const texts =
-    oldText === null
-      ? await sampleReplay({ checkpoint, templates, signal }, settings.numReplay, rng)
-      : await oldText(settings.numReplay, rng);
-  const allowed = withoutExamQuestions(texts, forbidden);
-  if (allowed.length > 0) return allowed;
-  throw new SelkieError("bad-input", "learn: expected old text to replay, got none; name a file with --replay");
-}
-
-/** What the untrained model knows. */
-async function askCanaries({ canaries, templates, signal }: LearnArgs, checkpoint: Checkpoint): Promise<ExamItem[]> {
-  const room = { checkpoint, templates, signal, bank: null };
-  const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
-  return answeredCanaries(canaries, answers!);
 }
 
 const roomOf = (course: Course, checkpoint: Checkpoint, canaries: readonly ExamItem[]): TrialRoom => ({
@@ -241,11 +110,26 @@ async function runRound(
   round: number,
   lessons: readonly Lesson[],
 ): Promise<RoundReport> {
+  const { settings, store, reward } = course;
+  const found = await tryEdits(course, policy, round, lessons);
+  const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
+  await stage(store, keptStage(round), async () => describeLearned(lessons, found.candidates, kept));
+  const made = await stage(store, `round-${round}/policy`, () => makePolicy(course, policy, round, kept));
+  return reportRound(round, reward, settings.randomNumbers, found, kept, made.update, made.policy);
+}
+
+/** The E-step of a round. */
+export async function tryEdits(
+  course: Course,
+  policy: Checkpoint,
+  round: number,
+  lessons: readonly Lesson[],
+): Promise<Expectation> {
   const { settings, store, reward, rng } = course;
   const numTrials = lessons.length * trialsOfPassage(settings.schedule);
   const watcher = watch(course, `round ${round}: trials`, numTrials);
   const room = roomOf(course, policy, course.knownCanaries.slice(0, settings.numTrialCanaries));
-  const found = await expectRewards({
+  return expectRewards({
     name: `round-${round}`,
     room: {
       ...room,
@@ -266,13 +150,13 @@ async function runRound(
     onTrials: watcher.onTrials,
     onEdits: (done, total) => course.tell(`round ${round}: edits`, done, total),
   });
-  const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
-  const made = await stage(store, `round-${round}/policy`, () => makePolicy(course, policy, round, kept));
-  return reportRound(round, reward, settings.randomNumbers, found, kept, made.update, made.policy);
 }
 
-/** The M-step, and its policy on disk. */
-async function makePolicy(
+/** Name of the stage that holds the edits a round learned from, as a `LearnedRound`. */
+export const keptStage = (round: number): string => `round-${round}/kept`;
+
+/** The M-step, and its policy on disk; `checkpoint` becomes that policy. */
+export async function makePolicy(
   course: Course,
   checkpoint: Checkpoint,
   round: number,
@@ -307,7 +191,7 @@ async function savePolicy(
 ): Promise<string> {
   const digest = await saveCheckpoint(directory, { lm, tokenizer: { copyFrom: modelDirectory } });
   const canaries = join(modelDirectory, "canaries.jsonl");
-  if (existsSync(canaries)) copyFileSync(canaries, join(directory, "canaries.jsonl"));
+  if (existsSync(canaries)) writeFileAtomic(join(directory, "canaries.jsonl"), readFileSync(canaries));
   const sides = { prompts: templates, lineage: { ...lineage, seed, digest } };
   writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify(sides, null, 2)}\n`);
   return digest;
@@ -319,17 +203,42 @@ async function evaluatePolicy(
   policy: Checkpoint,
   round: number,
   untrained: EvaluationReport | null,
+  onExamined: LearnArgs["onExamined"],
 ): Promise<EvaluationReport> {
-  const { settings, store, heldOutLessons, templates, signal, knownCanaries } = course;
-  const watcher = watch(course, `held-out after round ${round}`, heldOutLessons.length * settings.heldOutEdits);
-  const room = roomOf(course, policy, knownCanaries);
-  const found = await expectRewards({
-    name: `held-out-${round}`,
+  const name = `held-out-${round}`;
+  const found = await examineEdits(course, policy, { name, title: `held-out after round ${round}` });
+  onExamined?.(round, found, course.heldOutLessons);
+  const policyKept = await askPolicy(course, policy, name);
+  return reportEvaluation(round, policy.digest, found, policyKept, untrained);
+}
+
+/** How edits of the held-out passages are examined. */
+export interface EditExamination {
+  /** Prefix of the stages' names; no part of the random numbers, which all examinations of a course share. */
+  readonly name: string;
+  /** Names the work in progress. */
+  readonly title: string;
+  /** @defaultValue the course's */
+  readonly writer?: EditWriter;
+  /** Asked after every trial. @defaultValue all that the untrained policy knows */
+  readonly canaries?: readonly ExamItem[];
+}
+
+/** Trains and examines edits of every held-out passage, each once, with the questions that figures are about. */
+export async function examineEdits(
+  course: Course,
+  policy: Checkpoint,
+  { name, title, writer = course.writer, canaries = course.knownCanaries }: EditExamination,
+): Promise<Expectation> {
+  const { settings, store, heldOutLessons } = course;
+  const watcher = watch(course, title, heldOutLessons.length * settings.heldOutEdits);
+  return expectRewards({
+    name,
     room: {
-      ...room,
+      ...roomOf(course, policy, canaries),
       onTrain: ({ numFinishedJobs, tokensPerSecond }) => watcher.onTrain(numFinishedJobs, tokensPerSecond),
     },
-    writer: course.writer,
+    writer,
     lessons: heldOutLessons,
     use: "report",
     numEdits: settings.heldOutEdits,
@@ -346,10 +255,15 @@ async function evaluatePolicy(
     store,
     onTrials: watcher.onTrials,
   });
-  const policyKept = await stage(store, `held-out-${round}/kept`, async () => {
+}
+
+/** Share of what the untrained policy knew that `policy` itself still knows; `null` without canaries. */
+export async function askPolicy(course: Course, policy: Checkpoint, name: string): Promise<number | null> {
+  const { templates, signal, knownCanaries } = course;
+  const { share } = await stage(course.store, `${name}/kept`, async () => {
     const sitting = [{ adapterIndex: null, items: knownCanaries }];
     const [answers] = await examine({ checkpoint: policy, templates, signal, bank: null }, sitting);
     return { share: accuracy(answers!) };
   });
-  return reportEvaluation(round, policy.digest, found, policyKept.share, untrained);
+  return share;
 }

@@ -27,6 +27,12 @@ export type EditWriter = (
 /** The policy writes. */
 export const policyWriter: EditWriter = (policy, sources, count, rng) => sampleSelfEdits(policy, sources, count, rng);
 
+/** The policy writes, asked for edits of one kind by that kind's prompt, whatever kinds it would choose. */
+export const kindWriter =
+  (kind: SelfEditKind): EditWriter =>
+  (policy, sources, count, rng) =>
+    sampleSelfEdits(policy, sources, count, rng, kind);
+
 /** How the policy would have written `edit`. */
 export function asPolicyEdit(
   templates: PromptTemplates,

@@ -6,7 +6,15 @@
 import { type CausalLm, encodePrompt } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
 import { digestOf } from "../../registry/index.ts";
-import { type BankProgress, softTargetsOf, type TrainDocument, trainAdapters, trainFull } from "../../train/index.ts";
+import {
+  type AdapterJob,
+  type BankProgress,
+  plannedRows,
+  softTargetsOf,
+  type TrainDocument,
+  trainAdapters,
+  trainFull,
+} from "../../train/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { accuracy, type ExamAnswer, type ExamItem, type ExamTaker, examine, meanGoldLogprob } from "../exam.ts";
@@ -145,23 +153,31 @@ function teach({ checkpoint }: TrialRoom, texts: readonly string[], context: str
   return documents.map((document, index) => ({ ...document, softTargets: targets[index]! }));
 }
 
+const bankSeed = "trials"; // all that varies is in the stream's name
+
+function jobOf(room: TrialRoom, trial: Trial): AdapterJob {
+  const { lora, learningRate, documentsPerStep } = room.innerLoop;
+  return {
+    id: `${trial.passage}/${trial.edit}/${trial.repetition}`,
+    stream: streamOf(trial.seed),
+    ...lessonsOf(room, trial),
+    lora,
+    learningRate,
+    documentsPerStep,
+  };
+}
+
+/** Rows that each update of a trial's adapter will compute, before any is. */
+export const plannedTokens = (room: TrialRoom, trial: Trial): number[] =>
+  plannedRows(room.checkpoint.lm, jobOf(room, trial), bankSeed);
+
 async function sitInBank(room: TrialRoom, trials: readonly Trial[]): Promise<TrialSitting[]> {
-  const { checkpoint, innerLoop, signal, onTrain } = room;
+  const { checkpoint, signal, onTrain } = room;
   const { lm } = checkpoint;
-  const { lora, learningRate, documentsPerStep } = innerLoop;
   const results = await trainAdapters({
     lm,
-    jobs: trials.map((trial) => {
-      return {
-        id: `${trial.passage}/${trial.edit}/${trial.repetition}`,
-        stream: streamOf(trial.seed),
-        ...lessonsOf(room, trial),
-        lora,
-        learningRate,
-        documentsPerStep,
-      };
-    }),
-    seed: "trials", // all that varies is in the stream's name
+    jobs: trials.map((trial) => jobOf(room, trial)),
+    seed: bankSeed,
     ...(signal && { signal }),
     ...(onTrain && { onProgress: onTrain }),
   });

@@ -42,6 +42,8 @@ export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOp
   readonly heldOut: readonly SourcePassage[];
   /** Finished stages of this very experiment. */
   readonly store: StageStore;
+  /** A directory of this very experiment for checkpoints, by name. */
+  readonly directoryOf: (name: string) => string;
   readonly onEvent: (event: AdaptEvent) => void;
   /** The caller disposes of the model. @defaultValue the model in `options.model` */
   open(directory?: string): Promise<Checkpoint>;
@@ -151,6 +153,7 @@ async function runExperiment<Options extends ExperimentOptions>(
     canaries: await loadCanaries(options.model),
     heldOut,
     store: stagesOf(run),
+    directoryOf: (name) => run.artifactPath(name),
     onEvent: tellProgress(context, began),
     open: (directory = options.model) => loadCheckpoint(backend, directory, { precision }),
     learn: (settings, seed) =>

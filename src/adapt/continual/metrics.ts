@@ -2,15 +2,18 @@
  * @file What a stream of edits leaves behind, read off its lower-triangular matrix: accuracy on every passage so far after
  * each edit. Backward transfer is that of Lopez-Paz & Ranzato 2017 ("Gradient episodic memory", arXiv 1706.08840).
  */
-import { normaliseAnswer } from "../tasks/index.ts";
-import { mean, ShapeError } from "../util/index.ts";
+import { normaliseAnswer } from "../../tasks/index.ts";
+import { mean, ShapeError } from "../../util/index.ts";
 
 /** Accuracies of one stream, or means over streams of one length. */
 export interface ContinualMatrix {
   /** Of the model before any edit, on each passage: `[T]`. */
   readonly base: readonly number[];
-  /** `after[k][i]`: on passage `i` once passages `0..k` were learned, `i ≤ k`; later entries are not looked at. */
-  readonly after: readonly (readonly number[])[];
+  /**
+   * `after[k][i]`: on passage `i` once passages `0..k` were learned, `i ≤ k`; later entries are not looked at. `null` where
+   * it was not examined, which long streams do without, except on the diagonal and in the last row.
+   */
+  readonly after: readonly (readonly (number | null)[])[];
 }
 
 /** A stream in numbers; means are over passages. */
@@ -28,8 +31,8 @@ export interface ContinualMetrics {
   readonly keptGain: number | null;
   /** Change from acquisition to the end, over all passages but the last; `null` for a single step. */
   readonly backwardTransfer: number | null;
-  /** `byAge[a]`: accuracy when `a` further edits have been made, over the passages that got so old. */
-  readonly byAge: readonly number[];
+  /** `byAge[a]`: accuracy when `a` further edits have been made, over the passages examined at that age; `null` for none. */
+  readonly byAge: readonly (number | null)[];
   /** Last row less base, passage by passage: below 0 where the stream did worse than leaving the model alone. */
   readonly finalOverBase: readonly number[];
 }
@@ -44,7 +47,11 @@ function checkMatrix({ base, after }: ContinualMatrix): void {
   after.forEach((row, step) => {
     if (row.length <= step)
       throw new ShapeError("continualMetrics", `${step + 1} accuracies after edit ${step + 1}`, `${row.length}`);
+    if (row[step] === null)
+      throw new ShapeError("continualMetrics", `the accuracy on passage ${step + 1} right after its edit`, "none");
   });
+  if (after.at(-1)!.slice(0, base.length).includes(null))
+    throw new ShapeError("continualMetrics", "the accuracy on every passage after the last edit", "gaps");
 }
 
 /** All figures of one stream. */
@@ -53,8 +60,13 @@ export function continualMetrics(matrix: ContinualMatrix): ContinualMetrics {
   const { base, after } = matrix;
   const numSteps = base.length;
   const diagonal = after.map((row, step) => row[step]!);
-  const last = after[numSteps - 1]!.slice(0, numSteps);
-  const ages = base.map((_, age) => after.slice(age).map((row, first) => row[first]!));
+  const last = base.map((_, passage) => after[numSteps - 1]![passage]!);
+  const ages = base.map((_, age) =>
+    after
+      .slice(age)
+      .map((row, first) => row[first]!)
+      .filter((value) => value !== null),
+  );
   const [baseMean, acquisition, finalRetention] = [mean(base), mean(diagonal), mean(last)];
   const gained = acquisition - baseMean;
   return {
@@ -65,7 +77,7 @@ export function continualMetrics(matrix: ContinualMatrix): ContinualMetrics {
     keptShare: acquisition > 0 ? finalRetention / acquisition : null,
     keptGain: gained > 0 ? (finalRetention - baseMean) / gained : null,
     backwardTransfer: numSteps > 1 ? mean(diagonal.slice(0, -1).map((value, index) => last[index]! - value)) : null,
-    byAge: ages.map(mean),
+    byAge: ages.map((values) => (values.length === 0 ? null : mean(values))),
     finalOverBase: last.map((value, index) => value - base[index]!),
   };
 }

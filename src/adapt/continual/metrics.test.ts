@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { baseRightKept, continualMetrics, recencyIntrusionRate } from "./continual-metrics.ts";
+import { baseRightKept, continualMetrics, recencyIntrusionRate } from "./metrics.ts";
 
 const near = (got: number, wanted: number): void =>
   assert.ok(Math.abs(got - wanted) < 1e-12, `expected ${wanted}, got ${got}`);
@@ -32,6 +32,19 @@ describe("a stream of edits", () => {
   test("entries above the diagonal are not looked at", () => {
     const full = { ...stream, after: [[0.8, 9, 9], [0.6, 0.5, 9], stream.after[2]!] };
     assert.deepEqual(continualMetrics(full), continualMetrics(stream));
+  });
+
+  test("rows that were not examined leave gaps in the ages alone", () => {
+    const sparse = { ...stream, after: [[0.8], [null, 0.5], [0.4, 0.3, 0.5]] };
+    const [whole, some] = [continualMetrics(stream), continualMetrics(sparse)];
+    assert.deepEqual({ ...some, byAge: whole.byAge }, whole);
+    near(some.byAge[1]!, 0.3); // the second passage alone
+    const gap = continualMetrics({ base: [0, 0, 0], after: [[1], [null, 1], [1, 1, 1]] });
+    assert.deepEqual(gap.byAge, [1, 1, 1]);
+    const none = continualMetrics({ base: [0, 0, 0, 0], after: [[1], [null, 1], [null, null, 1], [0, 0, 0, 1]] });
+    assert.deepEqual(none.byAge, [1, 0, 0, 0]);
+    assert.throws(() => continualMetrics({ base: [0, 0], after: [[1], [null, 1]] }), /after the last edit/);
+    assert.throws(() => continualMetrics({ base: [0, 0], after: [[null], [1, 1]] }), /right after its edit/);
   });
 
   test("what cannot be said is null, and a matrix with holes is refused", () => {

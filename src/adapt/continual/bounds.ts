@@ -1,0 +1,127 @@
+/**
+ * @file What no stream can be expected to beat: one training on all passages at once, and the passage itself before every
+ * question. Both are examined once, at the end.
+ */
+import { mergeAdapter } from "../../models/index.ts";
+import type { Json } from "../../registry/index.ts";
+import { createRng } from "../../util/index.ts";
+import { toTrainDocuments } from "../candidates.ts";
+import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
+import { questionPrompt } from "../prompts.ts";
+import { PassageRetriever } from "../retrieve/index.ts";
+import { defaultSettings, type InnerLoop } from "../settings.ts";
+import { readingPrompt } from "./checks.ts";
+import { presentModel, trainEdit } from "./merged.ts";
+import type { ContinualMethod, StepReport, StreamItem, StreamRoom } from "./method.ts";
+import { mixLessons, prepareReplay, type ReplayMix } from "./replay.ts";
+
+/** As the last adapter of `adapt` is trained; replay as there. */
+export const jointLoop: InnerLoop = defaultSettings.finalLoop;
+/** Two thirds old text, as in `adapt`. */
+export const jointReplay: ReplayMix = { share: 2 / 3, earlierShare: 0, anchor: null };
+
+const nothing: StepReport = { numTokens: 0, numSteps: 0 };
+
+/** One adapter over the base, trained on the documents of all passages together with old text. */
+export const jointMethod: ContinualMethod = {
+  name: "joint",
+  summary: "one training on all passages at once, from the base, with replay (upper bound)",
+  settings: { innerLoop: jointLoop, replay: jointReplay } as unknown as Json,
+  rows: "last",
+  async begin(room) {
+    const base = prepareReplay(room.checkpoint, room.replay, jointReplay);
+    const texts: string[] = [];
+    return {
+      async learn(item, step) {
+        texts.push(...item.documents);
+        if (step < room.numPassages - 1) return nothing;
+        const { checkpoint } = room;
+        const own = toTrainDocuments(checkpoint, texts);
+        const loop = { ...jointLoop, documentsPerStep: 1 }; // mixing in two thirds makes it three
+        const lessons = mixLessons(own, { base, earlier: [] }, jointReplay, loop, createRng(room.seed).fork("joint"));
+        const { lora, learningRate } = jointLoop;
+        const { adapter, numTokens, numSteps } = await trainEdit(room, { id: "joint", ...lessons, lora, learningRate });
+        mergeAdapter(checkpoint.lm, adapter);
+        return { numTokens, numSteps };
+      },
+      ...presentModel(room),
+      [Symbol.dispose]() {},
+    };
+  },
+};
+
+/** What stands before a question, or `null` for nothing. */
+export type FindPassage = (question: string) => string | null;
+
+/** The untrained model with a passage before each question; `remember` is told of every passage and returns how to find it. */
+export const inContextMethod = (
+  name: string,
+  summary: string,
+  open: () => { readonly remember: (item: StreamItem) => void; readonly find: FindPassage },
+): ContinualMethod => ({
+  name,
+  summary,
+  settings: {},
+  rows: "last",
+  async begin(room) {
+    const { remember, find } = open();
+    return {
+      ...presentModel(room),
+      async learn(item) {
+        remember(item);
+        return nothing;
+      },
+      answer: (items) => answerOpenBook(room, items, find),
+      [Symbol.dispose]() {},
+    };
+  },
+});
+
+/** The right passage for every question about it, and none for others. */
+export const oraclePassageMethod: ContinualMethod = inContextMethod(
+  "in-context-oracle",
+  "nothing is learned; the right passage stands before each question (upper bound)",
+  () => {
+    const passages = new Map<string, string>();
+    return {
+      remember: ({ source, exam }) => {
+        for (const { question } of [...exam.selection, ...exam.report]) passages.set(question, source.context);
+      },
+      find: (question) => passages.get(question) ?? null,
+    };
+  },
+);
+
+/** The passage that the retriever finds for a question, if any. */
+export const retrievalMethod: ContinualMethod = inContextMethod(
+  "in-context",
+  "nothing is learned; the passage that BM25 finds stands before the question (upper bound)",
+  () => {
+    const retriever = new PassageRetriever();
+    const passages: string[] = [];
+    return {
+      remember: ({ source, documents }) => {
+        retriever.add({ text: `${source.title}\n${source.context}`, documents });
+        passages.push(source.context);
+      },
+      find: (question) => {
+        const found = retriever.find(question);
+        return found === null ? null : passages[found.index]!;
+      },
+    };
+  },
+);
+
+/** Answers with what `find` gives before each question. */
+async function answerOpenBook(room: StreamRoom, items: readonly ExamItem[], find: FindPassage): Promise<ExamAnswer[]> {
+  const promptOf = ({ question, title }: ExamItem): string => {
+    const passage = find(question);
+    return passage === null
+      ? questionPrompt(room.templates, question, title)
+      : readingPrompt(room.templates, passage, question);
+  };
+  const templates = { ...room.templates, question: "{question}" }; // the prompts are whole already
+  const asked = items.map((item) => ({ ...item, question: promptOf(item) }));
+  const [answers] = await examine({ ...room, templates, bank: null }, [{ adapterIndex: null, items: asked }]);
+  return answers!;
+}

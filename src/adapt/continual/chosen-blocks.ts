@@ -1,0 +1,47 @@
+/**
+ * @file Edits of some blocks alone. SCoL (arXiv 2605.07076), whose model chooses among its layers itself, finds that
+ * changing some keeps more than changing all, that always the same last ones are a hard baseline, and that good choices
+ * follow the Fisher information. Here: the last blocks, and those that the edit's documents pull at hardest.
+ */
+import { blockOf, type LoraConfig, lastBlocks } from "../../nn/index.ts";
+import { adapterFisher, type TrainDocument, trainAdapters } from "../../train/index.ts";
+import { mergeMethod } from "./merged.ts";
+import type { ContinualMethod, StreamRoom } from "./method.ts";
+
+/** Merges each edit into the last `count` blocks. */
+export const lastBlocksMethod = (name: string, summary: string, count: number): ContinualMethod =>
+  mergeMethod(name, summary, { blocks: count }, ({ checkpoint }) => ({
+    adjust: (job) => ({ ...job, lora: { ...job.lora, layers: lastBlocks(checkpoint.lm.linearLayers, count) } }),
+  }));
+
+/** Merges each edit into the `count` blocks with the steepest loss on it. */
+export const steepestBlocksMethod = (name: string, summary: string, count: number): ContinualMethod =>
+  mergeMethod(name, summary, { steepestBlocks: count }, (room) => ({
+    adjust: async (job, own) => {
+      const steepness = await blockSteepness(room, job.lora, own);
+      const layers = [...steepness.keys()].toSorted((a, b) => steepness.get(b)! - steepness.get(a)!).slice(0, count);
+      return { ...job, lora: { ...job.lora, layers: layers.toSorted((a, b) => a - b) } };
+    },
+  }));
+
+/**
+ * Squared gradient of the documents by block, of the factor that moves first: `loraB` of a fresh adapter (`loraA` has no
+ * gradient while `loraB` is 0).
+ */
+export async function blockSteepness(
+  { checkpoint, seed, signal }: Pick<StreamRoom, "checkpoint" | "seed" | "signal">,
+  lora: LoraConfig,
+  documents: readonly TrainDocument[],
+): Promise<Map<number, number>> {
+  const { lm } = checkpoint;
+  const untrained = { id: "untrained", documents, lora, learningRate: 0, epochs: 0 };
+  const [fresh] = await trainAdapters({ lm, jobs: [untrained], seed, ...(signal && { signal }) });
+  const squares = new Map<number, number>();
+  for (const [name, { loraB }] of adapterFisher(lm, fresh!.adapter, documents)) {
+    const block = blockOf(name);
+    if (block === null) continue;
+    const sum = loraB.reduce((total, value) => total + value, 0);
+    squares.set(block, (squares.get(block) ?? 0) + sum);
+  }
+  return squares;
+}

@@ -1,0 +1,90 @@
+/**
+ * @file Elastic weight consolidation on one adapter that is trained from edit to edit; nothing is merged. The penalty,
+ * its papers and how it differs from them are in `src/train/elastic-weights.ts`. The first edit is held, too: the adapter
+ * starts as an identity, and what the model's own texts depend on there is what the model knew before the stream.
+ */
+import type { LoraAdapter } from "../../nn/index.ts";
+import { type AdapterJob, adapterFisher, type ElasticMemory, elasticWeights, remember } from "../../train/index.ts";
+import { toTrainDocuments } from "../candidates.ts";
+import { adaptedSystem } from "./adapted.ts";
+import { trainEdit } from "./merged.ts";
+import type { ContinualMethod, Learner, StepReport, StreamItem, StreamRoom } from "./method.ts";
+
+/** Settings of {@link elasticMethod}. */
+export interface ElasticOptions {
+  /** λ, at least 0; 0 is plain training from edit to edit. */
+  readonly strength: number;
+  /** Share of earlier information that each edit leaves, in [0, 1]. @defaultValue 1 */
+  readonly decay?: number;
+  /** Texts of the model itself whose information is the start; 0 protects nothing that was there before. @defaultValue 200 */
+  readonly numBaseTexts?: number;
+}
+
+/** A method that holds one adapter by springs. */
+export const elasticMethod = (name: string, summary: string, options: ElasticOptions): ContinualMethod => ({
+  name,
+  summary,
+  settings: { ...options },
+  begin: async (room) => ElasticLearner.begin(room, options),
+});
+
+class ElasticLearner implements Learner {
+  readonly #room: StreamRoom;
+  readonly #options: ElasticOptions;
+  #adapter: LoraAdapter;
+  #memory: ElasticMemory | null = null;
+  readonly answer: Learner["answer"];
+  readonly logprobs: Learner["logprobs"];
+  readonly complete: NonNullable<Learner["complete"]>;
+
+  private constructor(room: StreamRoom, options: ElasticOptions, adapter: LoraAdapter) {
+    this.#room = room;
+    this.#options = options;
+    this.#adapter = adapter;
+    ({
+      answer: this.answer,
+      logprobs: this.logprobs,
+      complete: this.complete,
+    } = adaptedSystem(room, () => this.#adapter));
+  }
+
+  static async begin(room: StreamRoom, options: ElasticOptions): Promise<ElasticLearner> {
+    const { checkpoint, innerLoop, replay } = room;
+    const { lora, learningRate } = innerLoop;
+    const texts = replay.slice(0, options.numBaseTexts ?? 200);
+    const anything = toTrainDocuments(checkpoint, texts.length > 0 ? texts : [" ."]);
+    const idle = { id: "identity", documents: anything, lora, learningRate, epochs: 0 };
+    const learner = new ElasticLearner(room, options, (await trainEdit(room, idle)).adapter);
+    if (texts.length > 0) learner.#consolidate(anything);
+    return learner;
+  }
+
+  #consolidate(documents: ReturnType<typeof toTrainDocuments>): void {
+    const { lm } = this.#room.checkpoint;
+    const fisher = adapterFisher(lm, this.#adapter, documents);
+    this.#memory = remember(this.#memory, this.#adapter, fisher, this.#options.decay);
+  }
+
+  async learn({ documents }: StreamItem, step: number): Promise<StepReport> {
+    const { checkpoint, innerLoop } = this.#room;
+    const { lora, learningRate, epochs, documentsPerStep } = innerLoop;
+    const own = toTrainDocuments(checkpoint, documents);
+    const job: AdapterJob = {
+      id: `edit-${step}`,
+      documents: own,
+      lora,
+      learningRate,
+      epochs,
+      documentsPerStep,
+      initial: this.#adapter,
+      ...(this.#memory !== null && { regularizer: elasticWeights(this.#options.strength, this.#memory) }),
+    };
+    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, job);
+    if (status === "diverged") return { numTokens, numSteps, note: status };
+    this.#adapter = adapter;
+    this.#consolidate(own);
+    return { numTokens, numSteps };
+  }
+
+  [Symbol.dispose](): void {}
+}

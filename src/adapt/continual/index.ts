@@ -1,0 +1,44 @@
+/** @file Door of continual learning, through `adapt`. */
+export { type AlmanacCheckSizes, almanacCheckSizes, almanacChecks } from "./almanac.ts";
+export { type FindPassage, inContextMethod, jointMethod, oraclePassageMethod } from "./bounds.ts";
+export {
+  type CheckItems,
+  type CheckSizes,
+  checkSizes,
+  type ReadingItem,
+  type SkillReport,
+  type StreamChecks,
+  type WritingItem,
+} from "./checks.ts";
+export { type ContinualArgs, runContinual } from "./continual.ts";
+export { type MergeOptions, mergeMethod, presentModel, trainEdit } from "./merged.ts";
+export type {
+  CompletionRequest,
+  ContinualMethod,
+  Learner,
+  StepReport,
+  StreamItem,
+  StreamRoom,
+} from "./method.ts";
+export { continualMethodNamed, continualMethods } from "./methods.ts";
+export {
+  baseRightKept,
+  type ContinualMatrix,
+  type ContinualMetrics,
+  continualMetrics,
+  type EarlierAnswer,
+  recencyIntrusionRate,
+} from "./metrics.ts";
+export { completeTexts, meanKl, predictLogprobs, type Wearing } from "./predict.ts";
+export type { ReplayMix } from "./replay.ts";
+export { type ContinualReport, type MethodRow, reportContinual, type StreamOutcome } from "./report.ts";
+export { findScale, type RescaleBudget, stableBudget } from "./rescale.ts";
+export {
+  type BaseRecord,
+  type CheckRecord,
+  matrixOf,
+  type RowRecord,
+  runStream,
+  type StreamArgs,
+  type StreamRecord,
+} from "./stream.ts";

@@ -1,0 +1,102 @@
+/**
+ * @file The methods of `selkie experiment continual`, side by side, with their settings. Settings were chosen on streams of
+ * eight of the Almanac's validation people (`docs/log.md`), never on test people.
+ */
+import type { Json } from "../../registry/index.ts";
+import { SelkieError } from "../../util/index.ts";
+import { defaultSettings } from "../settings.ts";
+import { bankMethod } from "./bank.ts";
+import { jointLoop, jointMethod, jointReplay, oraclePassageMethod, retrievalMethod } from "./bounds.ts";
+import { lastBlocksMethod, steepestBlocksMethod } from "./chosen-blocks.ts";
+import { elasticMethod } from "./ewc.ts";
+import { mergeMethod } from "./merged.ts";
+import type { ContinualMethod } from "./method.ts";
+import { orthogonalMethod } from "./orthogonal.ts";
+import type { ReplayMix } from "./replay.ts";
+import { stableBudget } from "./rescale.ts";
+import { type SleepOptions, sleepMethod } from "./sleep.ts";
+
+/**
+ * Peak learning rate where old text is mixed in, whose updates hold several documents: that of `adapt`'s last training,
+ * twice that of a lone edit. At the lone edit's rate a mixed batch acquires 8 to 14 points less than no replay at all.
+ */
+export const mixedLearningRate: number = defaultSettings.finalLoop.learningRate;
+/** Three of four documents are samples of the base: with one of two, a third more of the base's answers was lost. */
+export const selfReplay: ReplayMix = { share: 0.75, earlierShare: 0, anchor: null };
+/** The same samples, learned as the base's own expectations; 20 tokens do as well as all in published comparisons. */
+export const klAnchor: ReplayMix = { ...selfReplay, anchor: { topK: 20 } };
+/** Two fifths of the old text are earlier edits, which the model wrote as well; more of them cost base answers and gained nothing. */
+export const rehearsal: ReplayMix = { share: 0.8, earlierShare: 0.4, anchor: null };
+
+/** Springs of EWC. */
+export const elasticStrength = 100;
+/** λ of O-LoRA: the released code's 0.5. */
+export const orthogonalStrength = 0.5;
+/** Trained as the joint bound is, so that rebuilds differ from it in when they happen alone. */
+export const sleeping: Omit<SleepOptions, "period"> = {
+  loop: { ...jointLoop, documentsPerStep: 1 },
+  replay: jointReplay,
+};
+/** Edits between rebuilds: a tenth of the stream, so that a stream costs so many rebuilds whatever its length; at least 5. */
+export const sleepPeriod = (numPassages: number): number => Math.max(5, Math.ceil(numPassages / 10));
+
+const sleepMethodOf = (name: string, summary: string): ContinualMethod => ({
+  ...{ name, summary, settings: { ...sleeping, period: "tenth" } as unknown as Json },
+  begin: (room) => sleepMethod(name, summary, { ...sleeping, period: sleepPeriod(room.numPassages) }).begin(room),
+});
+
+function replayMethod(name: string, summary: string, replay: ReplayMix): ContinualMethod {
+  const settings = { replay, learningRate: mixedLearningRate };
+  return mergeMethod(name, summary, settings as unknown as Json, () => ({
+    replay,
+    adjust: (job) => ({ ...job, learningRate: mixedLearningRate }),
+  }));
+}
+
+/** Half of the blocks: SCoL's fixed choice is 10 of 28, too few of a model of four. */
+export const numChosenBlocks = 2;
+
+const all: readonly ContinualMethod[] = [
+  mergeMethod("merge", "each edit trained and merged, nothing against forgetting (SEAL)", {}, () => ({})),
+  mergeMethod(
+    "merge-now",
+    "the same, each edit written by the model as merged so far (SEAL's procedure)",
+    { writes: "now" },
+    () => ({ writes: "now" }),
+  ),
+  replayMethod("replay", "merge, with samples of the base beside each edit", selfReplay),
+  replayMethod("anchor", "merge, held to the base's expectations on its own samples (KL)", klAnchor),
+  replayMethod("rehearse", "merge, with samples of the base and earlier edits beside each edit", rehearsal),
+  elasticMethod("elastic", "one adapter trained on and on, held by elastic weights (EWC)", {
+    strength: elasticStrength,
+  }),
+  orthogonalMethod("orthogonal", "merge, each edit orthogonal to all before it (O-LoRA)", orthogonalStrength),
+  lastBlocksMethod("last-blocks", "merge into the last blocks alone", numChosenBlocks),
+  steepestBlocksMethod("steep-blocks", "merge into the blocks that the edit pulls at hardest", numChosenBlocks),
+  mergeMethod(
+    "gate",
+    "merge what passes STABLE's gate, scaled down by bisection where it must be",
+    { gate: stableBudget } as unknown as Json,
+    () => ({ gate: stableBudget }),
+  ),
+  bankMethod,
+  sleepMethodOf("sleep", "one adapter rebuilt from the base on all documents, every tenth of the stream"),
+  jointMethod,
+  retrievalMethod,
+  oraclePassageMethod,
+];
+
+/** Every method by name, in the order of the table. */
+export const continualMethods: ReadonlyMap<string, ContinualMethod> = new Map(
+  all.map((method) => [method.name, method]),
+);
+
+/** The method called `name`. */
+export function continualMethodNamed(name: string): ContinualMethod {
+  const found = continualMethods.get(name);
+  if (found !== undefined) return found;
+  throw new SelkieError(
+    "unknown-name",
+    `continual: expected one of ${[...continualMethods.keys()].join(", ")}, got "${name}"`,
+  );
+}

@@ -1,0 +1,237 @@
+/** @file `selkie experiment continual`: streams of passages learned one after another, methods side by side. */
+import type { Command } from "commander";
+import { Option } from "commander";
+import type { CheckItems, ContinualReport, ExamItem, MethodRow, ResultTable } from "../../adapt/index.ts";
+import { parseCount } from "../verb.ts";
+import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
+
+interface ContinualOptions extends ExperimentOptions {
+  readonly length: number;
+  readonly streams: number;
+  readonly methods?: readonly string[];
+  readonly every?: number;
+  readonly checkEvery?: number;
+  readonly wordings: number;
+  readonly split: "test" | "validation";
+}
+
+/** As many different texts as `adapt` uses at most. */
+const numReplay = 1200;
+
+/** Every step up to 20, then tenths. */
+const rowsEvery = ({ every, length }: ContinualOptions): number => every ?? (length <= 20 ? 1 : Math.ceil(length / 10));
+/** Quarters of the stream. */
+const checksEvery = ({ checkEvery, length }: ContinualOptions): number => checkEvery ?? Math.ceil(length / 4);
+
+/** The continual table. */
+export const continualExperiment: Experiment<ContinualOptions> = {
+  name: "continual",
+  summary: "streams of passages learned one after another: what is acquired, what is left, what else is lost",
+  addOptions(command: Command): void {
+    command
+      .option("--length <n>", "passages of one stream", parseCount, 20)
+      .option("--streams <n>", "streams, each in an order of its own", parseCount, 5)
+      .option("--methods <names>", "some of the methods, by name, separated by commas (default: all)", (text) =>
+        text.split(",").map((name) => name.trim()),
+      )
+      .option(
+        "--every <n>",
+        "steps between full rows of the matrix (default: 1, from 21 passages on a tenth)",
+        parseCount,
+      )
+      .option("--check-every <n>", "steps between checks of what the base knew (default: a quarter)", parseCount)
+      .option("--wordings <n>", "wordings of each fact that are asked", parseCount, 1)
+      .addOption(
+        new Option("--split <name>", "the Almanac's people to learn about; validation is for tuning")
+          .choices(["test", "validation"])
+          .default("test"),
+      );
+  },
+  config: (options) => ({
+    ...{ length: options.length, streams: options.streams, wordings: options.wordings, split: options.split },
+    ...{ every: rowsEvery(options), checkEvery: checksEvery(options), replay: numReplay },
+    methods: options.methods === undefined ? null : [...options.methods],
+  }),
+  async run(room) {
+    const { checkSizes, continualMethodNamed, continualMethods, defaultSettings, runContinual } = await import(
+      "../../adapt/index.ts"
+    );
+    const { drawAges, drawMatrices } = await import("./continual-pictures.ts");
+    const { options, templates, store, signal, onEvent } = room;
+    const names = options.methods ?? [...continualMethods.keys()];
+    const methods = names.map(continualMethodNamed);
+    const checkpoint = await room.open();
+    using _lm = checkpoint.lm;
+    const { innerLoop } = defaultSettings;
+    const report = await runContinual({
+      ...{ checkpoint, templates, methods, innerLoop, store, signal, onEvent, numReplay, checkSizes },
+      ...{ length: options.length, numStreams: options.streams, wordings: options.wordings, seed: options.seed },
+      ...{ every: rowsEvery(options), checkEvery: checksEvery(options) },
+      passages: await passagesOf(room),
+      ...(await checksOf(room)),
+    });
+    return {
+      tables: tabulateContinual(report, options),
+      data: {
+        innerLoop,
+        settings: Object.fromEntries(methods.map(({ name, settings }) => [name, settings])),
+        ...report,
+      },
+      pictures: { "": drawAges(report), matrix: drawMatrices(report) },
+    };
+  },
+};
+
+async function passagesOf({ options, heldOut }: ExperimentRoom<ContinualOptions>): Promise<ExperimentRoom["heldOut"]> {
+  if (options.split === "test") return heldOut;
+  const { almanacPassages, createWorld } = await import("../../tasks/index.ts");
+  return almanacPassages(createWorld().validation.slice(0, options.heldOutLimit));
+}
+
+/** Canaries for the gates, and what streams are checked with: of the Almanac, or for other passages the other half of the canaries. */
+async function checksOf({
+  options,
+  canaries,
+}: ExperimentRoom<ContinualOptions>): Promise<{ canaries: readonly ExamItem[]; checkItems: CheckItems }> {
+  const { almanacChecks } = await import("../../adapt/index.ts");
+  const { createWorld } = await import("../../tasks/index.ts");
+  const { createRng } = await import("../../util/index.ts");
+  const { items } = canaries;
+  const rng = createRng(options.seed).fork("continual-checks");
+  if (options.heldOut === "almanac") return { canaries: items, checkItems: almanacChecks(createWorld(), items, rng) };
+  const half = Math.ceil(items.length / 2);
+  const nothing = { texts: [], reading: [], writing: [] };
+  return { canaries: items.slice(half), checkItems: { known: items.slice(0, half), ...nothing } };
+}
+
+/** The tables of a report. */
+export const tabulateContinual = (
+  report: ContinualReport,
+  options: Pick<ContinualOptions, "wordings" | "split">,
+): ResultTable[] => [retentionTable(report, options), ageTable(report), sideTable(report), costTable(report)];
+
+const streamsText = ({ numStreams, length }: ContinualReport): string =>
+  `${numStreams} ${numStreams === 1 ? "stream" : "streams"} of ${length} passages`;
+
+function retentionTable(
+  report: ContinualReport,
+  { wordings, split }: Pick<ContinualOptions, "wordings" | "split">,
+): ResultTable {
+  const { base, rows } = report;
+  const notes = rows.map(({ name, summary }) => `- **${name}**: ${summary}`).join("\n");
+  return {
+    title: "What is left after the last edit",
+    caption: `${streamsText(report)} (${split} split), closed book, ${wordings} held-out ${wordings === 1 ? "wording" : "wordings"} of each fact; 95 % bootstrap intervals over streams, differences paired by stream${report.numStreams < 8 ? "; with so few streams they are on the narrow side" : ""}. Right after: each passage after its own edit; at the end: all passages after the last. The base answers ${(100 * base.accuracy.mean).toFixed(1)} % of the same questions.`,
+    columns: [
+      { name: "right after", unit: "percent" },
+      { name: "at the end", unit: "percent" },
+      { name: "kept of what was acquired", unit: "percent" },
+      { name: "backward transfer", unit: "points" },
+      { name: `over ${rows[0]!.name}`, unit: "points" },
+      { name: "over the base", unit: "points" },
+      { name: "base answers kept", unit: "percent" },
+    ],
+    rows: rows.map((row) => ({
+      name: row.name,
+      cells: [
+        ...[row.acquisition, row.retention, row.keptShare, row.backwardTransfer],
+        ...[row.overFirst, row.overBase, row.baseKept],
+      ],
+    })),
+    drawn: "at the end",
+    notes: [notes, describeTargets(report)],
+  };
+}
+
+/** What is asked of the best method: shares of what was acquired (less is asked of long streams) and of base answers. */
+const targets = { kept: 0.9, keptOfLong: 0.8, longFrom: 50, baseKept: 0.95 } as const;
+
+/** Which methods reach the targets, and where the first one, blind merging, ends. */
+export function describeTargets({ rows, length }: Pick<ContinualReport, "rows" | "length">): string {
+  const wanted = length >= targets.longFrom ? targets.keptOfLong : targets.kept;
+  const reaching = rows.filter(
+    ({ keptShare, baseKept }) =>
+      keptShare !== null && keptShare.mean >= wanted && baseKept !== null && baseKept.mean >= targets.baseKept,
+  );
+  const best = reaching.toSorted((a, b) => b.retention.mean - a.retention.mean).map(({ name }) => name);
+  const percent = (share: number) => (100 * share).toFixed(1);
+  const first = rows[0]!;
+  const ends = `${first.name} ends ${percent(Math.abs(first.overBase.mean))} points ${first.overBase.mean < 0 ? "below" : "above"} the base on the same passages`;
+  const keeps = first.baseKept === null ? "" : ` and keeps ${percent(first.baseKept.mean)} % of its other answers`;
+  return `Methods that keep at least ${percent(wanted)} % of what they acquired and ${percent(targets.baseKept)} % of the base's answers, most left first: ${best.length === 0 ? "none" : best.join(", ")}. ${ends}${keeps}.`;
+}
+
+/** Ages shown: 0, 1, 2, then about doubling, and the last. */
+function shownAges(rows: readonly MethodRow[]): number[] {
+  const measured = new Set(rows.flatMap(({ byAge }) => [...byAge.keys()].filter((age) => byAge[age] !== null)));
+  const shown: number[] = [];
+  for (const age of [...measured].toSorted((a, b) => a - b))
+    if (age <= 1 || age >= 1.6 * shown.at(-1)! || age === Math.max(...measured)) shown.push(age);
+  return shown;
+}
+
+function ageTable(report: ContinualReport): ResultTable {
+  const rows = report.rows.filter(({ byAge }) => byAge.length > 0);
+  const ages = shownAges(rows);
+  return {
+    title: "By age",
+    caption:
+      "Right answers about a passage when so many further edits have been made; the last columns are of few passages.",
+    columns: ages.map((age) => ({ name: `${age} later`, unit: "percent" })),
+    rows: rows.map(({ name, byAge }) => ({ name, cells: ages.map((age) => byAge[age] ?? null) })),
+    drawn: null,
+  };
+}
+
+function sideTable({ base, rows }: ContinualReport): ResultTable {
+  return {
+    title: "What else changes",
+    caption:
+      "After the last edit. Divergence: KL(base ‖ model) on right answers and plain texts about known people. Intrusions: wrong answers about earlier passages that give a fact of the latest one, over all rows of the matrix. Reading: questions answered from a stranger's passage. Edits: sampled about strangers; valid ones name their kind and give documents, coverage is the share of the passage's facts they say.",
+    columns: [
+      { name: "divergence, nats per token", unit: "number", digits: 3 },
+      { name: "intrusions", unit: "percent" },
+      { name: "reading", unit: "percent" },
+      { name: "valid edits", unit: "percent" },
+      { name: "coverage of edits", unit: "percent" },
+    ],
+    rows: [
+      { name: "base", cells: [0, null, base.reading, base.validEdits, base.coverage] },
+      ...rows.map((row) => ({
+        name: row.name,
+        cells: [row.klNats, row.intrusions, row.reading, row.validEdits, row.coverage],
+      })),
+    ],
+    drawn: null,
+  };
+}
+
+function costTable({ rows }: ContinualReport): ResultTable {
+  return {
+    title: "What it costs",
+    caption:
+      "Tokens and updates per passage, replay included; seconds of one stream, for learning alone and with examining.",
+    columns: [
+      { name: "tokens", unit: "number" },
+      { name: "updates", unit: "number", digits: 1 },
+      { name: "learning, s", unit: "number", digits: 1 },
+      { name: "in all, s", unit: "number", digits: 1 },
+      { name: "decisions", unit: "number" },
+    ],
+    rows: rows.map(({ name, tokensPerEdit, stepsPerEdit, seconds, notes }) => ({
+      name,
+      cells: [tokensPerEdit, stepsPerEdit, seconds.learning, seconds.total, describeNotes(notes)],
+    })),
+    drawn: null,
+  };
+}
+
+/** Scales together, other notes by themselves. */
+function describeNotes(notes: MethodRow["notes"]): string {
+  const counts = new Map<string, number>();
+  for (const [note, count] of Object.entries(notes)) {
+    const name = note.startsWith("scale ") ? "scaled down" : note;
+    counts.set(name, (counts.get(name) ?? 0) + count);
+  }
+  return [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
+}

@@ -80,7 +80,8 @@ export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigure
 }
 
 async function measureLever(args: InnerLoopArgs, writer: string, edits: Edits, lever: Lever): Promise<LeverRow> {
-  const { room, numSeeds, numSlowPassages } = args;
+  const { numSeeds, numSlowPassages } = args;
+  const { onEvent: _, ...room } = args.room; // levers are told one by one, not their seeds
   const lessons = lever.isSlow ? room.lessons.slice(0, numSlowPassages) : room.lessons;
   const bySeed: LessonScore[][] = [];
   for (let seed = 0; seed < numSeeds; seed++) {

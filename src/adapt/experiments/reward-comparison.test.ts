@@ -173,7 +173,10 @@ describe("arms", () => {
 
   test("spend equally many trials, successive halving at most as many", () => {
     const plans = createPlans({ numPassages: 50, numEdits: 5, repetitions: 3, numTrialCanaries: 12 });
-    for (const { name, settings: own, numPassages } of Object.values(plans)) {
+    const { oneKind, asSeal, asSealOneKind, ...compared } = plans;
+    for (const { settings: own, numPassages } of [oneKind, asSeal, asSealOneKind])
+      assert.equal(numPassages * trialsOfPassage(own.schedule), 375, "of half the passages, for reliability alone");
+    for (const { name, settings: own, numPassages } of Object.values(compared)) {
       const numTrials = numPassages * trialsOfPassage(own.schedule);
       if (name === "halving") assert.ok(numTrials <= 750 && numTrials > 600, `${numTrials}`);
       else assert.equal(numTrials, 750, name);

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createSigningKey, openStore, type Store, verifyStore, type WriteHook } from "../src/registry/index.ts";
-import { putRecord, type StoreStep, storeSteps } from "./support/store-steps.ts";
+import { litter, putRecord, type StoreStep, storeSteps } from "./support/store-steps.ts";
 
 const root = mkdtempSync(join(tmpdir(), "selkie-faults-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -37,7 +37,7 @@ const prepared = storeSteps.map((step, index) => {
   cpSync(join(root, `before-${index - 1}`), folder, { recursive: true });
   using store = open(join(folder, "store"));
   storeSteps[index - 1]!.run(store);
-  if (step.name === "gc") mkdirSync(join(store.directory, "objects", "stray"));
+  if (step.name === "gc") litter(store);
   return { step, folder };
 });
 

@@ -10,12 +10,12 @@ import {
   plainLlama,
   trainByteLevelBpe,
 } from "../models/index.ts";
-import { type LoraAdapter, LoraBank } from "../nn/index.ts";
+import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import { createReferenceBackend } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 import { parseCanaries } from "./canaries.ts";
 import { examine } from "./exam.ts";
-import { createExaminer, scaleAdapter } from "./gate-measure.ts";
+import { createExaminer, examinePolicy, scaleAdapter } from "./gate-measure.ts";
 import { defaultTemplates } from "./prompts.ts";
 
 const json = trainByteLevelBpe(["Where is Ann? Ann is in Dover."], { vocabSize: 270, specialTokens: ["<|end|>"] });
@@ -94,6 +94,57 @@ describe("the examiner", () => {
       JSON.stringify([whole, tenth]),
     );
     assert.deepEqual([whole.before, whole.gain], [null, null]);
+  });
+
+  test("finds what an adapter served so far answers right, and what of it the candidate loses", async () => {
+    const checkpoint = createCheckpoint();
+    const room = { checkpoint, templates };
+    const [servedAdapter, candidate] = [adapterOf(checkpoint, 0), adapterOf(checkpoint, 1)];
+    const plain = ["Where is she?", "Who is there?", "Is Ann here?"].map((question) => ({ question, title: "" }));
+    const answersOf = async (adapter: LoraAdapter): Promise<string[]> => {
+      using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, [adapter]);
+      const items = plain.map((item) => ({ ...item, answer: "x" }));
+      const [answers] = await examine({ ...room, bank }, [{ adapterIndex: 0, items }]);
+      return answers!.map(({ prediction }) => prediction);
+    };
+    const [right, other] = [await answersOf(servedAdapter), await answersOf(candidate)];
+    const lost = plain.filter((_, index) => right[index] !== other[index]).map(({ question }) => question);
+    assert.ok(lost.length > 0, "the candidate answers otherwise");
+    // the last question has a wrong answer in the exam: what the served adapter gets wrong cannot be lost
+    const questions = plain.map((item, index) => ({ ...item, answer: index === 2 ? "nonsense" : right[index]! }));
+    const served = { record: "r", adapter: servedAdapter, questions };
+    const args = { ...room, questions: [], canaries, served, rng: createRng(1) };
+    const measured = await (await createExaminer({ ...args, adapter: candidate }))(1);
+    assert.deepEqual(measured.served, {
+      record: "r",
+      numRight: 2,
+      lost: lost.filter((name) => name !== "Is Ann here?"),
+    });
+    const same = await (await createExaminer({ ...args, adapter: servedAdapter }))(1);
+    assert.deepEqual(same.served, { record: "r", numRight: 2, lost: [] });
+    const alone = await (await createExaminer({ ...args, adapter: candidate, served: null }))(1);
+    assert.ok(!("served" in alone));
+  });
+
+  test("compares a policy with its base: the same weights do no harm, others break canaries and drift", async () => {
+    const [base, same, other] = [createCheckpoint(), createCheckpoint(), createCheckpoint()];
+    const flat = other.lm.parameters.flat;
+    const rng = createRng("policy");
+    flat.write(flat.readSync().map((value) => value + 0.3 * rng.normal()));
+    const heldOut = { numPassages: 4, before: 0.2, after: 0.4, gain: { mean: 0.2, low: 0.1, high: 0.3 } };
+    const compare = (checkpoint: Checkpoint, gain: typeof heldOut | null) =>
+      examinePolicy({
+        base: { checkpoint: base, templates },
+        policy: { checkpoint, templates },
+        canaries,
+        heldOut: gain,
+      });
+    const unchanged = await compare(same, heldOut);
+    assert.deepEqual([unchanged.klNats, unchanged.numKept, unchanged.broken], [0, 3, []]);
+    assert.deepEqual([unchanged.before, unchanged.after, unchanged.gain], [0.2, 0.4, heldOut.gain]);
+    const changed = await compare(other, null);
+    assert.ok(changed.klNats > 0.01 && changed.broken.length > 0, JSON.stringify(changed));
+    assert.deepEqual([changed.gain, changed.numQuestions], [null, 0]);
   });
 
   test("scales an adapter by its alpha alone", () => {

@@ -1,8 +1,8 @@
 /** @file Examines a candidate for the gate: exam, canaries and divergence from the base, at any scale of the adapter. */
-import { nextTokenKl } from "../generate/index.ts";
+import { modelKl, nextTokenKl } from "../generate/index.ts";
 import { encodePrompt } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";
-import { bootstrapMean, mean, type Rng } from "../util/index.ts";
+import { bootstrapMean, type Interval, mean, type Rng } from "../util/index.ts";
 import { type Canaries, measureRetention, whichKept } from "./canaries.ts";
 import { accuracy, type ExamAnswer, type ExamItem, type ExamRoom, examine } from "./exam.ts";
 import type { Measurement } from "./gate.ts";
@@ -13,8 +13,17 @@ export interface ExaminerArgs extends Omit<ExamRoom, "bank"> {
   readonly adapter: LoraAdapter;
   readonly questions: readonly ExamItem[];
   readonly canaries: Canaries;
+  /** The adapter served so far, with its own exam; `null` or absent where there is none to compare with. */
+  readonly served?: ServedAdapter | null;
   /** Resamples the questions. */
   readonly rng: Rng;
+}
+
+/** An adapter that the candidate would replace. */
+export interface ServedAdapter {
+  readonly record: string;
+  readonly adapter: LoraAdapter;
+  readonly questions: readonly ExamItem[];
 }
 
 /** The same adapter with a weaker effect. */
@@ -37,26 +46,99 @@ export function shareLowerBound(numRight: number, numTrials: number): number {
 /** Asks the base model once; the function it returns examines the candidate at a scale. */
 export async function createExaminer(args: ExaminerArgs): Promise<(scale: number) => Promise<Measurement>> {
   const { checkpoint, questions, canaries } = args;
+  const known = await whatServedKnows(args);
   const takers = (adapterIndex: number | null) => [
     { adapterIndex, items: questions },
     { adapterIndex, items: canaries.items },
+    ...(known === null || adapterIndex === null ? [] : [{ adapterIndex, items: known.items }]),
   ];
-  const [before, known] = (await examine({ ...args, bank: null }, takers(null))) as [ExamAnswer[], ExamAnswer[]];
-  const probes = canaries.items.map((item, index) => [
-    ...encodePrompt(checkpoint.tokenizer, questionPrompt(args.templates, item.question, item.title)),
-    ...checkpoint.tokenizer.encode(` ${known[index]!.prediction}`),
-  ]);
+  const [before, sure] = (await examine({ ...args, bank: null }, takers(null))) as [ExamAnswer[], ExamAnswer[]];
+  const probes = probesOf(args, canaries, sure);
   return async (scale) => {
     const { lm } = checkpoint;
     using bank = bankOf(lm.backend, lm.linearLayers, [scaleAdapter(args.adapter, scale)]);
-    const [after, kept] = (await examine({ ...args, bank }, takers(0))) as [ExamAnswer[], ExamAnswer[]];
+    const [after, kept, still = []] = (await examine({ ...args, bank }, takers(0))) as [
+      ExamAnswer[],
+      ExamAnswer[],
+      ExamAnswer[]?,
+    ];
     const divergences = await nextTokenKl(lm, probes, { bank, signal: args.signal });
     return {
       scale,
       ...measureGain(before, after, args.rng),
-      ...measureHarm(canaries, known, kept),
-      klNats: divergences.length === 0 ? 0 : mean(divergences.flatMap((perToken) => [...perToken])),
+      ...measureHarm(canaries, sure, kept),
+      klNats: meanOf(divergences),
+      ...(known !== null && { served: measureLoss(known, still) }),
     };
+  };
+}
+
+/** Prompts of the canaries with the base's own answers: text on which the candidate should expect what the base does. */
+const probesOf = (
+  { checkpoint: { tokenizer }, templates }: Pick<ExamRoom, "checkpoint" | "templates">,
+  canaries: Canaries,
+  answers: readonly ExamAnswer[],
+): number[][] =>
+  canaries.items.map((item, index) => [
+    ...encodePrompt(tokenizer, questionPrompt(templates, item.question, item.title)),
+    ...tokenizer.encode(` ${answers[index]!.prediction}`),
+  ]);
+
+const meanOf = (divergences: readonly Float64Array[]): number =>
+  divergences.length === 0 ? 0 : mean(divergences.flatMap((perToken) => [...perToken]));
+
+/** Questions of its own exam that the served adapter answers right. */
+async function whatServedKnows(args: ExaminerArgs): Promise<{ record: string; items: readonly ExamItem[] } | null> {
+  const { served = null, checkpoint } = args;
+  if (served === null) return null;
+  const { lm } = checkpoint;
+  using bank = bankOf(lm.backend, lm.linearLayers, [served.adapter]);
+  const [answers] = await examine({ ...args, bank }, [{ adapterIndex: 0, items: served.questions }]);
+  return { record: served.record, items: served.questions.filter((_, index) => answers![index]!.isRight) };
+}
+
+const measureLoss = (
+  known: { readonly record: string; readonly items: readonly ExamItem[] },
+  still: readonly ExamAnswer[],
+): NonNullable<Measurement["served"]> => ({
+  record: known.record,
+  numRight: known.items.length,
+  lost: known.items.filter((_, index) => !still[index]!.isRight).map(({ question }) => question),
+});
+
+/** What a policy's examination needs. */
+export interface PolicyExaminerArgs {
+  /** The base as it is served, and the policy as it would be: each with its own prompts. */
+  readonly base: Omit<ExamRoom, "bank">;
+  readonly policy: Omit<ExamRoom, "bank">;
+  readonly canaries: Canaries;
+  /** What the run that made the policy found on held-out passages; `null` where it had none. */
+  readonly heldOut: HeldOutGain | null;
+}
+
+/** Right answers after one edit of each held-out passage, with the policy and with the one it began from. */
+export interface HeldOutGain {
+  readonly numPassages: number;
+  readonly before: number;
+  readonly after: number;
+  readonly gain: Interval;
+}
+
+/** Examines a policy as a model: canaries, and divergence from the base on their prompts. */
+export async function examinePolicy({ base, policy, canaries, heldOut }: PolicyExaminerArgs): Promise<Measurement> {
+  const sitting = [{ adapterIndex: null, items: canaries.items }];
+  const [before] = await examine({ ...base, bank: null }, sitting);
+  const [after] = await examine({ ...policy, bank: null }, sitting);
+  const probes = probesOf(base, canaries, before!);
+  const divergences = await modelKl(base.checkpoint.lm, policy.checkpoint.lm, probes, { signal: policy.signal });
+  return {
+    scale: 1,
+    numQuestions: heldOut?.numPassages ?? 0,
+    before: heldOut?.before ?? null,
+    after: heldOut?.after ?? null,
+    gain: heldOut?.gain ?? null,
+    ...measureHarm(canaries, before!, after!),
+    klNats: meanOf(divergences),
   };
 }
 

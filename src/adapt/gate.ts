@@ -4,12 +4,31 @@
  * bisection until it fits) with:
  *  1. acquisition, which scaling down must not undo, with an interval;
  *  2. a lower confidence bound on retention instead of the observed share, and canaries that may not break at all;
- *  3. a screen of the sources before anything is measured, and budgets for the training.
+ *  3. a screen of the sources before anything is measured, and budgets for the training;
+ *  4. what the adapter served so far answered right and the candidate, which would take its place, does not.
+ * Policies have a gate of their own (`gate-policy.ts`), by the same measures and with thresholds of their own.
  * Thresholds are a value; `gate.json` holds one that people edit.
  */
 import { z } from "zod";
 import { type Interval, SelkieError } from "../util/index.ts";
 import type { Screening } from "./screen.ts";
+
+/** What a policy must reach. */
+export interface PolicyThresholds {
+  /** Gain on held-out passages over the policy it began from, as a share of right answers after one edit … */
+  readonly minGain: number;
+  /** … and the lower end of its 95 % interval. */
+  readonly minGainLow: number;
+  /** Refuse a policy that was not examined on held-out passages. */
+  readonly requireHeldOut: boolean;
+  readonly minKeptLow: number;
+  readonly maxBroken: number;
+  readonly maxCriticalBroken: number;
+  /** KL(base ‖ policy) on probe prompts, nats per token. */
+  readonly maxKlNats: number;
+  /** Share of the edits it was trained on that may fail the screen of edits. */
+  readonly maxUnfaithful: number;
+}
 
 /** What a candidate must reach, and what its training may cost. */
 export interface GatePolicy {
@@ -26,15 +45,20 @@ export interface GatePolicy {
     readonly maxCriticalBroken: number;
     /** KL(base ‖ candidate) on probe prompts, nats per token. */
     readonly maxKlNats: number;
+    /** Share of what the adapter served so far answers right that the candidate may get wrong; 1 only reports it. */
+    readonly maxLost: number;
     /** Share of an edit's content words and numbers found in its passage; the worst edit counts. */
-    readonly minFaithfulness: number;
+    readonly minSupport: number;
     /** Share of an edit's sentences that its passage does not support; the worst edit counts. */
     readonly maxUnsupported: number;
     /** Accept an exam that the model wrote itself, where no questions were given. */
     readonly allowSelfWrittenExam: boolean;
   };
+  /** For policies, in place of the thresholds of the same names. */
+  readonly policies: PolicyThresholds;
   readonly budgets: {
     readonly maxAdaptersPerDay: number;
+    readonly maxPoliciesPerDay: number;
     readonly maxSteps: number;
     readonly maxLearningRate: number;
     readonly maxRank: number;
@@ -56,11 +80,22 @@ export const defaultGate: GatePolicy = {
     maxBroken: 6,
     maxCriticalBroken: 0,
     maxKlNats: 0.5,
-    minFaithfulness: 0.4,
+    maxLost: 1,
+    minSupport: 0.4,
     maxUnsupported: 0.35,
     allowSelfWrittenExam: true,
   },
-  budgets: { maxAdaptersPerDay: 50, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
+  policies: {
+    minGain: 0,
+    minGainLow: 0,
+    requireHeldOut: false,
+    minKeptLow: 0.75,
+    maxBroken: 6,
+    maxCriticalBroken: 0,
+    maxKlNats: 0.5,
+    maxUnfaithful: 0.25,
+  },
+  budgets: { maxAdaptersPerDay: 50, maxPoliciesPerDay: 20, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
   rescale: { maxExaminations: 5, minScale: 0.1 },
 };
 
@@ -75,13 +110,32 @@ const schema = z.strictObject({
       maxBroken: count,
       maxCriticalBroken: count,
       maxKlNats: count,
-      minFaithfulness: share,
+      maxLost: share,
+      minSupport: share,
       maxUnsupported: share,
       allowSelfWrittenExam: z.boolean(),
     })
     .partial(),
+  policies: z
+    .strictObject({
+      minGain: z.number().min(-1).max(1),
+      minGainLow: z.number().min(-1).max(1),
+      requireHeldOut: z.boolean(),
+      minKeptLow: share,
+      maxBroken: count,
+      maxCriticalBroken: count,
+      maxKlNats: count,
+      maxUnfaithful: share,
+    })
+    .partial(),
   budgets: z
-    .strictObject({ maxAdaptersPerDay: count, maxSteps: count, maxLearningRate: count, maxRank: count })
+    .strictObject({
+      maxAdaptersPerDay: count,
+      maxPoliciesPerDay: count,
+      maxSteps: count,
+      maxLearningRate: count,
+      maxRank: count,
+    })
     .partial(),
   rescale: z.strictObject({ maxExaminations: z.int().min(0).max(20), minScale: share }).partial(),
 });
@@ -101,9 +155,10 @@ export function parseGate(text: string, path: string): GatePolicy {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`);
     throw new SelkieError("bad-file", `${path}: ${problems.join("; ")}`);
   }
-  const { thresholds, budgets, rescale } = parsed.data;
+  const { thresholds, policies, budgets, rescale } = parsed.data;
   return {
     thresholds: { ...defaultGate.thresholds, ...thresholds },
+    policies: { ...defaultGate.policies, ...policies },
     budgets: { ...defaultGate.budgets, ...budgets },
     rescale: { ...defaultGate.rescale, ...rescale },
   } as GatePolicy;
@@ -128,6 +183,14 @@ export interface Measurement {
   readonly criticalBroken: readonly string[];
   /** KL(base ‖ candidate), mean over probe positions, nats per token. */
   readonly klNats: number;
+  /** Questions of the served adapter's own exam; absent where no other adapter is served. */
+  readonly served?: {
+    readonly record: string;
+    /** That it answers right. */
+    readonly numRight: number;
+    /** Those among them that the candidate gets wrong. */
+    readonly lost: readonly string[];
+  };
 }
 
 /** What the training of the candidate used. */
@@ -135,7 +198,7 @@ export interface TrainingUsage {
   readonly numSteps: number;
   readonly learningRate: number;
   readonly loraRank: number;
-  /** Stored within the last day, the candidate included. */
+  /** Adapters stored within the last day, or policies where the candidate is one; it is included. */
   readonly adaptersToday: number;
 }
 
@@ -157,29 +220,43 @@ export interface GateDecision extends GateInputs {
   readonly policy: GatePolicy;
 }
 
-const percent = (value: number): string => `${Math.round(100 * value)} %`;
+/** A share as people read it. */
+export const percent = (value: number): string => `${Math.round(100 * value)} %`;
 
 /** Reasons to put the candidate aside for a person. */
-export function suspicions(screenings: readonly Screening[], { thresholds }: GatePolicy): string[] {
-  return screenings.flatMap(({ id, faithfulness, injections }) => {
-    const { share: supported, unsupported, numClaims } = faithfulness;
-    const found = injections.map((text) => `${id}: speaks to the model: "${text}"`);
-    if (supported < thresholds.minFaithfulness)
-      found.push(
-        `${id}: only ${percent(supported)} of the edit's words are in the passage, at least ${percent(thresholds.minFaithfulness)} are required`,
-      );
-    if (numClaims > 0 && unsupported.length / numClaims > thresholds.maxUnsupported)
-      found.push(
-        `${id}: ${unsupported.length} of ${numClaims} sentences of the edit are not in the passage, such as "${unsupported[0]}"`,
-      );
-    return found;
-  });
+export function suspicions(screenings: readonly Screening[], gate: GatePolicy): string[] {
+  return screenings.flatMap((screening) => [...orders(screening), ...inventions(screening, gate)]);
+}
+
+/** Places where a passage or its edit speaks to the model. */
+export const orders = ({ id, injections }: Screening): string[] =>
+  injections.map((text) => `${id}: speaks to the model: "${text}"`);
+
+/** What an edit says that its passage does not. */
+export function inventions({ id, support }: Screening, { thresholds }: GatePolicy): string[] {
+  const { share: supported, unsupported, numClaims } = support;
+  const found: string[] = [];
+  if (supported < thresholds.minSupport)
+    found.push(
+      `${id}: only ${percent(supported)} of the edit's words are in the passage, at least ${percent(thresholds.minSupport)} are required`,
+    );
+  if (numClaims > 0 && unsupported.length / numClaims > thresholds.maxUnsupported)
+    found.push(
+      `${id}: ${unsupported.length} of ${numClaims} sentences of the edit are not in the passage, such as "${unsupported[0]}"`,
+    );
+  return found;
 }
 
 /** Budgets that the training exceeded. */
-export function overruns(usage: TrainingUsage, { budgets }: GatePolicy): string[] {
+export function overruns(
+  usage: TrainingUsage,
+  { budgets }: Pick<GatePolicy, "budgets">,
+  kind: "adapter" | "policy" = "adapter",
+): string[] {
   const limits: readonly (readonly [what: string, used: number, limit: number])[] = [
-    ["adapters within a day", usage.adaptersToday, budgets.maxAdaptersPerDay],
+    kind === "adapter"
+      ? ["adapters within a day", usage.adaptersToday, budgets.maxAdaptersPerDay]
+      : ["policies within a day", usage.adaptersToday, budgets.maxPoliciesPerDay],
     ["training steps", usage.numSteps, budgets.maxSteps],
     ["learning rate", usage.learningRate, budgets.maxLearningRate],
     ["LoRA rank", usage.loraRank, budgets.maxRank],
@@ -190,7 +267,10 @@ export function overruns(usage: TrainingUsage, { budgets }: GatePolicy): string[
 }
 
 /** What is wrong with what was learned; scaling down cannot mend it. */
-export function shortfalls({ gain, before, after }: Measurement, { thresholds }: GatePolicy): string[] {
+export function shortfalls(
+  { gain, before, after }: Measurement,
+  { thresholds }: { readonly thresholds: Pick<GatePolicy["thresholds"], "minGain" | "minGainLow"> },
+): string[] {
   if (gain === null || before === null || after === null)
     return ["nothing was measured: there is no question to examine with"];
   const found: string[] = [];
@@ -201,10 +281,16 @@ export function shortfalls({ gain, before, after }: Measurement, { thresholds }:
   return found;
 }
 
+/** Thresholds of what may not come to harm. */
+export type HarmThresholds = Pick<
+  GatePolicy["thresholds"],
+  "minKeptLow" | "maxBroken" | "maxCriticalBroken" | "maxKlNats" | "maxLost"
+>;
+
 /** What the candidate harmed; scaling down may mend it. */
-export function harms(measured: Measurement, { thresholds }: GatePolicy): string[] {
+export function harms(measured: Measurement, { thresholds }: { readonly thresholds: HarmThresholds }): string[] {
   const found: string[] = [];
-  const { criticalBroken, broken, keptLow, numKept, numKnown, klNats } = measured;
+  const { criticalBroken, broken, keptLow, numKept, numKnown, klNats, served } = measured;
   if (criticalBroken.length > thresholds.maxCriticalBroken)
     found.push(`a critical canary broke: "${criticalBroken[0]}"`);
   if (broken.length > thresholds.maxBroken)
@@ -215,6 +301,8 @@ export function harms(measured: Measurement, { thresholds }: GatePolicy): string
     );
   if (klNats > thresholds.maxKlNats)
     found.push(`it drifted: ${klNats.toFixed(3)} nats per token from the base, at most ${thresholds.maxKlNats}`);
+  if (served !== undefined && served.lost.length > thresholds.maxLost * served.numRight)
+    found.push(`it loses what is served now: ${describeLoss(served)}; at most ${percent(thresholds.maxLost)} may go`);
   return found;
 }
 
@@ -287,5 +375,8 @@ async function largestFit(
   return fit;
 }
 
-const describePass = ({ before, after, numKept, numKnown, klNats }: Measurement): string =>
-  `${percent(after ?? 0)} right after, ${percent(before ?? 0)} before; ${numKept} of ${numKnown} known answers kept; ${klNats.toFixed(3)} nats per token from the base`;
+const describeLoss = ({ record, numRight, lost }: NonNullable<Measurement["served"]>): string =>
+  `${lost.length} of the ${numRight} answers that ${record.slice(0, 12)} gives right to its exam${lost.length === 0 ? "" : `, such as "${lost[0]}"`}`;
+
+const describePass = ({ before, after, numKept, numKnown, klNats, served }: Measurement): string =>
+  `${percent(after ?? 0)} right after, ${percent(before ?? 0)} before; ${numKept} of ${numKnown} known answers kept; ${klNats.toFixed(3)} nats per token from the base${served === undefined ? "" : `; it loses ${describeLoss(served)}`}`;

@@ -42,15 +42,29 @@ export {
   type GateDecision,
   type GateInputs,
   type GatePolicy,
+  type HarmThresholds,
   harms,
+  inventions,
   type Measurement,
+  orders,
   overruns,
+  type PolicyThresholds,
   parseGate,
   shortfalls,
   suspicions,
   type TrainingUsage,
 } from "./gate.ts";
-export { createExaminer, type ExaminerArgs, scaleAdapter, shareLowerBound } from "./gate-measure.ts";
+export {
+  createExaminer,
+  type ExaminerArgs,
+  examinePolicy,
+  type HeldOutGain,
+  type PolicyExaminerArgs,
+  type ServedAdapter,
+  scaleAdapter,
+  shareLowerBound,
+} from "./gate-measure.ts";
+export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate-policy.ts";
 export * from "./learn/index.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
@@ -131,11 +145,11 @@ export {
   trialSeed,
 } from "./rewards-selection.ts";
 export {
-  type Faithfulness,
   findInjections,
-  measureFaithfulness,
+  measureSupport,
   type Screening,
   type SourceEdit,
+  type Support,
   screenSources,
 } from "./screen.ts";
 export {

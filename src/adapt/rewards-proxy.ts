@@ -8,7 +8,8 @@
  *  3. a statement is unfaithful when it holds a number or a name that the passage lacks, or a word that edits elsewhere
  *     use only where their passage does.
  * It reads words, not meaning: a passage's own words in a false order pass, so does a false word in small letters that
- * no passage of the round holds, and writing without spaces is one long word.
+ * no passage of the round holds, and writing without spaces is one long word. The gate has another measure, `support`
+ * (`screen.ts`, which says why): a lenient one, of one edit alone, because the edits of others may not sway a gate.
  */
 import type { PassageTrials } from "./rewards.ts";
 import { parseQuestions, type SelfEdit } from "./self-edit.ts";

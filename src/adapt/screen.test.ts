@@ -4,16 +4,16 @@ import { createWorld, type EditKind, examinationPassage, oracleEdit } from "../t
 import { createRng } from "../util/index.ts";
 import { defaultGate, suspicions } from "./gate.ts";
 import { defaultTemplates } from "./prompts.ts";
-import { findInjections, measureFaithfulness, screenSources } from "./screen.ts";
+import { findInjections, measureSupport, screenSources } from "./screen.ts";
 import { selfEditDocuments } from "./self-edit.ts";
 
 const context = "Ann Marlow was born in Dover in 1908. She was a baker by trade and sailed on the Swift.";
-const faithfulness = (...documents: readonly string[]) => measureFaithfulness({ context, documents });
+const support = (...documents: readonly string[]) => measureSupport({ context, documents });
 
-describe("faithfulness of an edit to its passage", () => {
+describe("support of an edit to its passage", () => {
   test("is the share of content words and numbers that the passage has", () => {
     // ann, marlow, born, dover | trade, baker, ann, miner: "miner" alone is missing
-    const { share, unsupported, numClaims } = faithfulness(
+    const { share, unsupported, numClaims } = support(
       "Ann Marlow was born in Dover.",
       "The trade of the baker Ann: miner.",
     );
@@ -23,9 +23,9 @@ describe("faithfulness of an edit to its passage", () => {
 
   test("sees through endings, case, questions and bullets", () => {
     const documents = ["Question: Who sails on the Swift?\nAnswer: Ann", "- BORN: 1908", "The trades of bakers"];
-    assert.deepEqual(faithfulness(...documents), { share: 1, numClaims: 4, unsupported: [] });
+    assert.deepEqual(support(...documents), { share: 1, numClaims: 4, unsupported: [] });
     const possessive = { context: "Paul Harris's ship was the Albatross.", documents: ["Paul Harris had a ship."] };
-    assert.equal(measureFaithfulness(possessive).share, 1);
+    assert.equal(measureSupport(possessive).share, 1);
   });
 
   test("a name or a number that the passage lacks makes a sentence unsupported, however many words it shares", () => {
@@ -34,7 +34,7 @@ describe("faithfulness of an edit to its passage", () => {
       "Ann Marlow of Dover was born in 1909.",
       "Question: Where was she born?\nAnswer: Calais",
     ];
-    const { unsupported, numClaims } = faithfulness(...claims);
+    const { unsupported, numClaims } = support(...claims);
     assert.deepEqual(unsupported, [
       "Ann Marlow was born in Calais.",
       "Ann Marlow of Dover was born in 1909.",
@@ -44,15 +44,12 @@ describe("faithfulness of an edit to its passage", () => {
   });
 
   test("a sentence about something else is unsupported, a paraphrase is not", () => {
-    const { unsupported } = faithfulness(
-      "Vinegar removes stubborn stains quickly.",
-      "Dover saw the birth of Ann Marlow.",
-    );
+    const { unsupported } = support("Vinegar removes stubborn stains quickly.", "Dover saw the birth of Ann Marlow.");
     assert.deepEqual(unsupported, ["Vinegar removes stubborn stains quickly."]);
   });
 
   test("an empty edit claims nothing", () => {
-    assert.deepEqual(faithfulness(), { share: 1, numClaims: 0, unsupported: [] });
+    assert.deepEqual(support(), { share: 1, numClaims: 0, unsupported: [] });
   });
 });
 

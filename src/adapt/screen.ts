@@ -2,6 +2,12 @@
  * @file Looks at a self-edit and its passage before anything is measured: does the edit say what the passage says, and
  * does either of them speak to the model instead of about its subject? Word lists cannot understand a text: they
  * catch the careless and the crude, and what they catch is put aside for a person, never thrown away.
+ *
+ * `support` here is not the `faithfulness` of `rewards-proxy.ts`. A gate judges one edit against its own passage and
+ * nothing else: were other edits let into the judgement, whoever writes those could move it. The reward compares the
+ * edits of a whole round, so it can learn from them which words are values. On 2 000 edits of 200 people the reward's
+ * measure finds all 342 with a false value and doubts no true one; this one finds 296 and doubts 34, and at the gate's
+ * thresholds, which are for edits about something else, puts aside 31 and 2.
  */
 
 /** A passage and what was trained on for it. */
@@ -13,8 +19,8 @@ export interface SourceEdit {
   readonly documents: readonly string[];
 }
 
-/** What an edit adds to its passage. */
-export interface Faithfulness {
+/** How much of an edit its own passage holds. */
+export interface Support {
   /** Share of the edit's content words and numbers that the passage contains, in [0, 1]; 1 for an empty edit. */
   readonly share: number;
   readonly numClaims: number;
@@ -25,7 +31,7 @@ export interface Faithfulness {
 /** The findings about one passage and its edit. */
 export interface Screening {
   readonly id: string;
-  readonly faithfulness: Faithfulness;
+  readonly support: Support;
   /** Places that address the model, each with the text around it. */
   readonly injections: readonly string[];
 }
@@ -75,7 +81,7 @@ function claimsOf(document: string): string[] {
 }
 
 /** Compares what an edit says with what its passage says. */
-export function measureFaithfulness(source: Pick<SourceEdit, "context" | "documents">): Faithfulness {
+export function measureSupport(source: Pick<SourceEdit, "context" | "documents">): Support {
   const known = new Set(wordsOf(source.context).map(({ stem }) => stem));
   const claims = [...new Set(source.documents.flatMap(claimsOf))];
   let [numWords, numKnown] = [0, 0];
@@ -125,7 +131,7 @@ export function findInjections(text: string): string[] {
 export function screenSources(sources: readonly SourceEdit[]): Screening[] {
   return sources.map(({ id, context, documents }) => ({
     id,
-    faithfulness: measureFaithfulness({ context, documents }),
+    support: measureSupport({ context, documents }),
     injections: [...new Set([context, ...documents].flatMap(findInjections))],
   }));
 }

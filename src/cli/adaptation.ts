@@ -25,7 +25,7 @@ import type { Output } from "./output.ts";
 import { packageVersion } from "./paths.ts";
 import { describeRegistered, type Registered, type Registration, registerAdaptation } from "./registration.ts";
 import { loadGate, openVerbStore } from "./store.ts";
-import type { StoreVerbOptions } from "./store-options.ts";
+import type { RegisterTarget } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
 /** What to learn, with what, and where the result goes. */
@@ -45,12 +45,6 @@ export interface AdaptationArgs {
   readonly weights: QuantisedFormat | undefined;
   /** Store that receives the adapter as a candidate. @defaultValue it is not stored */
   readonly register?: RegisterTarget | null;
-}
-
-/** Where an adapter is stored, and how it is judged. */
-export interface RegisterTarget extends StoreVerbOptions {
-  /** File with the gate; `undefined` takes the store's. */
-  readonly gate?: string | undefined;
 }
 
 /** Where everything went, and the report. */

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { bankOf, type LoraBank } from "../nn/index.ts";
+import { SelkieError } from "../util/index.ts";
 import { openVerbStore } from "./store.ts";
 import { defaultStore } from "./store-options.ts";
 
@@ -19,9 +20,14 @@ function findAdapter(directory: string): string {
 }
 
 /** Folder of what the alias of `@alias` serves, its signature verified; `null` is the model alone. */
-function findServed(name: string, store: string): string | null {
+function findServed(name: string, { digest }: Checkpoint, store: string): string | null {
   using opened = openVerbStore({ store });
-  return opened.serve(name.slice(1)).directory;
+  const { record, directory } = opened.serve(name.slice(1), "adapter");
+  if (record === null || record.base === digest) return directory;
+  throw new SelkieError(
+    "adapter-mismatch",
+    `--adapter ${name}: expected the base model with digest ${record.base}, which ${record.id.slice(0, 12)} was trained on, got ${digest}; pass that model with --model, or promote an adapter of this one under another alias`,
+  );
 }
 
 /** Loads the adapter in `directory`, or of an alias as `@current`; `undefined` means the model as it is. */
@@ -30,7 +36,7 @@ export async function openAdapter(
   checkpoint: Checkpoint,
   store: string = defaultStore,
 ): Promise<OpenAdapter> {
-  const place = directory?.startsWith("@") ? findServed(directory, store) : directory;
+  const place = directory?.startsWith("@") ? findServed(directory, checkpoint, store) : directory;
   if (place === undefined || place === null) return { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
   const saved = await loadAdapter(findAdapter(place));
   checkAdapterBase(saved, checkpoint.digest);

@@ -7,26 +7,39 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import {
+  type Canaries,
   createExaminer,
   decideGate,
+  decidePolicyGate,
   type ExamItem,
+  examinePolicy,
   type GateDecision,
   type GateInputs,
   type GatePolicy,
+  type HeldOutGain,
   loadPrompts,
   parseCanaries,
+  type ServedAdapter,
   type SourceEdit,
   screenSources,
   type TrainingUsage,
 } from "../adapt/index.ts";
 import { checkAdapterBase, loadAdapter } from "../models/index.ts";
-import { digestOf, listFiles, recordId } from "../registry/index.ts";
+import { digestOf, lineageFile, listFiles, recordId } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
-import { openModel } from "./model.ts";
+import { type OpenModel, openModel } from "./model.ts";
+import type { PolicyOrigin } from "./policies.ts";
+
+/** A record's files, and the id they must have. */
+export interface GradedFiles {
+  readonly recordId: string;
+  readonly objectDirectory: string;
+}
 
 /** What the grader is asked. */
 export interface GraderRequest {
+  readonly kind: "adapter" | "policy";
   readonly recordId: string;
   readonly objectDirectory: string;
   readonly modelDirectory: string;
@@ -36,6 +49,10 @@ export interface GraderRequest {
   readonly canariesDigest: string;
   readonly policy: GatePolicy;
   readonly usage: TrainingUsage;
+  /** The adapter that the candidate would replace; `null` where there is none, and for policies. */
+  readonly served: GradedFiles | null;
+  /** Parents of a policy that were quarantined. */
+  readonly suspectParents: readonly string[];
   readonly threads: number | undefined;
   readonly precision: string | undefined;
   readonly weights: QuantisedFormat | undefined;
@@ -49,11 +66,17 @@ export type GraderReply =
 /** Names of a record's files that the grader reads, besides the adapter. */
 export const examFile = "exam.json";
 export const sourcesFile = "sources.json";
+export const heldOutFile = "held-out.json";
 
 /** Contents of `exam.json`. */
 export interface RecordedExam {
   readonly source: GateInputs["examSource"];
   readonly items: readonly ExamItem[];
+}
+
+/** Contents of `held-out.json`: what the run found, not the grader, which could not train that often. */
+export interface RecordedHeldOut extends HeldOutGain {
+  readonly perPassage: { readonly before: readonly number[]; readonly after: readonly number[] };
 }
 
 function readCanaries({ canariesPath, canariesDigest, base }: GraderRequest): string {
@@ -65,39 +88,85 @@ function readCanaries({ canariesPath, canariesDigest, base }: GraderRequest): st
   );
 }
 
-async function grade(request: GraderRequest): Promise<GateDecision> {
-  const { objectDirectory, modelDirectory, base } = request;
-  const canaries = parseCanaries(readCanaries(request));
-  if (recordId(listFiles(objectDirectory)) !== request.recordId)
-    throw new SelkieError(
-      "signature-invalid",
-      `${objectDirectory}: its files are not the ones of record ${request.recordId}`,
-    );
-  const read = <T>(name: string) => JSON.parse(readFileSync(join(objectDirectory, name), "utf8")) as T;
-  const exam = read<RecordedExam>(examFile);
-  const screenings = screenSources(read<SourceEdit[]>(sourcesFile));
-  using model = await openModel(modelDirectory, request);
+/** Refuses to work where it could write: whoever started it left its flags out. */
+function requireConfinement(): void {
+  const permission = process.permission as typeof process.permission | undefined; // absent without --permission
+  if (permission !== undefined && !permission.has("fs.write") && !permission.has("child")) return;
+  throw new SelkieError("grader-failed", "grader: expected a process that may not write, got one that may");
+}
+
+function requireFiles({ recordId: id, objectDirectory }: GradedFiles): void {
+  if (recordId(listFiles(objectDirectory)) !== id)
+    throw new SelkieError("signature-invalid", `${objectDirectory}: its files are not the ones of record ${id}`);
+}
+
+const readRecorded = <T>(directory: string, name: string): T =>
+  JSON.parse(readFileSync(join(directory, name), "utf8")) as T;
+
+/** Opens a model that must have this digest. */
+async function openExact(directory: string, digest: string, request: GraderRequest): Promise<OpenModel> {
+  const model = await openModel(directory, request);
+  if (model.checkpoint.digest === digest) return model;
+  model[Symbol.dispose]();
+  throw new SelkieError(
+    "adapter-mismatch",
+    `promote: expected the base model with digest ${digest}, got ${model.checkpoint.digest} in ${directory}; pass it with --model`,
+  );
+}
+
+async function readServed(served: GradedFiles | null, base: string): Promise<ServedAdapter | null> {
+  if (served === null) return null;
+  requireFiles(served);
+  const saved = await loadAdapter(served.objectDirectory);
+  checkAdapterBase(saved, base);
+  const { items } = readRecorded<RecordedExam>(served.objectDirectory, examFile);
+  return { record: served.recordId, adapter: saved.adapter, questions: items };
+}
+
+async function gradeAdapter(request: GraderRequest, canaries: Canaries): Promise<GateDecision> {
+  const { objectDirectory, modelDirectory, base, policy } = request;
+  const exam = readRecorded<RecordedExam>(objectDirectory, examFile);
+  const screenings = screenSources(readRecorded<SourceEdit[]>(objectDirectory, sourcesFile));
+  using model = await openExact(modelDirectory, base, request);
   const { checkpoint } = model;
-  if (checkpoint.digest !== base)
-    throw new SelkieError(
-      "adapter-mismatch",
-      `promote: expected the base model with digest ${base}, got ${checkpoint.digest} in ${modelDirectory}; pass it with --model`,
-    );
   const saved = await loadAdapter(objectDirectory);
-  checkAdapterBase(saved, checkpoint.digest);
-  let measure: Awaited<ReturnType<typeof createExaminer>> | undefined;
+  checkAdapterBase(saved, base);
+  const served = await readServed(request.served, base);
   const templates = await loadPrompts(modelDirectory);
   const rng = createRng(request.recordId);
-  const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, rng };
+  const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, served, rng };
+  // whatever the lineage says, the rank is what the weights have
+  const usage = { ...request.usage, loraRank: Math.max(request.usage.loraRank, saved.adapter.loraRank) };
+  let measure: Awaited<ReturnType<typeof createExaminer>> | undefined;
   // awaited here: the model is closed when this function returns
-  return await decideGate(
-    request.policy,
-    { screenings, usage: request.usage, examSource: exam.source },
-    async (scale) => {
-      measure ??= await createExaminer(args);
-      return measure(scale);
-    },
-  );
+  return await decideGate(policy, { screenings, usage, examSource: exam.source }, async (scale) => {
+    measure ??= await createExaminer(args);
+    return measure(scale);
+  });
+}
+
+async function gradePolicy(request: GraderRequest, canaries: Canaries): Promise<GateDecision> {
+  const { objectDirectory, modelDirectory, base, policy, usage, suspectParents } = request;
+  const heldOut = readRecorded<RecordedHeldOut | null>(objectDirectory, heldOutFile);
+  const screenings = screenSources(readRecorded<SourceEdit[]>(objectDirectory, sourcesFile));
+  const { digest } = readRecorded<{ origin: PolicyOrigin }>(objectDirectory, lineageFile).origin;
+  const examSource = heldOut === null ? "none" : "given";
+  return await decidePolicyGate(policy, { screenings, usage, examSource, suspectParents }, async () => {
+    using first = await openExact(modelDirectory, base, request);
+    using second = await openExact(objectDirectory, digest, request);
+    const roomOf = async ({ checkpoint }: OpenModel) => ({
+      checkpoint,
+      templates: await loadPrompts(checkpoint.directory),
+    });
+    return await examinePolicy({ base: await roomOf(first), policy: await roomOf(second), canaries, heldOut });
+  });
+}
+
+async function grade(request: GraderRequest): Promise<GateDecision> {
+  requireConfinement();
+  const canaries = parseCanaries(readCanaries(request));
+  requireFiles(request);
+  return request.kind === "policy" ? gradePolicy(request, canaries) : gradeAdapter(request, canaries);
 }
 
 async function main(): Promise<void> {

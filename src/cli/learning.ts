@@ -7,6 +7,8 @@ import {
   type EditWriter,
   type EvaluationReport,
   endpointTeacher,
+  keptStage,
+  type LearnedRound,
   type LearnReport,
   type LearnSettings,
   learnKnowledge,
@@ -19,7 +21,7 @@ import {
   stagesOf,
 } from "../adapt/index.ts";
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, runDirectory } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, runDirectory, type StoredRecord } from "../registry/index.ts";
 import {
   almanacPassages,
   createWorld,
@@ -32,6 +34,9 @@ import { openBackend } from "../tensor/index.ts";
 import type { Rng } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
 import { choosePrecision, requireModel } from "./model.ts";
+import { describePolicies, registerPolicies } from "./policy-registration.ts";
+import { loadGate, openVerbStore } from "./store.ts";
+import type { RegisterTarget } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
 /** What to learn from, and how. */
@@ -53,6 +58,8 @@ export interface LearningArgs {
   readonly isFresh: boolean;
   readonly threads: number | undefined;
   readonly precision: string | undefined;
+  /** Store that receives every round's policy as a candidate. @defaultValue none is stored */
+  readonly register?: RegisterTarget | null;
 }
 
 /** The report and where everything is. */
@@ -63,6 +70,8 @@ export interface LearningResult {
   readonly report: LearnReport;
   readonly seconds: number;
   readonly isRepeated: boolean;
+  /** Records of the policies, with the gate's judgements, where they were stored. */
+  readonly registered?: readonly StoredRecord[];
 }
 
 const isAlmanac = (source: string): boolean => source === "almanac" && !existsSync(source);
@@ -189,7 +198,29 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     });
     await finish(run, report, (performance.now() - began) / 1000);
   }
-  return readResult(run);
+  const result = readResult(run);
+  if (!args.register) return result;
+  return { ...result, registered: await register(args, args.register, run, result, context) };
+}
+
+/** Stores the policies that are not stored yet, and has the gate judge them. */
+async function register(
+  { settings, seed, modelDirectory, threads, precision }: LearningArgs,
+  target: RegisterTarget,
+  run: Run,
+  { report }: LearningResult,
+  { output, signal }: VerbContext,
+): Promise<StoredRecord[]> {
+  output.progress("the gate examines the policies", { isStage: true });
+  using store = openVerbStore(target, { create: true });
+  const policy = loadGate(target.store, target.gate);
+  const stages = stagesOf(run);
+  const learning = {
+    ...{ run: run.manifest.runId, report, settings, seed, modelDirectory },
+    directoryOf: (round: RoundReport) => run.artifactPath(round.policy.directory),
+    learnedIn: async ({ round }: RoundReport) => (await stages.read(keptStage(round))) as LearnedRound | null,
+  };
+  return await registerPolicies(store, learning, { policy, threads, precision, signal });
 }
 
 function readResult(run: Run): LearningResult {
@@ -219,10 +250,12 @@ export function describeLearning({
   runDirectory: place,
   seconds,
   isRepeated,
+  registered,
 }: LearningResult): string {
   return [
     describeRounds(report.rounds),
     ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations)] : []),
+    ...(registered === undefined ? [] : [describePolicies(registered)]),
     `The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`,
     `Everything the run did: ${place} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
   ].join("\n\n");

@@ -148,7 +148,7 @@ export async function diff(
 }
 
 interface PromoteOptions extends StoreVerbOptions {
-  readonly alias: string;
+  readonly alias?: string;
   readonly model?: string;
   readonly gate?: string;
   readonly precision?: string;
@@ -166,7 +166,8 @@ export async function promote(
   const policy = loadGate(options.store, options.gate);
   output.progress("the grader examines the record", { isStage: true });
   const { model: modelDirectory, threads, precision, weights } = options;
-  const { promoted, examined, decision } = await promoteRecord(store, id!, options.alias, {
+  const { alias, promoted, examined, decision } = await promoteRecord(store, id!, {
+    ...(options.alias !== undefined && { alias: options.alias }),
     policy,
     modelDirectory,
     threads,
@@ -177,7 +178,7 @@ export async function promote(
   const reasons = decision.reasons.join("; ");
   const value = {
     outcome: decision.outcome,
-    alias: options.alias,
+    alias,
     promoted: promoted?.id ?? null,
     examined: examined.id,
     gate: gateDigest(policy),
@@ -188,7 +189,7 @@ export async function promote(
     value,
     promoted === null
       ? `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${reasons}.`
-      : `@${options.alias} serves ${short(promoted.id)}${promoted.id === examined.id ? "" : `, which is ${short(examined.id)} at scale ${decision.scale}`}: ${reasons}.`,
+      : `@${alias} serves ${short(promoted.id)}${promoted.id === examined.id ? "" : `, which is ${short(examined.id)} at scale ${decision.scale}`}: ${reasons}.`,
   );
 }
 

@@ -6,8 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { defaultGate } from "../adapt/index.ts";
+import { openStore, verifyStore } from "../registry/index.ts";
 import { nativeInstructionSets } from "../tensor/index.ts";
-import { graderFlags } from "./grading.ts";
+import { graderFlags, promoteRecord } from "./grading.ts";
 import { packagePath, shippedModelDirectory } from "./paths.ts";
 
 const mainFile = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -120,10 +122,26 @@ describe("the leash", { skip }, () => {
     const questions = put("ann.jsonl", '{"question": "In what town was Ann Fox born?", "answer": "Whitby"}\n');
     const second = await run("adapt", document, "--questions", questions, "--edits", "1", "--seed", "1", "--register");
     const next = second.value.registered.record.id;
-    const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minFaithfulness: 0 };
+    const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
     const gate = put("open.json", JSON.stringify({ thresholds: { ...open, maxKlNats: 9 } }));
+    const strict = JSON.stringify({
+      thresholds: { ...open, maxKlNats: 9, maxLost: 0 },
+      rescale: { maxExaminations: 0 },
+    });
+    const held = await registry("promote", next, "--gate", put("strict.json", strict), "--store", copyStore());
+    assert.equal(held.value.outcome, "reject", held.stderr);
+    assert.match(held.value.decision.reasons.join(), /it loses what is served now: \d+ of the \d+ answers/);
     const other = await registry("promote", next, "--gate", gate);
     assert.equal(other.code, 0, other.stderr);
+    const { served } = other.value.decision.examinations[0];
+    assert.equal(served.record, id, "it was compared with what it replaces");
+    assert.ok(served.lost.includes(question) && served.numRight >= served.lost.length, JSON.stringify(served));
+    assert.match(
+      other.value.decision.reasons[0],
+      new RegExp(
+        `it loses ${served.lost.length} of the ${served.numRight} answers that ${id.slice(0, 12)} gives right`,
+      ),
+    );
     assert.notEqual(await ask("--adapter", "@current"), first);
     const { value: back } = await registry("rollback", "--reason", "a test");
     assert.equal(back.serves, id);
@@ -229,6 +247,31 @@ describe("the leash", { skip }, () => {
         /canaries of base .*(were changed after they were sealed|the log leads to)/,
       );
     }
+  });
+
+  test("a promotion that was overtaken while its candidate was examined is refused", async () => {
+    const directory = copyStore();
+    const opened = () => openStore(directory, { clock: Date.now });
+    using store = opened();
+    const options = { policy: defaultGate, signal: new AbortController().signal };
+    const pending = promoteRecord(store, id, { ...options, alias: "slow" });
+    {
+      using other = opened();
+      const verdict = { outcome: "promote", reasons: ["by hand"], details: null } as const;
+      other.promote({ id, alias: "slow", expected: null, verdict });
+    }
+    await assert.rejects(pending, { code: "promotion-conflict", message: /another process was faster/ });
+    assert.deepEqual(verifyStore(store).problems, []);
+    assert.equal(store.history("slow").length, 1);
+  });
+
+  test("the grader will not work in a process that could write", () => {
+    const grader = fileURLToPath(new URL("grader.ts", import.meta.url));
+    const flags = ["--disable-warning=ExperimentalWarning"];
+    const { stdout } = spawnSync(process.execPath, [...flags, grader], { encoding: "utf8", input: "{}" });
+    assert.match(JSON.parse(stdout).error.message, /expected a process that may not write, got one that may/);
+    const confined = spawnSync(process.execPath, [...graderFlags, grader], { encoding: "utf8", input: "{}" });
+    assert.doesNotMatch(JSON.parse(confined.stdout).error.message, /may not write/);
   });
 
   test("the grader's process may read and not write", () => {

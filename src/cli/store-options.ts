@@ -10,9 +10,15 @@ export interface StoreVerbOptions {
   readonly signingKey?: string;
 }
 
+/** Where an adapter or a policy is stored, and how it is judged. */
+export interface RegisterTarget extends StoreVerbOptions {
+  /** File with the gate; `undefined` takes the store's. */
+  readonly gate?: string | undefined;
+}
+
 /** Adds `--store`. */
 export function withStore(command: Command): Command {
-  return command.option("--store <dir>", "the store of adapters", defaultStore);
+  return command.option("--store <dir>", "the store of adapters and policies", defaultStore);
 }
 
 /** Adds `--store` and `--signing-key`, for verbs that change the store. */

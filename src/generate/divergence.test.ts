@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type CausalLm, createLlama, f32Precision, type LlamaConfig, plainLlama } from "../models/index.ts";
+import {
+  type CausalLm,
+  createLlama,
+  f32Precision,
+  type LlamaConfig,
+  mergeAdapter,
+  plainLlama,
+} from "../models/index.ts";
 import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import { createReferenceBackend, linear, packedLayout, Scope } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
-import { klOfLogits, nextTokenKl } from "./divergence.ts";
+import { klOfLogits, modelKl, nextTokenKl } from "./divergence.ts";
 
 const config: LlamaConfig = {
   ...plainLlama,
@@ -89,5 +96,36 @@ describe("the divergence of an adapter from its base", () => {
     assert.equal(lm.backend.memory().liveTensors, before);
     await assert.rejects(nextTokenKl(lm, [[99]], { bank }), { code: "bad-input" });
     await assert.rejects(nextTokenKl(lm, [[]], { bank }), { code: "bad-input" });
+  });
+});
+
+describe("the divergence of a model from another", () => {
+  test("of one with the adapter merged is that of the adapter beside it", async () => {
+    const [{ lm, adapter }, { lm: merged }] = [createPair(), createPair()];
+    mergeAdapter(merged, adapter);
+    const sequences = [
+      [1, 2, 3, 4],
+      [5, 6],
+    ];
+    using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
+    const beside = (await nextTokenKl(lm, sequences, { bank })).flatMap((values) => [...values]);
+    const folded = (await modelKl(lm, merged, sequences)).flatMap((values) => [...values]);
+    assert.equal(folded.length, 6);
+    const largest = Math.max(...beside);
+    assert.ok(largest > 1e-4, `${largest}`);
+    for (const [index, value] of folded.entries())
+      assert.ok(Math.abs(value - beside[index]!) < 0.01 * largest, `${value} and ${beside[index]}`);
+    assert.deepEqual(
+      (await modelKl(lm, lm, sequences)).map((values) => Math.max(...values)),
+      [0, 0],
+    );
+  });
+
+  test("needs one vocabulary, and sequences that both can read", async () => {
+    const { lm } = createPair();
+    const create = (change: Partial<LlamaConfig>) =>
+      createLlama(createReferenceBackend(), { ...config, ...change }, f32Precision, { rng: createRng("other") });
+    await assert.rejects(modelKl(lm, create({ vocabSize: 33 }), [[1]]), { message: /one vocabulary, got 32 and 33/ });
+    await assert.rejects(modelKl(lm, create({ maxSeqLen: 2 }), [[1, 2, 3]]), { message: /expected 1 to 2 tokens/ });
   });
 });

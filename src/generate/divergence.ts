@@ -1,13 +1,13 @@
 /**
- * @file How far an adapter moves the model's predictions: the Kullback–Leibler divergence of its next-token distribution
- * from the base model's, over the full vocabulary. Logits are formed for a few positions at a time.
+ * @file How far an adapter, or another model, moves the base model's predictions: the Kullback–Leibler divergence of its
+ * next-token distribution from the base's, over the full vocabulary. Logits are formed for a few positions at a time.
  */
-import type { CausalLm } from "../models/index.ts";
+import type { CausalLm, TokenBatch } from "../models/index.ts";
 import type { LoraBank } from "../nn/index.ts";
 import { gatherRows, linear, Scope, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { expOfNonPositive } from "./exp.ts";
-import { adaptersOf, checkAdapterIndex, checkTokenIds, packRuns } from "./packing.ts";
+import { adaptersOf, checkAdapterIndex, checkTokenIds, packRuns, type TokenRun } from "./packing.ts";
 import { yieldToEvents } from "./yield.ts";
 
 /** Options of {@link nextTokenKl}. */
@@ -33,33 +33,76 @@ export async function nextTokenKl(
   { bank, adapterIndex = 0, signal }: DivergenceOptions,
 ): Promise<Float64Array[]> {
   checkAdapterIndex("divergence", adapterIndex, bank);
-  lm.parameters.freeze();
+  const adapted: Reading = {
+    lm,
+    read: (scope, run, batch) => lm.hidden(scope, batch, { adapters: adaptersOf([{ ...run, adapterIndex }], bank) }),
+  };
+  return compareAll(plainReading(lm), adapted, sequences, signal);
+}
+
+/**
+ * KL(base ‖ other) after every token of every sequence, nats, of two models with the same vocabulary.
+ *
+ * @returns Per sequence of length `T`, `[T]`: entry `t` is about the token after token `t`.
+ */
+export async function modelKl(
+  base: CausalLm,
+  other: CausalLm,
+  sequences: readonly ArrayLike<number>[],
+  { signal }: Pick<DivergenceOptions, "signal"> = {},
+): Promise<Float64Array[]> {
+  if (base.vocabSize !== other.vocabSize)
+    throw new SelkieError(
+      "bad-input",
+      `divergence: expected two models of one vocabulary, got ${base.vocabSize} and ${other.vocabSize} tokens`,
+    );
+  return compareAll(plainReading(base), plainReading(other), sequences, signal);
+}
+
+/** A model, and how it reads a sequence to hidden states `[T, D]`. */
+interface Reading {
+  readonly lm: CausalLm;
+  read(scope: Scope, run: TokenRun, batch: TokenBatch): Tensor;
+}
+
+const plainReading = (lm: CausalLm): Reading => ({ lm, read: (scope, _, batch) => lm.hidden(scope, batch) });
+
+async function compareAll(
+  base: Reading,
+  other: Reading,
+  sequences: readonly ArrayLike<number>[],
+  signal: AbortSignal | undefined,
+): Promise<Float64Array[]> {
+  base.lm.parameters.freeze();
+  other.lm.parameters.freeze();
+  const longest = Math.min(base.lm.maxSeqLen, other.lm.maxSeqLen);
   const results: Float64Array[] = [];
   for (const [index, tokenIds] of sequences.entries()) {
     signal?.throwIfAborted();
     const who = `divergence: sequence ${index}`;
-    if (tokenIds.length === 0 || tokenIds.length > lm.maxSeqLen)
-      throw new SelkieError("bad-input", `${who}: expected 1 to ${lm.maxSeqLen} tokens, got ${tokenIds.length}`);
-    checkTokenIds(who, tokenIds, lm.vocabSize);
-    results.push(klOfSequence(lm, tokenIds, bank, adapterIndex));
+    if (tokenIds.length === 0 || tokenIds.length > longest)
+      throw new SelkieError("bad-input", `${who}: expected 1 to ${longest} tokens, got ${tokenIds.length}`);
+    checkTokenIds(who, tokenIds, base.lm.vocabSize);
+    results.push(klOfSequence(base, other, tokenIds));
     await yieldToEvents();
   }
   return results;
 }
 
-function klOfSequence(lm: CausalLm, tokenIds: ArrayLike<number>, bank: LoraBank, adapterIndex: number): Float64Array {
-  const run = { tokenIds, position: 0, cacheStart: 0, adapterIndex };
+function klOfSequence(base: Reading, other: Reading, tokenIds: ArrayLike<number>): Float64Array {
+  const run = { tokenIds, position: 0, cacheStart: 0, adapterIndex: null };
   const { batch } = packRuns([run], false);
-  using scope = new Scope(lm.backend);
-  const base = lm.hidden(scope, batch); // [T, D]
-  const adapted = lm.hidden(scope, batch, { adapters: adaptersOf([run], bank) });
+  using baseScope = new Scope(base.lm.backend);
+  using otherScope = new Scope(other.lm.backend);
+  const [p, q] = [base.read(baseScope, run, batch), other.read(otherScope, run, batch)]; // [T, D]
+  const { vocabSize } = base.lm;
   const result = new Float64Array(tokenIds.length);
-  const rowsAtOnce = Math.max(1, Math.floor(maxLogits / lm.vocabSize));
+  const rowsAtOnce = Math.max(1, Math.floor(maxLogits / vocabSize));
   for (let from = 0; from < result.length; from += rowsAtOnce) {
     const rows = Int32Array.from({ length: Math.min(rowsAtOnce, result.length - from) }, (_, row) => from + row);
-    const [p, q] = [logitsOf(lm, base, rows), logitsOf(lm, adapted, rows)];
+    const [pLogits, qLogits] = [logitsOf(base.lm, p, rows), logitsOf(other.lm, q, rows)];
     for (const [row, position] of rows.entries())
-      result[position] = klOfLogits(rowOf(p, row, lm.vocabSize), rowOf(q, row, lm.vocabSize));
+      result[position] = klOfLogits(rowOf(pLogits, row, vocabSize), rowOf(qLogits, row, vocabSize));
   }
   return result;
 }

@@ -1,5 +1,5 @@
 /** @file Door of `generate`: batched decoding, samplers, scoring. */
-export { type DivergenceOptions, klOfLogits, nextTokenKl } from "./divergence.ts";
+export { type DivergenceOptions, klOfLogits, modelKl, nextTokenKl } from "./divergence.ts";
 export { generate } from "./generate.ts";
 export type { GenerateOptions, GenerateProgress, GenerateRequest, Generation } from "./request.ts";
 export {

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { copyFile, mkdir, stat } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ParameterSpec } from "../nn/index.ts";
@@ -189,5 +189,6 @@ async function writeTokenizer(directory: string, json: TokenizerJson, config: Mo
 async function copyTokenizer(from: string, to: string): Promise<void> {
   await loadTokenizer(from); // refuse to copy what could not be loaded again
   for (const name of ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"])
-    if (from !== to && (await hasFile(join(from, name)))) await copyFile(join(from, name), join(to, name));
+    if (from !== to && (await hasFile(join(from, name))))
+      await writeFile(join(to, name), await readFile(join(from, name))); // a copy would be read-only like what it is of
 }

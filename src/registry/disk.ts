@@ -5,6 +5,7 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   copyFileSync,
   existsSync,
   fsyncSync,
@@ -61,7 +62,7 @@ export class Disk {
     mkdirSync(dirname(path), { recursive: true });
     rmSync(path, { force: true }); // left by an attempt that was cut short
     if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(path, content);
-    else copyFileSync(content.path, path);
+    else copyFileSync(content.path, path, constants.COPYFILE_FICLONE); // takes no space where blocks can be shared
     chmodSync(path, readOnlyMode);
     syncPath(path);
   }

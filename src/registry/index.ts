@@ -4,6 +4,7 @@ export { type AuditEntry, type AuditEvent, type AuditHead, readAuditLog } from "
 export type { FileContent, WriteHook } from "./disk.ts";
 export { acquireLock, type Lock } from "./lock.ts";
 export {
+  defaultAliases,
   lineageFile,
   type NamedDigest,
   type RecordKind,

@@ -21,6 +21,9 @@ export interface JournalParts {
   readonly signingKey: () => KeyObject;
 }
 
+/** Fact that holds the time of the last change. */
+export const latestTime = "latest-time";
+
 /** The only way to change a store. */
 export class Journal {
   readonly #parts: JournalParts;
@@ -29,17 +32,24 @@ export class Journal {
     this.#parts = parts;
   }
 
-  /** Runs `work` in a transaction; the event it returns is logged with it. `null` means that nothing was to be done. */
-  change<T>(work: () => { readonly event: AuditEvent | null; readonly value: T }): T {
+  /** Runs `work` in a transaction; the event it returns is logged with it, at the time it was given. `null` logs nothing. */
+  change<T>(work: (time: number) => { readonly event: AuditEvent | null; readonly value: T }): T {
     const { disk, tables } = this.#parts;
     const value = disk.transact(tables.database, () => {
       this.#settle();
-      const result = work();
-      if (result.event !== null) this.#log(result.event);
+      const time = this.now();
+      const result = work(time);
+      if (result.event !== null) this.#log(result.event, time);
       return result.value;
     });
     this.settle();
     return value;
+  }
+
+  /** The clock's time, or that of the last change where the clock was put back: budgets of a day must not begin anew. */
+  now(): number {
+    const { tables, clock } = this.#parts;
+    return Math.max(clock(), Number(tables.fact(latestTime) ?? 0));
   }
 
   /** Appends the pending line, if there is one, and takes its mark off. */
@@ -57,10 +67,11 @@ export class Journal {
     });
   }
 
-  #log(event: AuditEvent): void {
-    const { tables, clock, signingKey } = this.#parts;
+  #log(event: AuditEvent, time: number): void {
+    const { tables, signingKey } = this.#parts;
     const head = tables.head();
-    const line = nextLine(head, clock(), event);
+    const line = nextLine(head, time, event);
+    tables.setFact(latestTime, `${time}`);
     const after = headAfter(head, line);
     tables.setHead({ ...after, signature: signHead(after, signingKey()), bytes: head.bytes, pending: line });
   }

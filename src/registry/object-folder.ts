@@ -1,12 +1,12 @@
 /** @file The files of a store: records' folders, their signatures, sealed canaries, and what is on its way in. */
 import type { KeyObject } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
 import { digestFile, digestOf } from "./atomic-file.ts";
 import type { Disk, FileContent } from "./disk.ts";
 import { recordId } from "./record.ts";
-import { listFiles, type SignedFile, signDirectory, verifyDirectory } from "./signing.ts";
+import { listFiles, type SignedFile, signDirectory, unsignedNames, verifyDirectory } from "./signing.ts";
 
 /** SHA-256 of what a file is to hold. */
 export const digestContent = (content: FileContent): string =>
@@ -63,12 +63,26 @@ export class ObjectFolder {
         "signature-invalid",
         `record ${id}: its ${existsSync(path) ? "files are" : "signature is"} gone; restore the store from a copy`,
       );
+    this.#refuseUnsigned(id);
     const files = verifyDirectory(this.objectPath(id), readFileSync(path, "utf8"), publicKey);
     if (recordId(files) === id) return files;
     throw new SelkieError(
       "signature-invalid",
       `record ${id}: its files are signed but belong to another record; restore the store from a copy`,
     );
+  }
+
+  /** What a signature by the specification does not cover has no place in a record; nor has a link in place of its folder. */
+  #refuseUnsigned(id: string): void {
+    const directory = this.objectPath(id);
+    const [extra] = readdirSync(directory).filter((name) => unsignedNames.includes(name));
+    if (extra !== undefined)
+      throw new SelkieError("signature-invalid", `${join(directory, extra)}: is not signed; remove it`);
+    if (!lstatSync(directory).isDirectory())
+      throw new SelkieError(
+        "signature-invalid",
+        `${directory}: expected the folder of a record, got a link; remove it`,
+      );
   }
 
   /** Paths that belong to none of these records and seals, and to no process that is still writing. */
@@ -84,6 +98,7 @@ export class ObjectFolder {
       ...inFolder("signatures", (name) => ids.has(name.replace(/\.sig$/, ""))),
       ...inFolder("canaries", (name) => seals.has(name.replace(/\.jsonl$/, ""))),
       ...inFolder("incoming", () => false),
+      ...inFolder("keys", (name) => !name.endsWith(".partial")), // of a key that was cut short; others may keep theirs here
     ];
   }
 }

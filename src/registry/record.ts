@@ -3,7 +3,7 @@ import { SelkieError } from "../util/index.ts";
 import { digestOf } from "./atomic-file.ts";
 import type { Json } from "./runs.ts";
 import { canonicalJson } from "./runs.ts";
-import type { SignedFile } from "./signing.ts";
+import { type SignedFile, unsignedNames } from "./signing.ts";
 
 /** `base` is a checkpoint, `policy` a checkpoint or adapter that writes self-edits, `adapter` what an edit trained. */
 export type RecordKind = "adapter" | "policy" | "base";
@@ -70,6 +70,17 @@ export function recordId(files: readonly SignedFile[]): string {
 export const stateAfter = ({ outcome }: Verdict): RecordState =>
   outcome === "quarantine" ? "quarantined" : outcome === "reject" ? "rejected" : "candidate";
 
+/** Alias that a record of each kind is promoted to where none is named; these names are for that kind alone. */
+export const defaultAliases: Readonly<Record<RecordKind, string>> = {
+  adapter: "current",
+  policy: "policy",
+  base: "base",
+};
+
+/** Kind that a name is for; `null` where it is free. */
+export const kindOfAlias = (alias: string): RecordKind | null =>
+  (Object.keys(defaultAliases) as RecordKind[]).find((kind) => defaultAliases[kind] === alias) ?? null;
+
 /** Refuses names of aliases that would not be told from ids, or not from options. */
 export function checkAlias(alias: string): void {
   if (!/^[a-z][a-z0-9-]*$/.test(alias))
@@ -79,6 +90,8 @@ export function checkAlias(alias: string): void {
 /** Refuses file names that leave the record's folder. */
 export function checkFileName(name: string): void {
   const parts = name.split("/");
+  if (unsignedNames.includes(parts[0]!))
+    throw new SelkieError("bad-option", `record: "${name}" could not be signed; leave it out`);
   if (name === "" || name.includes("\\") || parts.some((part) => part === "" || part === "." || part === ".."))
     throw new SelkieError("bad-option", `record: expected relative file names inside it, got "${name}"`);
 }

@@ -24,7 +24,7 @@ const predicateType = "https://model_signing/signature/v1.0";
 const payloadType = "application/vnd.in-toto+json";
 const bundleType = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /** Never signed, at the top of the directory, by section 6.2 of the specification. */
-const defaultIgnored: readonly string[] = [".git", ".gitattributes", ".github", ".gitignore"];
+export const unsignedNames: readonly string[] = [".git", ".gitattributes", ".github", ".gitignore"];
 /** Hash of the signature by curve, as Sigstore's algorithm registry pairs them. */
 const hashOfCurve: Readonly<Record<string, string>> = {
   prime256v1: "sha256",
@@ -161,7 +161,7 @@ const invalid = (message: string): SelkieError => new SelkieError("signature-inv
 
 /** Signs all files of `directory`; the result is the text of a Sigstore bundle, to be kept outside of it. */
 export function signDirectory(directory: string, name: string, privateKey: KeyObject): string {
-  const files = listFiles(directory, defaultIgnored);
+  const files = listFiles(directory, unsignedNames);
   if (files.length === 0)
     throw new SelkieError("bad-input", `${directory}: expected at least one file to sign, got none`);
   const statement = {
@@ -170,7 +170,7 @@ export function signDirectory(directory: string, name: string, privateKey: KeyOb
     predicateType,
     predicate: {
       resources: files.map((file) => ({ ...file, algorithm: "sha256" })),
-      serialization: { method: "files", hash_type: "sha256", allow_symlinks: false, ignore_paths: defaultIgnored },
+      serialization: { method: "files", hash_type: "sha256", allow_symlinks: false, ignore_paths: unsignedNames },
     },
   };
   const payload = JSON.stringify(statement);
@@ -263,7 +263,7 @@ export function verifyDirectory(directory: string, bundle: string, publicKey: Ke
   const resources = predicate.resources.map(({ name, digest }) => ({ name, digest }));
   if (rootDigest(resources) !== subject[0]!.digest.sha256)
     throw invalid(`${directory}: the statement's subject does not fit its files`);
-  const found = listFiles(directory, [...defaultIgnored, ...(predicate.serialization.ignore_paths ?? [])]);
+  const found = listFiles(directory, [...unsignedNames, ...(predicate.serialization.ignore_paths ?? [])]);
   compareFiles(directory, resources, found);
   return found;
 }

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { SelkieError } from "../util/index.ts";
 import { digestFile, digestOf } from "./atomic-file.ts";
 import { type AuditEntry, checkHead, isHeadSignedBy, readAuditLog } from "./audit.ts";
+import { latestTime } from "./journal.ts";
 import { keyFingerprint } from "./signing.ts";
 import type { Store } from "./store.ts";
 import { isUnfreezeSignedBy } from "./store-keys.ts";
@@ -87,6 +88,8 @@ export function checkSeal(store: Store, base: string, digest: string): void {
 /** What the log leads to. */
 interface Replayed {
   readonly states: Map<string, string>;
+  /** When each record was stored. */
+  readonly times: Map<string, string>;
   readonly aliases: Map<string, string | null>;
   readonly seals: Map<string, string>;
   /** Moves of aliases: what, to where, from where. */
@@ -108,7 +111,10 @@ function replayMove(entry: AuditEntry, { aliases, moves }: Replayed): void {
 }
 
 const replays: Readonly<Record<string, Replay>> = {
-  "record-put": (entry, { states }) => states.set(text(entry, "record"), "candidate"),
+  "record-put": (entry, { states, times }) => {
+    states.set(text(entry, "record"), "candidate");
+    times.set(text(entry, "record"), `${entry.time}`);
+  },
   "record-judge": (entry, { states }) => states.set(text(entry, "record"), text(entry, "state")),
   promote(entry, state) {
     const { states, freeze, problems } = state;
@@ -140,14 +146,17 @@ const replays: Readonly<Record<string, Replay>> = {
 function compareState(store: Store, entries: readonly AuditEntry[]): string[] {
   const state: Replayed = {
     states: new Map(),
+    times: new Map(),
     aliases: new Map(),
     seals: new Map(),
     moves: [],
     freeze: null,
     problems: [],
   };
-  for (const entry of entries) {
+  for (const [index, entry] of entries.entries()) {
     const replay = replays[entry.type];
+    if (entry.time < (entries[index - 1]?.time ?? 0))
+      state.problems.push(`audit log: entry ${entry.sequence} is older than the one before it; the clock was put back`);
     if (replay === undefined)
       state.problems.push(`audit log: entry ${entry.sequence} has the unknown type "${entry.type}"`);
     else replay(entry, state, keyFingerprint(store.publicKey));
@@ -162,10 +171,21 @@ function compareState(store: Store, entries: readonly AuditEntry[]): string[] {
     ...state.problems,
     ...(isSameHistory ? [] : ["aliases: their history in the database is not the one in the log"]),
     ...compareMaps("record", state.states, new Map(store.list().map((record) => [record.id, record.state]))),
+    ...compareMaps("time of record", state.times, new Map(store.list().map(({ id, time }) => [id, `${time}`]))),
+    ...compareMaps(
+      "time of the",
+      new Map(entries.slice(-1).map(({ time }) => ["last change", `${time}`])),
+      latestOf(tables),
+    ),
     ...compareMaps("alias", state.aliases, new Map(tables.aliases().map(({ name, record }) => [name, record]))),
     ...compareMaps("canaries of base", state.seals, new Map(tables.seals().map(({ base, digest }) => [base, digest]))),
     ...compareMaps("freeze", freezeOf(state.freeze), freezeOf(tables.freeze())),
   ];
+}
+
+function latestOf(tables: Store["tables"]): Map<string, string> {
+  const time = tables.fact(latestTime);
+  return new Map(time === null ? [] : [["last change", time]]);
 }
 
 const freezeOf = (freeze: { readonly sequence: number } | null): Map<string, string> =>

@@ -1,6 +1,18 @@
 /** @file What the store promises while nothing goes wrong; `test/store-faults.test.ts` breaks it off everywhere. */
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -77,6 +89,31 @@ describe("records", () => {
     assert.throws(() => store.serve("current"), { message: /extra\.bin: is not signed/ });
   });
 
+  test("nothing unsigned has a place in a record: no hidden folder, no link, no link instead of the folder", () => {
+    using store = freshStore();
+    const id = put(store, "weights");
+    promote(store, id, null);
+    const folder = store.objectPath(id);
+    mkdirSync(join(folder, ".git")); // which the specification leaves out of signatures
+    writeFileSync(join(folder, ".git", "config"), "");
+    assert.throws(() => store.serve("current"), { code: "signature-invalid", message: /\.git: is not signed/ });
+    rmSync(join(folder, ".git"), { recursive: true });
+    symlinkSync("adapter_model.safetensors", join(folder, "again"));
+    assert.throws(() => store.serve("current"), { message: /expected a regular file, got a link/ });
+    rmSync(join(folder, "again"));
+    renameSync(folder, `${folder}-aside`);
+    symlinkSync(`${folder}-aside`, folder);
+    assert.throws(() => store.serve("current"), { message: /expected the folder of a record, got a link/ });
+    rmSync(folder);
+    renameSync(`${folder}-aside`, folder);
+    assert.equal(store.serve("current").record!.id, id);
+    const files = new Map([
+      ["w", ""],
+      [".gitattributes", ""],
+    ]);
+    assert.throws(() => store.put({ lineage, files }), { code: "bad-option", message: /could not be signed/ });
+  });
+
   test("files of another record under a valid signature are refused", () => {
     using store = freshStore();
     const [one, two] = [put(store, "one"), put(store, "two")];
@@ -104,6 +141,22 @@ describe("aliases", () => {
     assert.deepEqual(verifyStore(store).problems, []);
   });
 
+  test("roll back past a record that was rolled back, although the one served took its place", () => {
+    using store = freshStore();
+    const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
+    promote(store, a, null);
+    promote(store, b, a);
+    promote(store, c, b);
+    store.rollback("current", "odd"); // c out, b serves
+    store.rollback("current", "odd too"); // b out, a serves
+    store.rollback("current", "c was right after all", c); // a out, c serves
+    assert.equal(
+      store.rollback("current", "no").record,
+      null,
+      "not b, which c once replaced: it was taken out, as was a",
+    );
+  });
+
   test("roll back to a record named, if the alias has served it", () => {
     using store = freshStore();
     const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
@@ -124,6 +177,72 @@ describe("aliases", () => {
     promote(store, a, null);
     assert.throws(() => promote(store, b, null), { code: "promotion-conflict", message: /another process was faster/ });
     assert.throws(() => store.serve("nothing"), { code: "unknown-name" });
+  });
+});
+
+describe("kinds of records", () => {
+  const policyLineage: RecordLineage = { ...lineage, kind: "policy" };
+  const putPolicy = (store: Store, weights: string, ofBase = base) =>
+    store.put({ lineage: { ...policyLineage, base: ofBase }, files: new Map([["model.safetensors", weights]]) }).id;
+
+  test("have aliases of their own: none serves an adapter where a policy is expected", () => {
+    using store = freshStore();
+    const [adapter, policy] = [put(store, "a"), putPolicy(store, "p")];
+    const move = (id: string, alias: string, expected: string | null = null) =>
+      store.promote({ id, alias, expected, verdict: passed });
+    assert.throws(() => move(policy, "current"), { code: "bad-option", message: /for a record of kind adapter/ });
+    assert.throws(() => move(adapter, "policy"), { message: /for a record of kind policy, got the adapter/ });
+    move(policy, "policy");
+    move(adapter, "mine");
+    assert.throws(() => move(policy, "mine", adapter), { message: /kind adapter, got the policy/ });
+    store.rollback("mine", "x");
+    assert.throws(() => move(policy, "mine"), { message: /kind adapter/ }, "its history counts too");
+    assert.equal(store.serve("policy", "policy").record!.id, policy);
+    assert.throws(() => store.serve("policy", "adapter"), { message: /use it with --model/ });
+    assert.throws(() => store.serve("mine", "policy"), { message: /use it with --adapter/ });
+    store.rollback("policy", "odd edits");
+    assert.equal(store.serve("policy", "policy").record, null);
+    assert.deepEqual(verifyStore(store).problems, []);
+  });
+
+  test("of another base do not take the place of what is served", () => {
+    using store = freshStore();
+    const other = { ...lineage, base: "d".repeat(64) };
+    const [a, b] = [put(store, "a"), store.put({ lineage: other, files: new Map([["w", "b"]]) }).id];
+    promote(store, a, null);
+    assert.throws(() => promote(store, b, a), {
+      code: "adapter-mismatch",
+      message: /serves the adapter .* of base bbbbbbbbbbbb, got .* of base dddddddddddd/,
+    });
+    assert.equal(store.serve("current").record!.id, a);
+    store.rollback("current", "another base");
+    promote(store, b, null);
+    assert.equal(store.serve("current").record!.id, b);
+  });
+});
+
+describe("time in the store", () => {
+  test("does not go back with the clock, so that a budget of a day does not begin anew", () => {
+    const day = 24 * 60 * 60 * 1000;
+    let now = 10 * day;
+    const directory = join(root, "clock");
+    const open = () => openStore(directory, { clock: () => now, create: true });
+    {
+      using store = open();
+      put(store, "a");
+    }
+    now = 0; // put back, in another process
+    using store = open();
+    put(store, "b");
+    promote(store, put(store, "c"), null);
+    assert.deepEqual(
+      store.list().map(({ time }) => time),
+      [10 * day, 10 * day, 10 * day],
+    );
+    assert.equal(store.now(), 10 * day);
+    now = 11 * day;
+    assert.equal(store.now(), 11 * day);
+    assert.deepEqual(verifyStore(store).problems, []);
   });
 });
 
@@ -170,6 +289,12 @@ describe("verify", () => {
     ["an alias pointed elsewhere", "UPDATE aliases SET record = 'x'", /alias current: .*the database says x/],
     ["a history made up", "UPDATE moves SET previous = 'x'", /aliases: their history/],
     ["a head set back", "UPDATE head SET length = 1", /its end does not fit/],
+    ["a record made older", "UPDATE records SET time = 0", /time of record .*leads to 1000, the database says 0/],
+    [
+      "the last change made older",
+      "UPDATE facts SET value = '0' WHERE name = 'latest-time'",
+      /time of the last change: the log leads to 1000, the database says 0/,
+    ],
   ];
   for (const [what, sql, problem] of changes)
     test(`finds ${what}`, () => {
@@ -191,6 +316,40 @@ describe("verify", () => {
     overwrite(store.canariesPath(digest), "{}\n");
     assert.equal(store.sealCanaries(base, "other\n", true), digestOf("other\n"));
     assert.deepEqual(verifyStore(store).problems, []);
+  });
+
+  test("finds a log whose entries go back in time", () => {
+    using store = freshStore();
+    put(store, "a");
+    put(store, "b");
+    const { length } = store.tables.head();
+    // what a process that holds the key, but sets the store's time back, would leave
+    store.tables.setFact("latest-time", "0");
+    using careless = openStore(store.directory, { clock: () => 500 });
+    put(careless, "c");
+    assert.equal(store.tables.head().length, length + 1);
+    assert.match(verifyStore(store).problems.join(), /entry 3 is older than the one before it; the clock was put back/);
+  });
+
+  test("finds a store put back to an earlier state as a whole, log, database and all, by a head noted elsewhere", () => {
+    const directory = join(root, "whole");
+    const open = () => openStore(directory, { clock: () => 1000, create: true });
+    {
+      using store = open();
+      put(store, "a");
+    }
+    cpSync(directory, `${directory}-earlier`, { recursive: true });
+    let noted = "";
+    {
+      using store = open();
+      promote(store, put(store, "b"), null);
+      noted = verifyStore(store).head;
+    }
+    rmSync(directory, { recursive: true });
+    cpSync(`${directory}-earlier`, directory, { recursive: true });
+    using store = open();
+    assert.deepEqual(verifyStore(store).problems, [], "from inside nothing shows");
+    assert.match(verifyStore(store, { expectedHead: noted }).problems.join(), /put back to an earlier state/);
   });
 
   test("compares with a key and a head noted elsewhere", () => {

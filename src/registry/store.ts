@@ -23,7 +23,10 @@ import { digestContent, ObjectFolder } from "./object-folder.ts";
 import {
   checkAlias,
   checkFileName,
+  defaultAliases,
+  kindOfAlias,
   lineageFile,
+  type RecordKind,
   type RecordLineage,
   recordId,
   type StoredRecord,
@@ -169,12 +172,11 @@ export class Store implements Disposable {
     const known = this.tables.record(id);
     if (known !== null) return known;
     const incoming = this.#objects.receive(id, all);
-    return this.#journal.change(() => {
+    return this.#journal.change((time) => {
       const earlier = this.tables.record(id); // another process may have been faster
       this.#objects.place(incoming, id);
       if (earlier !== null) return { event: null, value: earlier };
       const { kind, base } = lineage;
-      const time = this.#options.clock();
       const record: StoredRecord = { id, kind, base, time, state: "candidate", reasons: [], verdict: null };
       this.#objects.sign(id, `${kind}-${id.slice(0, 12)}`, this.#key());
       this.tables.addRecord(record);
@@ -209,17 +211,33 @@ export class Store implements Disposable {
     return this.#objects.verify(id, this.publicKey);
   }
 
-  /** What an alias serves, verified. */
-  serve(alias: string): Served {
+  /**
+   * What an alias serves, verified.
+   *
+   * @param kind - What the caller can use; an alias of records of another kind is refused.
+   */
+  serve(alias: string, kind?: RecordKind): Served {
     const id = this.tables.alias(alias);
     if (id === undefined)
       throw new SelkieError(
         "unknown-name",
         `store: no alias "${alias}"; promote a record first: selkie registry promote <id> --alias ${alias}`,
       );
+    const served = id ?? this.tables.moves(alias).findLast((move) => move.record !== null)?.record ?? null;
+    const record = served === null ? null : this.tables.record(served);
+    if (kind !== undefined && record !== null && record.kind !== kind)
+      throw new SelkieError(
+        "bad-option",
+        `store: expected an alias of kind ${kind}, got "${alias}", which serves the ${record.kind} ${shortId(served)}; ${record.kind === "policy" ? "use it with --model" : "use it with --adapter"}`,
+      );
     if (id === null) return { record: null, directory: null };
     this.verifyRecord(id);
-    return { record: this.tables.record(id), directory: this.objectPath(id) };
+    return { record, directory: this.objectPath(id) };
+  }
+
+  /** The time that the next change will carry: the clock's, but never before the last change. */
+  now(): number {
+    return this.#journal.now();
   }
 
   /** Writes a judgement down. A promoted record stays promoted: only a rollback takes it out of service. */
@@ -246,7 +264,7 @@ export class Store implements Disposable {
         "gate-closed",
         `promote ${id.slice(0, 12)}: the gate says ${verdict.outcome}: ${verdict.reasons.join("; ")}`,
       );
-    return this.#journal.change(() => {
+    return this.#journal.change((time) => {
       const freeze = this.tables.freeze();
       if (freeze !== null)
         throw new SelkieError(
@@ -254,6 +272,7 @@ export class Store implements Disposable {
           `promote: promotions are frozen (${freeze.reason}); the holder of key ${keyFingerprint(createPublicKey(freeze.holder))} can lift it: selkie registry unfreeze --key <file>`,
         );
       const record = this.get(id);
+      this.#checkAliasKind(alias, record);
       const previous = this.tables.alias(alias) ?? null;
       if (previous !== expected)
         throw new SelkieError(
@@ -261,7 +280,6 @@ export class Store implements Disposable {
           `promote: "${alias}" pointed to ${shortId(expected)} when ${shortId(id)} was examined and points to ${shortId(previous)} now; another process was faster; promote again to have it examined against that`,
         );
       this.verifyRecord(record.id);
-      const time = this.#options.clock();
       this.tables.moveAlias({ alias, record: record.id, previous, cause: "promote", time });
       this.tables.setState(record.id, "promoted", verdict.reasons, verdict);
       const event = {
@@ -276,9 +294,30 @@ export class Store implements Disposable {
     });
   }
 
+  /** Refuses a record where the alias serves another kind, or adapters of another base: whoever uses it expects these. */
+  #checkAliasKind(alias: string, { id, kind, base }: StoredRecord): void {
+    const served = this.tables
+      .moves(alias)
+      .map(({ record }) => (record === null ? null : this.tables.record(record)))
+      .find((earlier) => earlier !== null);
+    const aliasKind = served?.kind ?? kindOfAlias(alias) ?? kind;
+    if (aliasKind !== kind)
+      throw new SelkieError(
+        "bad-option",
+        `promote: "${alias}" is for a record of kind ${aliasKind}, got the ${kind} ${shortId(id)}; promote it under another name, such as --alias ${defaultAliases[kind]}`,
+      );
+    const current = this.tables.alias(alias) ?? null;
+    const currentBase = current === null ? base : this.tables.record(current)!.base;
+    if (currentBase !== base)
+      throw new SelkieError(
+        "adapter-mismatch",
+        `promote: "${alias}" serves the ${kind} ${shortId(current)} of base ${shortId(currentBase)}, got ${shortId(id)} of base ${shortId(base)}; use another alias, or roll "${alias}" back to the base model first`,
+      );
+  }
+
   /** Points an alias back to what it served before, or to a record named that it served once; allowed while frozen. */
   rollback(alias: string, reason: string, to?: string): Served {
-    const id = this.#journal.change(() => {
+    const id = this.#journal.change((time) => {
       const current = this.tables.alias(alias);
       if (current === undefined || current === null)
         throw new SelkieError(
@@ -287,13 +326,7 @@ export class Store implements Disposable {
         );
       const target = to === undefined ? this.#before(alias, current) : this.#servedBefore(alias, this.get(to).id);
       if (target !== null) this.verifyRecord(target);
-      this.tables.moveAlias({
-        alias,
-        record: target,
-        previous: current,
-        cause: "rollback",
-        time: this.#options.clock(),
-      });
+      this.tables.moveAlias({ alias, record: target, previous: current, cause: "rollback", time });
       this.tables.setState(current, "rolled-back", [reason]);
       if (target !== null) this.tables.setState(target, "promoted", [`rolled back to from ${shortId(current)}`]);
       return { event: { type: "rollback", alias, record: target, from: current, reason }, value: target };

@@ -3,9 +3,16 @@
  * kills itself, without any chance to clean up, before the write with the given number:
  * `node store-steps.ts <store> <step> <number>`.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { loadSigningKey, openStore, type RecordLineage, type Store, type Verdict } from "../../src/registry/index.ts";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import {
+  type FileContent,
+  loadSigningKey,
+  openStore,
+  type RecordLineage,
+  type Store,
+  type Verdict,
+} from "../../src/registry/index.ts";
 
 /** A change, and how to see that it was made. */
 export interface StoreStep {
@@ -39,6 +46,41 @@ export const putRecord = (store: Store, seed: string): string =>
       ["adapter_model.safetensors", Uint8Array.of(1, 2, 3)],
     ]),
   }).id;
+
+/** Stores a policy whose files are copied from the disk, as checkpoints are. */
+export function putPolicy(store: Store): string {
+  const source = join(store.directory, "..", "policy-weights");
+  writeFileSync(
+    source,
+    Uint8Array.from({ length: 5000 }, (_, index) => index % 251),
+  );
+  const lineage = { ...lineageOf("policy"), kind: "policy" as const };
+  return store.put({
+    lineage,
+    files: new Map<string, FileContent>([
+      ["model.safetensors", { path: source }],
+      ["config.json", "{}"],
+      ["sources.json", "[]"],
+    ]),
+  }).id;
+}
+
+/** What cut-short attempts leave in every folder; `gc` clears all of it. */
+export function litter(store: Store): void {
+  for (const folder of ["objects", "incoming"]) mkdirSync(join(store.directory, folder, "stray"), { recursive: true });
+  for (const name of strays) {
+    mkdirSync(dirname(join(store.directory, name)), { recursive: true });
+    writeFileSync(join(store.directory, name), "stray");
+  }
+}
+
+const strays = [
+  "objects/stray/weights",
+  "incoming/stray/weights",
+  "signatures/stray.sig",
+  "canaries/stray.jsonl",
+  "keys/signing.pem.partial",
+];
 
 /** A verdict that lets a record through. */
 export const passed: Verdict = { outcome: "promote", reasons: ["it learned"], details: null };
@@ -97,9 +139,30 @@ export const storeSteps: readonly StoreStep[] = [
     isDone: (store) => store.tables.freeze() === null,
   },
   {
+    name: "seal others",
+    run: (store) => store.sealCanaries(base, '{"question":"Where?","answer":"Dover"}\n', true),
+    isDone: (store) => readFileSync(store.canariesPath(store.sealOf(base)!), "utf8").includes("Dover"),
+  },
+  { name: "put a policy", run: putPolicy, isDone: (store) => stateOf(store, "policy") !== undefined },
+  {
+    name: "judge a policy",
+    run: (store) => store.judge(idOf(store, "policy")!, { outcome: "promote", reasons: ["better"], details: null }),
+    isDone: (store) => store.get(idOf(store, "policy")!).verdict !== null,
+  },
+  {
+    name: "promote a policy",
+    run: (store) => store.promote({ id: idOf(store, "policy")!, alias: "policy", expected: null, verdict: passed }),
+    isDone: (store) => idOf(store, "policy") !== undefined && store.tables.alias("policy") === idOf(store, "policy"),
+  },
+  {
+    name: "roll a policy back",
+    run: (store) => store.rollback("policy", "it writes oddly"),
+    isDone: (store) => stateOf(store, "policy") === "rolled-back" && store.tables.alias("policy") === null,
+  },
+  {
     name: "gc",
     run: (store) => store.gc(),
-    isDone: (store) => !existsSync(join(store.directory, "objects", "stray")),
+    isDone: (store) => strays.every((name) => !existsSync(join(store.directory, name))),
   },
 ];
 

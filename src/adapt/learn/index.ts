@@ -8,8 +8,8 @@ export {
   expectRewards,
   writeCandidates,
 } from "./expectation.ts";
-export { choose, type Kept, type KeptExample, type KeptPair } from "./kept.ts";
-export { type LearnArgs, learnKnowledge } from "./learn.ts";
+export { choose, type Kept, type KeptExample, type KeptPair, type LearnedEdit, type LearnedRound } from "./kept.ts";
+export { keptStage, type LearnArgs, learnKnowledge } from "./learn.ts";
 export { buildLessons, forbiddenQuestions, type Lesson, type LessonArgs, redactLessons } from "./lessons.ts";
 export {
   completionDocument,

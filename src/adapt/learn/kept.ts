@@ -2,10 +2,14 @@
  * @file From rewards to what the policy learns from: completions with weights, or pairs of completions. A candidate that
  * is a union of several completions counts as all of them.
  */
+import { digestOf } from "../../registry/index.ts";
 import { mean } from "../../util/index.ts";
 import type { SampledEdit } from "../propose.ts";
 import { advantages, preferencePairs, rankEdits, selectAboveBase, selectTop } from "../rewards-selection.ts";
+import type { SourceEdit } from "../screen.ts";
+import type { SelfEdit } from "../self-edit.ts";
 import type { EditCandidate, Expectation } from "./expectation.ts";
+import type { Lesson } from "./lessons.ts";
 import type { PolicyObjective } from "./settings.ts";
 
 /** Completions that count as one example. */
@@ -26,6 +30,45 @@ export interface KeptPair {
 export type Kept =
   | { readonly kind: "examples"; readonly examples: readonly KeptExample[] }
   | { readonly kind: "pairs"; readonly pairs: readonly KeptPair[] };
+
+/** An edit that the policy was drawn towards, with its passage: what a record of the policy keeps. */
+export interface LearnedEdit extends SourceEdit {
+  /** As they were written; several where a candidate is a union. */
+  readonly edits: readonly SelfEdit[];
+}
+
+/** What a round's policy was made from. */
+export interface LearnedRound {
+  /** All passages of the round, with the SHA-256 of their text as it was learned. */
+  readonly passages: readonly { readonly name: string; readonly sha256: string }[];
+  readonly edits: readonly LearnedEdit[];
+}
+
+/** Examples the policy was drawn towards. */
+export const keptExamples = (kept: Kept): readonly KeptExample[] =>
+  kept.kind === "pairs" ? kept.pairs.map(({ chosen }) => chosen) : kept.examples;
+
+/** The passages, and the edits that were kept; the passage itself, which is trained on beside them, is no claim of theirs. */
+export function describeLearned(
+  lessons: readonly Lesson[],
+  candidates: readonly (readonly EditCandidate[])[],
+  kept: Kept,
+): LearnedRound {
+  const passages = lessons.map(({ source }) => ({ name: source.id, sha256: digestOf(source.context) }));
+  const edits = keptExamples(kept).map(({ passage, edit, completions }) => {
+    const { id, title, context } = lessons[passage]!.source;
+    const bare = candidates[passage]![edit]!.documents.map((document) =>
+      title !== "" && document.startsWith(`${title}\n`) ? document.slice(title.length + 1) : document,
+    );
+    return {
+      id,
+      context: title === "" ? context : `${title}\n${context}`,
+      documents: bare.filter((document) => document !== context),
+      edits: completions.map(({ kind, text }) => ({ kind, text })),
+    };
+  });
+  return { passages, edits };
+}
 
 /** What there is to choose from. */
 export type Choice = Pick<Expectation, "candidates" | "trials" | "rewards">;

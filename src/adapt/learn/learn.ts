@@ -5,7 +5,7 @@
  * Finished parts are read from the store, so the same call after a kill goes on where it stopped and ends with the same
  * policies, byte for byte.
  */
-import { copyFileSync, existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkpoint, saveCheckpoint } from "../../models/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
@@ -14,7 +14,7 @@ import { accuracy, type ExamItem, examine } from "../exam.ts";
 import { stage } from "../settings.ts";
 import { type Course, type CourseArgs, prepareCourse } from "./course.ts";
 import { type Expectation, expectRewards, meanAccuracy } from "./expectation.ts";
-import { choose, type Kept } from "./kept.ts";
+import { choose, describeLearned, type Kept } from "./kept.ts";
 import type { Lesson } from "./lessons.ts";
 import { type MaximisationReport, maximise } from "./maximisation.ts";
 import {
@@ -113,6 +113,7 @@ async function runRound(
   const { settings, store, reward } = course;
   const found = await tryEdits(course, policy, round, lessons);
   const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
+  await stage(store, keptStage(round), async () => describeLearned(lessons, found.candidates, kept));
   const made = await stage(store, `round-${round}/policy`, () => makePolicy(course, policy, round, kept));
   return reportRound(round, reward, settings.randomNumbers, found, kept, made.update, made.policy);
 }
@@ -151,6 +152,9 @@ export async function tryEdits(
   });
 }
 
+/** Name of the stage that holds the edits a round learned from, as a `LearnedRound`. */
+export const keptStage = (round: number): string => `round-${round}/kept`;
+
 /** The M-step, and its policy on disk; `checkpoint` becomes that policy. */
 export async function makePolicy(
   course: Course,
@@ -187,7 +191,7 @@ async function savePolicy(
 ): Promise<string> {
   const digest = await saveCheckpoint(directory, { lm, tokenizer: { copyFrom: modelDirectory } });
   const canaries = join(modelDirectory, "canaries.jsonl");
-  if (existsSync(canaries)) copyFileSync(canaries, join(directory, "canaries.jsonl"));
+  if (existsSync(canaries)) writeFileAtomic(join(directory, "canaries.jsonl"), readFileSync(canaries));
   const sides = { prompts: templates, lineage: { ...lineage, seed, digest } };
   writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify(sides, null, 2)}\n`);
   return digest;

@@ -3,7 +3,7 @@ import { bootstrapMean, createRng, type Estimate, type Interval, mean } from "..
 import { type MeasuredReward, type PassageTrials, rewardDesign } from "../rewards.ts";
 import { measureReliability } from "../rewards-reliability.ts";
 import { type Expectation, meanAccuracy } from "./expectation.ts";
-import type { Kept, KeptExample } from "./kept.ts";
+import { type Kept, type KeptExample, keptExamples } from "./kept.ts";
 import type { MaximisationReport } from "./maximisation.ts";
 
 /** One candidate with everything that was measured of it. */
@@ -105,10 +105,6 @@ function meanOf(values: readonly (number | null)[]): number | null {
 
 const kindsOf = (examples: readonly KeptExample[]): string[] =>
   examples.flatMap(({ completions }) => completions.map(({ kind }) => kind));
-
-/** Examples the policy was drawn towards. */
-const keptExamples = (kept: Kept): readonly KeptExample[] =>
-  kept.kind === "pairs" ? kept.pairs.map(({ chosen }) => chosen) : kept.examples;
 
 /** What the trials say about the reward itself. */
 function reliabilityOf(

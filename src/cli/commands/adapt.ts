@@ -47,7 +47,7 @@ export function registerAdapt(program: Command): void {
     .command("adapt")
     .description("learn documents into an adapter: propose self-edits, train, examine, keep the best")
     .argument("<paths...>", "files or folders: .md, .txt, .jsonl, or SQuAD-style .json")
-    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option("--model <dir>", "Hugging Face checkpoint directory, or @policy from the store", shippedModelDirectory)
     .option(
       "--questions <file>",
       "questions to examine with, .jsonl (default: those in the documents, else the model writes its own)",
@@ -78,6 +78,7 @@ async function run(
 ): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
+  const { resolveModel } = await import("../policies.ts");
   const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
   const found = await loadPassages(paths, options.limit);
   const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
@@ -96,7 +97,7 @@ async function run(
   };
   const result = await runAdaptation(
     {
-      modelDirectory: options.model,
+      modelDirectory: await resolveModel(options.model, options),
       passages,
       isLarge: options.large ?? false,
       settings,

@@ -34,7 +34,7 @@ export function registerAsk(program: Command): void {
     .command("ask")
     .description("answer a question from memory, with the current weights and nothing else to read")
     .argument("<question>", "the question, in quotes")
-    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option("--model <dir>", "Hugging Face checkpoint directory, or @policy from the store", shippedModelDirectory)
     .option(
       "--adapter <dir>",
       "PEFT adapter trained on that model, or the run that made one; @current is what the store serves",
@@ -59,10 +59,12 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   const { encodePrompt } = await import("../../models/index.ts");
   const { generate } = await import("../../generate/index.ts");
   const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");
-  using model = await openModel(options.model, { ...options, warn: output.note });
+  const { resolveModel } = await import("../policies.ts");
+  const modelDirectory = await resolveModel(options.model, options);
+  using model = await openModel(modelDirectory, { ...options, warn: output.note });
   const { lm, config, tokenizer } = model.checkpoint;
   using adapter = await openAdapter(options.adapter, model.checkpoint, options.store);
-  const prompt = questionPrompt(await loadPrompts(options.model), question.trim());
+  const prompt = questionPrompt(await loadPrompts(modelDirectory), question.trim());
   const start = performance.now();
   const request = {
     promptIds: encodePrompt(tokenizer, prompt),

@@ -2,6 +2,7 @@
 import { Argument, type Command, Option } from "commander";
 import type { LearnSettings } from "../../adapt/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
+import { withWritableStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface LearnOptions extends CommonOptions {
@@ -25,6 +26,10 @@ interface LearnOptions extends CommonOptions {
   readonly out: string;
   readonly fresh?: boolean;
   readonly precision?: string;
+  readonly register?: boolean;
+  readonly store: string;
+  readonly signingKey?: string;
+  readonly gate?: string;
 }
 
 const examples = `
@@ -46,7 +51,7 @@ export function registerLearn(program: Command): void {
     .requiredOption("--passages <path>", "passages with questions (.jsonl, .json, folders), or almanac")
     .option("--held-out <path>", "passages that no round sees, to examine every policy on, or almanac")
     .option("--held-out-limit <n>", "take the first n of them", parseCount)
-    .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
+    .option("--model <dir>", "Hugging Face checkpoint directory, or @policy from the store", shippedModelDirectory)
     .option("--rounds <n>", "rounds (default: 2)", parseCount)
     .option("--passages-per-round <n>", "different passages for each round (default: all, divided)", parseCount)
     .option("--edits <n>", "self-edits of each passage (default: 5)", parseCount)
@@ -77,8 +82,10 @@ export function registerLearn(program: Command): void {
     .option("--out <dir>", "holds the run's directory", "runs")
     .option("--fresh", "forget an earlier run of the same inputs")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
+    .option("--register", "put every round's policy into the store as a candidate and have the gate judge it")
+    .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
     .addHelpText("after", examples);
-  withCommonOptions(command).action((_domain: string, options: LearnOptions) =>
+  withCommonOptions(withWritableStore(command)).action((_domain: string, options: LearnOptions) =>
     runVerb(options, (context) => run(options, context)),
   );
 }
@@ -116,11 +123,12 @@ async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
 }
 
 async function run(options: LearnOptions, context: VerbContext): Promise<void> {
+  const { resolveModel } = await import("../policies.ts");
   const { describeLearning, runLearning } = await import("../learning.ts");
   const { teacher, teacherModel } = options;
   const result = await runLearning(
     {
-      modelDirectory: options.model,
+      modelDirectory: await resolveModel(options.model, options),
       passages: options.passages,
       heldOut: options.heldOut ?? null,
       heldOutLimit: options.heldOutLimit,
@@ -136,6 +144,7 @@ async function run(options: LearnOptions, context: VerbContext): Promise<void> {
       isFresh: options.fresh ?? false,
       threads: options.threads,
       precision: options.precision,
+      register: options.register ? options : null,
     },
     context,
   );

@@ -35,6 +35,7 @@ Examples:
   selkie registry list                      what is stored, and what serves
   selkie registry promote 1a2b3c4d          examine it again and let "current" serve it
   selkie ask "Who built the Marigold?" --adapter @current
+  selkie registry promote 5e6f7a8b          a policy: examined likewise, then used as --model @policy
   selkie registry rollback --reason "wrong answers"
   selkie registry verify --json             signatures, content, log; exit code 1 if anything is wrong
   selkie registry freeze --key ~/holder.pem no promotions until the holder of the key lifts it`;
@@ -52,7 +53,9 @@ const runAction =
 export function registerRegistry(program: Command): void {
   const registry = program
     .command("registry")
-    .description("the store of adapters: list, show, diff, promote, rollback, verify, log, gc, freeze, seal, gate")
+    .description(
+      "the store of adapters and policies: list, show, diff, promote, rollback, verify, log, gc, freeze, seal, gate",
+    )
     .addHelpText("after", examples);
   const add = (
     usage: string,
@@ -69,7 +72,7 @@ export function registerRegistry(program: Command): void {
   add("diff <id> <other>", "what differs between two records", ({ diff }) => diff);
   withExam(
     add("promote <id>", "examine a record and, if the gate lets it through, serve it", ({ promote }) => promote, true),
-  ).option("--alias <name>", "what to point to it", "current");
+  ).option("--alias <name>", "what to point to it (default: current, and policy for a policy)");
   add("rollback", "serve what was served before; answers are the same to the bit", ({ rollback }) => rollback, true)
     .option("--alias <name>", "what to move", "current")
     .option("--to <id>", "a record that was served once (default: the one before)")

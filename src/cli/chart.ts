@@ -20,6 +20,20 @@ const top = 54;
 export const escapeXml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
+/** Characters of the caption that fit on a line. */
+const captionWidth = 148;
+
+/** Text in lines of at most `width` characters, broken between words. */
+function breakLines(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** Bars on a scale from 0 to 100 %. */
 export function drawBars(title: string, caption: string, bars: readonly Bar[]): string {
   const width = labelWidth + barWidth + noteWidth;
@@ -39,11 +53,14 @@ export function drawBars(title: string, caption: string, bars: readonly Bar[]): 
       `<text x="${labelWidth + barWidth + 12}" y="${middle + 4}">${escapeXml(note)}</text>`,
     ].join("\n");
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 48}" font-family="system-ui, sans-serif" font-size="13" fill="#777">
+  const lines = breakLines(caption, captionWidth).map(
+    (line, index) => `<text x="12" y="${bottom + 40 + 15 * index}" font-size="11">${escapeXml(line)}</text>`,
+  );
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 33 + 15 * lines.length}" font-family="system-ui, sans-serif" font-size="13" fill="#777">
 <text x="12" y="24" font-size="16">${escapeXml(title)}</text>
 ${grid.join("\n")}
 ${rows.join("\n")}
-<text x="12" y="${bottom + 40}" font-size="11">${escapeXml(caption)}</text>
+${lines.join("\n")}
 </svg>
 `;
 }

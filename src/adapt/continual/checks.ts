@@ -27,7 +27,7 @@ export interface WritingItem {
 
 /** What to check with; texts of nobody in the stream. */
 export interface CheckItems {
-  /** Closed-book questions, some of which the base answers right; those are the ones that count. */
+  /** Closed-book questions; those count that the base answers right, or answers at all where the answer is empty. */
   readonly known: readonly ExamItem[];
   /** Plain texts of the kind that the base was trained on. */
   readonly texts: readonly string[];
@@ -58,8 +58,7 @@ export const checkSizes: CheckSizes = { numKnown: 150, numProbes: 30, maxProbeTo
 /** Asks the base once. */
 export async function prepareChecks(writer: Writer, items: CheckItems, sizes: CheckSizes): Promise<StreamChecks> {
   const { tokenizer } = writer.checkpoint;
-  const [answers] = await examine({ ...writer, bank: null }, [{ adapterIndex: null, items: items.known }]);
-  const known = items.known.filter((_, index) => answers![index]!.isRight).slice(0, sizes.numKnown);
+  const known = (await answeredRight(writer, items.known)).slice(0, sizes.numKnown);
   const questions = known.slice(0, sizes.numProbes).map(({ question, answer, title }) => {
     const promptIds = encodePrompt(tokenizer, questionPrompt(writer.templates, question, title));
     return [...promptIds, ...tokenizer.encode(` ${answer}`)];
@@ -67,6 +66,16 @@ export async function prepareChecks(writer: Writer, items: CheckItems, sizes: Ch
   const texts = items.texts.map((text) => encodePrompt(tokenizer, text).slice(0, sizes.maxProbeTokens));
   const probes = [...questions, ...texts].filter((probe) => probe.length > 0);
   return { known, probes, reading: items.reading, writing: items.writing };
+}
+
+/** The items that the model answers right now; where an item has no answer, what the model says is taken for it. */
+export async function answeredRight(writer: Writer, items: readonly ExamItem[]): Promise<ExamItem[]> {
+  const [answers] = await examine({ ...writer, bank: null }, [{ adapterIndex: null, items }]);
+  return items.flatMap((item, index) => {
+    const { isRight, prediction } = answers![index]!;
+    if (item.answer !== "") return isRight ? [item] : [];
+    return prediction === "" ? [] : [{ ...item, answer: prediction }];
+  });
 }
 
 /** A question with its passage before it, in the form the Almanac's model was trained to read. */

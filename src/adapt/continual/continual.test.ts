@@ -44,7 +44,7 @@ const args = (store: StageStore, more: Partial<ContinualArgs> = {}): ContinualAr
     epochs: 1,
     documentsPerStep: 1,
   },
-  ...{ length: 2, numStreams: 1, wordings: 1, every: 1, checkEvery: 1, numReplay: 4, canaries: [] },
+  ...{ length: 2, numStreams: 1, wordings: 1, every: 2, checkEvery: 2, numReplay: 4, canaries: [] },
   checkItems: {
     known: [{ question: "Where was Max Lane born?", answer: "Deal", title: "" }],
     texts: ["Ann kept a cat."],

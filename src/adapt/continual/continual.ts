@@ -12,7 +12,14 @@ import type { ExamItem } from "../exam.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "../propose.ts";
 import { selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
 import { type AdaptEvent, type InnerLoop, type StageStore, stage } from "../settings.ts";
-import { type CheckItems, type CheckSizes, oneWordingEach, prepareChecks, type StreamChecks } from "./checks.ts";
+import {
+  answeredRight,
+  type CheckItems,
+  type CheckSizes,
+  oneWordingEach,
+  prepareChecks,
+  type StreamChecks,
+} from "./checks.ts";
 import { presentModel } from "./merged.ts";
 import type { ContinualMethod, StreamItem, StreamRoom } from "./method.ts";
 import { type ContinualReport, reportContinual, type StreamOutcome } from "./report.ts";
@@ -47,6 +54,8 @@ export interface ContinualArgs extends Writer {
 interface Common {
   readonly exams: readonly PassageExam[];
   readonly replay: readonly string[];
+  /** Those that the base answers right. */
+  readonly canaries: readonly ExamItem[];
   readonly checks: StreamChecks;
 }
 
@@ -69,7 +78,8 @@ export async function runContinual(args: ContinualArgs): Promise<ContinualReport
     );
     const records = [];
     for (const [place, method] of args.methods.entries()) {
-      onEvent?.({ stage: "streams", done: index + place / args.methods.length, total: numStreams, note: method.name });
+      const [done, total] = [index * args.methods.length + place, numStreams * args.methods.length];
+      onEvent?.({ stage: "streams", done, total, note: `stream ${index + 1}: ${method.name}` });
       const run = () => runStream({ ...args, ...stream, method, checks: common.checks });
       const name = `stream-${index}/${method.name}-${digestOf(JSON.stringify(method.settings)).slice(0, 8)}`;
       records.push(await stage(store, name, run));
@@ -85,6 +95,7 @@ async function prepare(args: ContinualArgs, rng: Rng): Promise<Common> {
   const exams = await stage(store, "exams", () => buildExams(args, passages, rng.fork("exams")));
   const replay = await stage(store, "replay", () => sampleReplay(args, args.numReplay, rng.fork("replay")));
   const checks = await stage(store, "checks", () => prepareChecks(args, args.checkItems, args.checkSizes));
+  const canaries = await stage(store, "canaries", () => answeredRight(args, args.canaries));
   const asked = [...exams.flatMap(({ report }) => report), ...args.canaries, ...checks.known];
   return {
     exams,
@@ -92,6 +103,7 @@ async function prepare(args: ContinualArgs, rng: Rng): Promise<Common> {
       replay,
       asked.map(({ question }) => question),
     ),
+    canaries,
     checks,
   };
 }
@@ -104,7 +116,8 @@ interface StreamPlan {
 
 /** The passages of stream `index` in its order, with their edits. */
 async function planStream(args: ContinualArgs, common: Common, index: number, rng: Rng): Promise<StreamPlan> {
-  const { passages, length, store, templates, checkpoint, innerLoop, canaries, signal } = args;
+  const { passages, length, store, templates, checkpoint, innerLoop, signal } = args;
+  const { canaries } = common;
   const order = rng
     .fork("order")
     .shuffle([...passages.keys()])

@@ -32,8 +32,18 @@ export const rehearsal: ReplayMix = { share: 0.8, earlierShare: 0.4, anchor: nul
 export const elasticStrength = 100;
 /** λ of O-LoRA: the released code's 0.5. */
 export const orthogonalStrength = 0.5;
-/** Trained as the joint bound is, every five edits. */
-export const sleeping: SleepOptions = { period: 5, loop: { ...jointLoop, documentsPerStep: 1 }, replay: jointReplay };
+/** Trained as the joint bound is, so that rebuilds differ from it in when they happen alone. */
+export const sleeping: Omit<SleepOptions, "period"> = {
+  loop: { ...jointLoop, documentsPerStep: 1 },
+  replay: jointReplay,
+};
+/** Edits between rebuilds: a tenth of the stream, so that a stream costs so many rebuilds whatever its length; at least 5. */
+export const sleepPeriod = (numPassages: number): number => Math.max(5, Math.ceil(numPassages / 10));
+
+const sleepMethodOf = (name: string, summary: string): ContinualMethod => ({
+  ...{ name, summary, settings: { ...sleeping, period: "tenth" } as unknown as Json },
+  begin: (room) => sleepMethod(name, summary, { ...sleeping, period: sleepPeriod(room.numPassages) }).begin(room),
+});
 
 function replayMethod(name: string, summary: string, replay: ReplayMix): ContinualMethod {
   const settings = { replay, learningRate: mixedLearningRate };
@@ -70,7 +80,7 @@ const all: readonly ContinualMethod[] = [
     () => ({ gate: stableBudget }),
   ),
   bankMethod,
-  sleepMethod("sleep", "one adapter rebuilt from the base on all documents, every few edits", sleeping),
+  sleepMethodOf("sleep", "one adapter rebuilt from the base on all documents, every tenth of the stream"),
   jointMethod,
   retrievalMethod,
   oraclePassageMethod,

@@ -144,8 +144,8 @@ export function stepsForTokens(
     const budget = budgets[passage]!;
     const planOf = (numSteps?: number) =>
       plannedTokens(trialRoom, trialOf(room, passage, documents[passage]!, numSteps));
-    const asUsual = planOf();
-    const plan = planOf(asUsual.length * Math.ceil(budget / sum(asUsual)));
+    let plan = planOf();
+    while (sum(plan) < budget) plan = planOf(Math.max(1, 2 * plan.length));
     let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
     plan.forEach((rows, step) => {
       seen += rows;

@@ -7,6 +7,7 @@ import { createWorld, normaliseAnswer, type Person, personAttributes, personValu
 import type { EditCandidate } from "../learn/expectation.ts";
 import type { Lesson } from "../learn/lessons.ts";
 import { parseQuestions } from "../self-edit.ts";
+import { answerCoverage } from "./coverage.ts";
 
 /** Figures of one edit, the passage that is learned beside it left out. */
 export interface EditFigures {
@@ -63,7 +64,6 @@ function statementsOf(text: string): string[] {
 export function measureEdit(candidate: EditCandidate, { exam }: Lesson, person: Person | null): EditFigures {
   const { members, documents } = candidate;
   const text = members.map((member) => member.text).join("\n");
-  const whole = padded(text);
   const named = members
     .flatMap((member) => statementsOf(member.text))
     .filter((statement) => person !== null && statement.includes(person.name))
@@ -72,7 +72,7 @@ export function measureEdit(candidate: EditCandidate, { exam }: Lesson, person: 
   const shareOf = (isCovered: (gold: string) => boolean) => golds.filter(isCovered).length / golds.length;
   return {
     kind: members[0]!.kind,
-    coverage: shareOf((gold) => whole.includes(gold)),
+    coverage: answerCoverage(exam.report, text),
     namedCoverage: person && shareOf((gold) => named.some((statement) => statement.includes(gold))),
     wrongFacts: person && countWrongFacts(person, text),
     words: text.split(/\s+/u).filter((word) => word !== "").length,

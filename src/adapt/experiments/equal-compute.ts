@@ -71,7 +71,7 @@ export interface OuterCost {
   readonly updateTokens: number;
 }
 
-/** Tokens of all trials and updates behind the last policy. */
+/** Tokens of all trials and updates behind the last policy, for settings without a limit of steps and without replay in trials. */
 export function outerCost({ rounds }: LearnReport, { innerLoop, update }: LearnSettings): OuterCost {
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const candidates = rounds.flatMap((round) => round.candidates);
@@ -240,15 +240,15 @@ async function measureByUntrained(
   const passages = room.lessons.map(({ source }) => [source.context]);
   return {
     atRound: [
-      await row(`${names.round}, learned by the untrained model`, 1, freely("round", whole)),
-      await row(`${names.untrained}, trained for longer`, 1, at("long", documentsOf(edits), last)),
+      await row(`${names.round}, learned by untrained`, 1, freely("round", whole)),
+      await row("untrained edit, trained for longer", 1, at("long", documentsOf(edits), last)),
       await row("union of 2 untrained edits", 2, at("union-2-at", unionOf(edits, 2), last)),
       await row(`union of ${few} untrained edits`, few, at("union-few-at", unionOf(edits, few), last)),
-      await row("raw passage, trained for longer", 0, at("raw-at", passages, last)),
+      await row("raw passage", 0, at("raw-at", passages, last)),
     ],
     atUntrained: [
-      await row(`${names.round}, cut, learned by the untrained model`, 1, at("round-cut", whole, scores[0]!)),
-      await row("raw passage, trained for longer", 0, at("raw-cut", passages, scores[0]!)),
+      await row(`${names.round}, cut, learned by untrained`, 1, at("round-cut", whole, scores[0]!)),
+      await row("raw passage", 0, at("raw-cut", passages, scores[0]!)),
     ],
     unions: [
       await row(`untrained, union of ${few}`, few, freely("union-few", unionOf(edits, few))),

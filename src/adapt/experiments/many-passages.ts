@@ -17,7 +17,6 @@ import {
   hasOracle,
   rawDocuments,
   type Splitting,
-  writeEdits,
   writeOracleEdits,
 } from "./edits.ts";
 import { differenceOver, meanOfMeasured, meanOver, type ResultTable, type SeedTable } from "./table.ts";
@@ -47,6 +46,8 @@ export interface ManyPassagesArgs {
   readonly base: EditRoom;
   /** The policy whose edits are compared; its lessons are replaced by the base's. */
   readonly policy: EditRoom;
+  /** Edits of the base's lessons, at least one for each seed. */
+  readonly edits: { readonly untrained: Edits; readonly trained: Edits };
   /** Passages learned together, one table each. */
   readonly counts: readonly number[];
   /** Trainings of everything, each on edits and groups of its own. */
@@ -93,7 +94,7 @@ export async function runManyPassages(args: ManyPassagesArgs): Promise<ManyPassa
   const tooMany = counts.find((count) => count > base.lessons.length);
   if (tooMany !== undefined)
     throw new SelkieError("bad-option", `counts: expected at most ${base.lessons.length} passages, got ${tooMany}`);
-  const arms = await writerArms(args, policy);
+  const arms = writerArms(args, policy);
   const idle = [
     { writer: baseWriter, scores: await scoreUntrained(base) },
     { writer: policyName, scores: await scoreUntrained(policy) },
@@ -120,14 +121,13 @@ export async function runManyPassages(args: ManyPassagesArgs): Promise<ManyPassa
 }
 
 /** The documents of every writer, one set per seed. */
-async function writerArms({ base, numSeeds }: ManyPassagesArgs, policy: EditRoom): Promise<WriterArm[]> {
-  const own = await writeEdits(base, base, "untrained", numSeeds);
-  const learned = await writeEdits(base, policy, `policy-${policy.checkpoint.digest}`, numSeeds);
-  const bySeed = (edits: Edits, splitting?: Splitting): Documents[] =>
+function writerArms({ base, numSeeds, edits }: ManyPassagesArgs, policy: EditRoom): WriterArm[] {
+  const { untrained, trained } = edits;
+  const bySeed = (from: Edits, splitting?: Splitting): Documents[] =>
     Array.from({ length: numSeeds }, (_, seed) =>
       documentsOf(
         base,
-        edits.map((list) => [list[seed]!]),
+        from.map((list) => [list[seed]!]),
         splitting,
       ),
     );
@@ -136,11 +136,11 @@ async function writerArms({ base, numSeeds }: ManyPassagesArgs, policy: EditRoom
   const raw = Array.from({ length: numSeeds }, () => rawDocuments(base));
   return [
     { writer: "raw passages", student: base, documents: raw },
-    { writer: untrainedWriter, student: base, documents: bySeed(own) },
-    { writer: `${untrainedWriter}, one document each`, ...whole, documents: bySeed(own, "whole") },
-    { writer: policyWriter, student: base, documents: bySeed(learned) },
-    { writer: `${policyWriter}, one document each`, ...whole, documents: bySeed(learned, "whole") },
-    { writer: `${policyWriter}, learned by the policy itself`, student: policy, documents: bySeed(learned) },
+    { writer: untrainedWriter, student: base, documents: bySeed(untrained) },
+    { writer: `${untrainedWriter}, one document each`, ...whole, documents: bySeed(untrained, "whole") },
+    { writer: policyWriter, student: base, documents: bySeed(trained) },
+    { writer: `${policyWriter}, one document each`, ...whole, documents: bySeed(trained, "whole") },
+    { writer: `${policyWriter}, learned by the policy itself`, student: policy, documents: bySeed(trained) },
     ...(hasOracle(base)
       ? [
           {

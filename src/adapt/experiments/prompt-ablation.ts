@@ -1,8 +1,8 @@
 /**
  * @file What the prompt for a self-edit is worth, and what reinforcement adds to it: SEAL's table 10 (Zweiger et al. 2025,
  * arXiv 2506.10943v2). Each prompt has an outer loop of its own, with one and the same passages, replay and random numbers.
- * Deviations: one repetition of each trial, because its reward hardly varies between repetitions here; besides SEAL's
- * prompts there is the open one, where the policy names the kind.
+ * Deviations: two repetitions of each trial by default, where SEAL takes three; besides SEAL's prompts there is the open
+ * one, where the policy names the kind.
  */
 import { oracleEdit, type Person } from "../../tasks/index.ts";
 import { mean, SelkieError } from "../../util/index.ts";
@@ -10,6 +10,7 @@ import { prepareCourse } from "../learn/course.ts";
 import { type Expectation, meanAccuracy } from "../learn/expectation.ts";
 import { examineEdits, type LearnArgs, learnKnowledge } from "../learn/learn.ts";
 import type { Lesson } from "../learn/lessons.ts";
+import type { RoundReport } from "../learn/report.ts";
 import { asPolicyEdit, type EditWriter, kindWriter, policyWriter } from "../learn/teacher.ts";
 import type { SelfEditKind } from "../prompts.ts";
 import type { StageStore } from "../settings.ts";
@@ -54,6 +55,8 @@ export interface PromptFigures {
     readonly meanAccuracy: number | null;
     readonly keptAccuracy: number | null;
     readonly keptKinds: Readonly<Record<string, number>>;
+    /** Of the reward; `null` with one repetition. */
+    readonly reliability: RoundReport["reliability"];
   }[];
 }
 
@@ -130,11 +133,12 @@ async function learnWith(
   });
   return {
     policies: evaluations.map(({ policyKept }, index) => seen[index]!(policyKept)),
-    rounds: rounds.map(({ numTrials, meanAccuracy: all, keptAccuracy, keptKinds }) => ({
+    rounds: rounds.map(({ numTrials, meanAccuracy: all, keptAccuracy, keptKinds, reliability }) => ({
       numTrials,
       meanAccuracy: all,
       keptAccuracy,
       keptKinds,
+      reliability,
     })),
   };
 }

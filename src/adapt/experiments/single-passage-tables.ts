@@ -58,7 +58,7 @@ function armTable(findings: readonly SeedFindings[]): ResultTable {
     }),
     drawn: "new answers right",
     notes: [
-      "Tokens are rows computed in training, all epochs together. The editors that know all facts are no part of SEAL: they say what better edits would be worth to the same model.",
+      "Tokens are rows computed in training, all epochs together. Updates of an edit: the bare passage again and again, as often as that edit makes updates. The stronger writer knows all facts and draws the kind as the untrained policy was taught to; it is no part of SEAL and says what better edits would be worth to the same model.",
     ],
   };
 }

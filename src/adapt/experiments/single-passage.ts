@@ -53,7 +53,7 @@ export const armNames = {
   raw: "raw passage",
   untrained: "self-edit of the untrained policy",
   round: (round: number) => `SEAL, round ${round}`,
-  swapped: (round: number) => `edit of round ${round}, learned by the untrained model`,
+  swapped: (round: number) => `edit of round ${round}, learned by untrained`,
 } as const;
 
 /** Name of a model. */
@@ -121,9 +121,7 @@ async function visitPolicy(
     edits,
     arms: [
       await arm(armNames.round(round), "own", edits),
-      ...(others === null
-        ? []
-        : [await arm(`edit of the untrained policy, learned by round ${round}`, "others", others)]),
+      ...(others === null ? [] : [await arm(`untrained edit, learned by round ${round}`, "others", others)]),
     ],
     writer: { name: modelName(round), figures: figuresOf(room, edits), kept: await policyKept(room) },
   };
@@ -148,10 +146,10 @@ async function visitUntrained(
   const before = [
     { name: armNames.base, base, scores: (await scoreUntrained(room)).map((score) => ({ ...score, kept: 1 })) },
     await measure(armNames.raw, { name: "raw", documents: passages }),
-    await measure("raw passage, as many updates as the untrained policy's edit", {
+    await measure("raw, updates of the untrained edit", {
       ...{ name: "raw-long", documents: passages, numSteps: stepsOf(untrained.scores) },
     }),
-    await measure(`raw passage, as many updates as the edit of round ${numRounds}`, {
+    await measure(`raw, updates of round ${numRounds}'s edit`, {
       ...{ name: "raw-longer", documents: passages, numSteps: stepsOf(last.arms[0]!.scores) },
     }),
     untrained,
@@ -168,7 +166,7 @@ async function visitUntrained(
 }
 
 const oracleKinds: readonly { readonly name: string; readonly slug: string; readonly kind: EditKind | null }[] = [
-  { name: "stronger writer: all facts right, kinds as the untrained policy was taught", slug: "oracle", kind: null },
+  { name: "stronger writer: all facts, mixed kinds", slug: "oracle", kind: null },
   { name: "all facts, self-qa", slug: "oracle-self-qa", kind: "self-qa" },
   { name: "all facts, implications-long", slug: "oracle-long", kind: "implications-long" },
 ];

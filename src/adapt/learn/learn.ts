@@ -73,7 +73,7 @@ export async function learnKnowledge(args: LearnArgs): Promise<LearnReport> {
 }
 
 /** Refuses a policy that has changed since its round wrote it. */
-function checkDigest(policy: Checkpoint, directory: string, digest: string): void {
+export function checkDigest(policy: Checkpoint, directory: string, digest: string): void {
   if (policy.digest === digest) return;
   throw new SelkieError(
     "bad-file",

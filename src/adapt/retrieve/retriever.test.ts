@@ -87,6 +87,8 @@ test("questions without capitals go by their rarest words, if at least half of t
   assert.equal(retriever.find("where was tom reed born")?.index, 1);
   assert.equal(retriever.find("where was tom marlow born"), null);
   assert.equal(retriever.find("what do bees make in summer"), null);
+  assert.equal(retriever.find("in"), null, "a word of all passages");
+  assert.equal(store("Tom Reed was born in Holm.").find("where was tom reed born"), null, "a store of one");
 });
 
 test("the Almanac's questions about stored people find them, and no question about others finds anyone", () => {

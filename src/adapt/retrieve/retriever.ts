@@ -4,7 +4,8 @@
  *  1. every name in the question (a capital inside a sentence, a number) must be in the passage;
  *  2. one of them must be what the passage's documents are about: a name in more than half as many of them as the commonest.
  *     Whoever asks about a ship on which a stored person sailed does not mean the person;
- *  3. a question without names must have its rarest known words in the passage, and half of all its words.
+ *  3. a question without names must have its rarest known words in the passage, and half of all its words; words of more
+ *     than half of the passages single nobody out, so a store of one finds nothing by this rule.
  *
  * Limits: people whose names are written alike are one; a script without capitals, or a question that names its subject
  * by a paraphrase or only in its first word, is left to rule 3; a question that names a second thing which the passage
@@ -73,7 +74,7 @@ export class PassageRetriever {
     const rarest = Math.min(...frequencies.filter((frequency) => frequency > 0));
     const needed = words.filter((_, at) => frequencies[at] === rarest);
     return (index) =>
-      needed.length > 0 &&
+      2 * rarest <= this.size &&
       needed.every((word) => this.#ranking.has(index, word)) &&
       2 * words.filter((word) => this.#ranking.has(index, word)).length >= words.length;
   }

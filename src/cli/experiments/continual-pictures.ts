@@ -4,7 +4,7 @@ import { escapeXml } from "../chart.ts";
 
 const colours = [
   "#c0504d",
-  "#3b7ea1",
+  "#e39e9c",
   "#6b9e3f",
   "#d08c3c",
   "#8064a2",
@@ -13,7 +13,13 @@ const colours = [
   "#7f7f7f",
   "#d16ba5",
   "#2e8b57",
-];
+  "#1f4e79",
+  "#3b9ae1",
+  "#b0a030",
+  "#556b2f",
+  "#b07cc6",
+  "#444a8a",
+] as const; // as many as there are methods, and one more
 const font = `font-family="system-ui, sans-serif" font-size="12" fill="#777"`;
 
 interface Frame {
@@ -24,7 +30,7 @@ interface Frame {
 }
 
 const plot: Frame = { left: 56, top: 56, width: 560, height: 300 };
-const legendWidth = 190;
+const legendWidth = 240;
 
 const curveOf = ({ byAge }: MethodRow): { age: number; share: number }[] =>
   byAge.flatMap((share, age) => (share === null ? [] : [{ age, share }]));

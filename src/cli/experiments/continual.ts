@@ -139,8 +139,26 @@ function retentionTable(
       ],
     })),
     drawn: "at the end",
-    notes: [notes],
+    notes: [notes, describeTargets(report)],
   };
+}
+
+/** What is asked of the best method: shares of what was acquired (less is asked of long streams) and of base answers. */
+const targets = { kept: 0.9, keptOfLong: 0.8, longFrom: 50, baseKept: 0.95 } as const;
+
+/** Which methods reach the targets, and where the first one, blind merging, ends. */
+export function describeTargets({ rows, length }: Pick<ContinualReport, "rows" | "length">): string {
+  const wanted = length >= targets.longFrom ? targets.keptOfLong : targets.kept;
+  const reaching = rows.filter(
+    ({ keptShare, baseKept }) =>
+      keptShare !== null && keptShare.mean >= wanted && baseKept !== null && baseKept.mean >= targets.baseKept,
+  );
+  const best = reaching.toSorted((a, b) => b.retention.mean - a.retention.mean).map(({ name }) => name);
+  const percent = (share: number) => (100 * share).toFixed(1);
+  const first = rows[0]!;
+  const ends = `${first.name} ends ${percent(Math.abs(first.overBase.mean))} points ${first.overBase.mean < 0 ? "below" : "above"} the base on the same passages`;
+  const keeps = first.baseKept === null ? "" : ` and keeps ${percent(first.baseKept.mean)} % of its other answers`;
+  return `Methods that keep at least ${percent(wanted)} % of what they acquired and ${percent(targets.baseKept)} % of the base's answers, most left first: ${best.length === 0 ? "none" : best.join(", ")}. ${ends}${keeps}.`;
 }
 
 /** Ages shown: 0, 1, 2, then about doubling, and the last. */

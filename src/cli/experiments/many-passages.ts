@@ -21,7 +21,9 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
   },
   config: ({ counts, seeds, policy }) => ({ counts: [...counts], seeds, policy: policy ?? null }),
   async run({ options, templates, canaries, heldOut, open, learn, store, signal, onEvent }) {
-    const { createArmRoom, loadPrompts, runManyPassages, tabulateManyPassages } = await import("../../adapt/index.ts");
+    const { createArmRoom, loadPrompts, runManyPassages, tabulateManyPassages, writeEdits } = await import(
+      "../../adapt/index.ts"
+    );
     const { twoRounds } = await import("./policy.ts");
     const { seed, counts, seeds: numSeeds } = options;
     const directory = options.policy ?? (await twoRounds(learn, seed));
@@ -37,7 +39,11 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
       checkpoint: trained,
       templates: await loadPrompts(directory),
     });
-    const rows = await runManyPassages({ base, policy, counts, numSeeds, onEvent });
+    const edits = {
+      untrained: await writeEdits(base, base, "untrained", numSeeds),
+      trained: await writeEdits(base, policy, `policy-${trained.digest}`, numSeeds),
+    };
+    const rows = await runManyPassages({ base, policy, edits, counts, numSeeds, onEvent });
     return { tables: tabulateManyPassages(rows), data: { policy: trained.digest, rows } };
   },
 };

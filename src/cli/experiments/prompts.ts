@@ -2,11 +2,13 @@
 import type { Command } from "commander";
 import type { EditPrompt, PromptFigures, ResultTable, WriterFigures } from "../../adapt/index.ts";
 import { parseCount } from "../verb.ts";
+import { cellOf } from "./cells.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
 interface PromptsOptions extends ExperimentOptions {
   readonly passagesPerRound: number;
   readonly edits: number;
+  readonly repetitions: number;
 }
 
 /** The ablation of prompts. */
@@ -16,9 +18,10 @@ export const promptsExperiment: Experiment<PromptsOptions> = {
   addOptions(command: Command): void {
     command
       .option("--passages-per-round <n>", "validation people of each of two rounds, at most 100", parseCount, 50)
-      .option("--edits <n>", "self-edits of each passage", parseCount, 5);
+      .option("--edits <n>", "self-edits of each passage", parseCount, 5)
+      .option("--repetitions <n>", "trainings of each self-edit; 2 show how reliable the reward is", parseCount, 2);
   },
-  config: ({ passagesPerRound, edits }) => ({ passagesPerRound, edits }),
+  config: ({ passagesPerRound, edits, repetitions }) => ({ passagesPerRound, edits, repetitions }),
   async run({ options, templates, canaries, heldOut, open, store, directoryOf, signal, onEvent }) {
     const adapt = await import("../../adapt/index.ts");
     const { ablatePrompts, defaultLearnSettings, oracleWriter, selfEditKinds, uniformSchedule } = adapt;
@@ -28,7 +31,7 @@ export const promptsExperiment: Experiment<PromptsOptions> = {
       ...defaultLearnSettings,
       passagesPerRound: options.passagesPerRound,
       numEdits: options.edits,
-      schedule: uniformSchedule(options.edits, 1),
+      schedule: uniformSchedule(options.edits, options.repetitions),
     };
     const known = new Set(test.map(({ name }) => name));
     const figures = await ablatePrompts({
@@ -54,14 +57,14 @@ type Statistics = Pick<typeof import("../../adapt/index.ts"), "differenceOver" |
 const nameOf = (prompt: EditPrompt): string => (prompt === "open" ? "the policy names the kind" : prompt);
 
 function accuracyTable(
-  { passagesPerRound, edits }: PromptsOptions,
+  { passagesPerRound, edits, repetitions }: PromptsOptions,
   numPassages: number,
   figures: readonly PromptFigures[],
   { differenceOver, meanOver }: Statistics,
 ): ResultTable {
   return {
     title: "What a prompt is worth, before and after reinforcement",
-    caption: `Share of right answers after learning one edit, over ${numPassages} held-out passages; 95 % bootstrap intervals over passages, differences paired, one seed. Each row is an outer loop of its own: two rounds of ${passagesPerRound} passages × ${edits} edits × 1 repetition, dense reward, ReST-EM; passages, replay and random numbers are the same in all rows. The oracle's edits state all facts and no wrong one; the untrained policy learns them.`,
+    caption: `Share of right answers after learning one edit, over ${numPassages} held-out passages; 95 % bootstrap intervals over passages, differences paired, one seed. Each row is an outer loop of its own: two rounds of ${passagesPerRound} passages × ${edits} edits × ${repetitions} repetitions, dense reward, ReST-EM; passages, replay and random numbers are the same in all rows. The oracle's edits state all facts and no wrong one; the untrained policy learns them. ICC: share of signal in what the reward says of the edits of one passage after one training, round 1, with an interval over passages.`,
     columns: [
       { name: "untrained", unit: "percent" },
       { name: "round 1", unit: "percent" },
@@ -69,8 +72,9 @@ function accuracyTable(
       { name: "round 2 over untrained", unit: "points" },
       { name: "all-facts oracle", unit: "percent" },
       { name: "round 2 over oracle", unit: "points" },
+      { name: "ICC, one trial", unit: "number", digits: 2 },
     ],
-    rows: figures.map(({ prompt, policies, oracle }) => {
+    rows: figures.map(({ prompt, policies, oracle, rounds }) => {
       const scores = policies.map(({ perPassage }) => [perPassage]);
       const [untrained, last] = [scores[0]!, scores.at(-1)!];
       return {
@@ -80,13 +84,14 @@ function accuracyTable(
           differenceOver(last, untrained, prompt),
           oracle && meanOver([oracle.perPassage], `${prompt}-oracle`),
           oracle && differenceOver(last, [oracle.perPassage], `${prompt}-oracle`),
+          cellOf(rounds[0]!.reliability?.ofOne),
         ],
       };
     }),
     drawn: "round 2",
     notes: [
       "SEAL's own table 10 (Qwen2.5-7B, SQuAD; untrained, round 1, round 2, GPT-4.1 as writer): implications 39.7, 43.7, 47.0, 46.3; implications-long 49.3, 52.4, 54.4, 54.1; rewrite 49.4, 55.3, 55.6, 54.4; self-qa 37.3, 42.8, 48.7, 39.2; no prompt 13.8, 12.7, 18.9, 28.6.",
-      "One repetition per edit suffices where kinds are mixed: there the reward's reliability is measured in `rewards`, and so is how much lower it is among edits of one kind.",
+      "Where the policy names the kind, most of what the reward sees is the kind; among edits of one kind it tells less, as the ICC says.",
     ],
   };
 }
@@ -97,13 +102,13 @@ function detailTable(figures: readonly PromptFigures[]): ResultTable {
     of(prompt.policies.at(-1)!);
   const parts = [
     ["answers stated, untrained", "percent", before(({ coverage }) => coverage)],
-    ["round 2", "percent", after(({ coverage }) => coverage)],
+    ["answers stated, round 2", "percent", after(({ coverage }) => coverage)],
     ["tokens, untrained", "number", before(({ meanTokens }) => meanTokens)],
-    ["round 2", "number", after(({ meanTokens }) => meanTokens)],
-    ["oracle", "number", ({ oracle }: PromptFigures) => oracle?.meanTokens ?? null],
-    ["old answers kept by an edit, untrained", "percent", before(({ kept }) => kept)],
-    ["round 2", "percent", after(({ kept }) => kept)],
-    ["oracle", "percent", ({ oracle }: PromptFigures) => oracle?.kept ?? null],
+    ["tokens, round 2", "number", after(({ meanTokens }) => meanTokens)],
+    ["tokens, oracle", "number", ({ oracle }: PromptFigures) => oracle?.meanTokens ?? null],
+    ["old answers kept after an edit, untrained", "percent", before(({ kept }) => kept)],
+    ["kept, round 2", "percent", after(({ kept }) => kept)],
+    ["kept, oracle", "percent", ({ oracle }: PromptFigures) => oracle?.kept ?? null],
     ["old answers kept by the policy", "percent", after(({ policyKept }) => policyKept)],
   ] as const;
   return {

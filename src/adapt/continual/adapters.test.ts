@@ -147,6 +147,13 @@ test("sleep rebuilds every period from all that was learned; in between the newe
   assert.deepEqual(guarded.slice(3), base.slice(3));
 });
 
+test("a period that is no whole number of edits is refused", async () => {
+  await assert.rejects(sleep({ period: 0.5 }).begin(room), {
+    code: "bad-option",
+    message: /sleep: expected a whole period of at least 1, got 0.5/,
+  });
+});
+
 test("a rebuild depends on the passages and not on how often there was one before", async () => {
   const { seen: often } = await learnStream(sleep({ period: 1 }), 4, goldOf);
   const { seen: once } = await learnStream(sleep({ period: 4 }), 4, goldOf);

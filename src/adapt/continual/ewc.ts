@@ -31,16 +31,15 @@ export const elasticMethod = (name: string, summary: string, options: ElasticOpt
 class ElasticLearner implements Learner {
   readonly #room: StreamRoom;
   readonly #options: ElasticOptions;
-  #adapter: LoraAdapter;
+  #adapter: LoraAdapter | null = null;
   #memory: ElasticMemory | null = null;
   readonly answer: Learner["answer"];
   readonly logprobs: Learner["logprobs"];
   readonly complete: NonNullable<Learner["complete"]>;
 
-  private constructor(room: StreamRoom, options: ElasticOptions, adapter: LoraAdapter) {
+  private constructor(room: StreamRoom, options: ElasticOptions) {
     this.#room = room;
     this.#options = options;
-    this.#adapter = adapter;
     ({
       answer: this.answer,
       logprobs: this.logprobs,
@@ -48,21 +47,22 @@ class ElasticLearner implements Learner {
     } = adaptedSystem(room, () => this.#adapter));
   }
 
+  /** Starts with an identity that is held to what the model's own texts depend on. */
   static async begin(room: StreamRoom, options: ElasticOptions): Promise<ElasticLearner> {
-    const { checkpoint, innerLoop, replay } = room;
-    const { lora, learningRate } = innerLoop;
-    const texts = replay.slice(0, options.numBaseTexts ?? 200);
-    const anything = toTrainDocuments(checkpoint, texts.length > 0 ? texts : [" ."]);
-    const idle = { id: "identity", documents: anything, lora, learningRate, epochs: 0 };
-    const learner = new ElasticLearner(room, options, (await trainEdit(room, idle)).adapter);
-    if (texts.length > 0) learner.#consolidate(anything);
+    const learner = new ElasticLearner(room, options);
+    const texts = room.replay.slice(0, options.numBaseTexts ?? 200);
+    if (texts.length === 0) return learner;
+    const { lora, learningRate } = room.innerLoop;
+    const documents = toTrainDocuments(room.checkpoint, texts);
+    const { adapter } = await trainEdit(room, { id: "identity", documents, lora, learningRate, epochs: 0 });
+    learner.#consolidate(adapter, documents);
     return learner;
   }
 
-  #consolidate(documents: ReturnType<typeof toTrainDocuments>): void {
-    const { lm } = this.#room.checkpoint;
-    const fisher = adapterFisher(lm, this.#adapter, documents);
-    this.#memory = remember(this.#memory, this.#adapter, fisher, this.#options.decay);
+  #consolidate(adapter: LoraAdapter, documents: ReturnType<typeof toTrainDocuments>): void {
+    const fisher = adapterFisher(this.#room.checkpoint.lm, adapter, documents);
+    this.#memory = remember(this.#memory, adapter, fisher, this.#options.decay);
+    this.#adapter = adapter;
   }
 
   async learn({ documents }: StreamItem, step: number): Promise<StepReport> {
@@ -76,13 +76,12 @@ class ElasticLearner implements Learner {
       learningRate,
       epochs,
       documentsPerStep,
-      initial: this.#adapter,
+      ...(this.#adapter !== null && { initial: this.#adapter }),
       ...(this.#memory !== null && { regularizer: elasticWeights(this.#options.strength, this.#memory) }),
     };
     const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, job);
     if (status === "diverged") return { numTokens, numSteps, note: status };
-    this.#adapter = adapter;
-    this.#consolidate(own);
+    this.#consolidate(adapter, own);
     return { numTokens, numSteps };
   }
 

@@ -1,5 +1,6 @@
 /** @file Door of continual learning, through `adapt`. */
 export { type AlmanacCheckSizes, almanacCheckSizes, almanacChecks } from "./almanac.ts";
+export { bankMethod, type RoutingAccuracy } from "./bank.ts";
 export { type FindPassage, inContextMethod, jointMethod, oraclePassageMethod } from "./bounds.ts";
 export {
   type CheckItems,
@@ -10,7 +11,9 @@ export {
   type StreamChecks,
   type WritingItem,
 } from "./checks.ts";
+export { lastBlocksMethod, steepestBlocksMethod } from "./chosen-blocks.ts";
 export { type ContinualArgs, runContinual } from "./continual.ts";
+export { type ElasticOptions, elasticMethod } from "./ewc.ts";
 export { type MergeOptions, mergeMethod, presentModel, trainEdit } from "./merged.ts";
 export type {
   CompletionRequest,
@@ -29,10 +32,12 @@ export {
   type EarlierAnswer,
   recencyIntrusionRate,
 } from "./metrics.ts";
+export { orthogonalMethod } from "./orthogonal.ts";
 export { completeTexts, meanKl, predictLogprobs, type Wearing } from "./predict.ts";
 export type { ReplayMix } from "./replay.ts";
 export { type ContinualReport, type MethodRow, reportContinual, type StreamOutcome } from "./report.ts";
 export { findScale, type RescaleBudget, stableBudget } from "./rescale.ts";
+export { type SleepOptions, sleepMethod } from "./sleep.ts";
 export {
   type BaseRecord,
   type CheckRecord,

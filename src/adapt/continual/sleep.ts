@@ -9,7 +9,7 @@
 import type { LoraAdapter } from "../../nn/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { TrainDocument } from "../../train/index.ts";
-import { createRng } from "../../util/index.ts";
+import { createRng, SelkieError } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import type { InnerLoop } from "../settings.ts";
 import { adaptedSystem } from "./adapted.ts";
@@ -52,6 +52,8 @@ class SleepLearner implements Learner {
   readonly complete: NonNullable<Learner["complete"]>;
 
   constructor(room: StreamRoom, options: SleepOptions) {
+    if (!(Number.isInteger(options.period) && options.period >= 1))
+      throw new SelkieError("bad-option", `sleep: expected a whole period of at least 1, got ${options.period}`);
     this.#room = room;
     this.#options = options;
     this.#replay = prepareReplay(room.checkpoint, room.replay, options.replay);

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { allQuestions, createWorld, examinationPassage, oracleEdit } from "../../tasks/index.ts";
+import {
+  allQuestions,
+  askThing,
+  createWorld,
+  examinationPassage,
+  oracleEdit,
+  type ThingAttribute,
+} from "../../tasks/index.ts";
 import { createRng } from "../../util/index.ts";
 import { Bm25 } from "./bm25.ts";
 import { PassageRetriever } from "./retriever.ts";
@@ -91,21 +98,26 @@ test("questions without capitals go by their rarest words, if at least half of t
   assert.equal(store("Tom Reed was born in Holm.").find("where was tom reed born"), null, "a store of one");
 });
 
-test("the Almanac's questions about stored people find them, and no question about others finds anyone", () => {
+test("the Almanac's questions about stored people find them, and no question about others or about things finds anyone", () => {
   const world = createWorld();
   const [stored, others] = [world.validation.slice(0, 60), [...world.validation.slice(60), ...world.questioned]];
   const rng = createRng("retriever-test");
   const retriever = new PassageRetriever();
-  const templates = (text: string): string[] => text.split(/(?=Question \d+:)/);
+  const documentsOf = (text: string): string[] => text.split(/(?=Question \d+:)/);
   for (const person of stored) {
     const text = examinationPassage(person, "report").context;
-    retriever.add({ text, documents: templates(oracleEdit(person, text, "self-qa", rng.fork(person.name))) });
+    retriever.add({ text, documents: documentsOf(oracleEdit(person, text, "self-qa", rng.fork(person.name))) });
   }
   stored.forEach((person, index) => {
     for (const split of ["selection", "report"] as const)
       for (const { question } of allQuestions(person, split))
         assert.equal(retriever.find(question)?.index, index, question);
   });
+  for (const thing of world.things)
+    for (const attribute of Object.keys(thing.facts) as ThingAttribute[]) {
+      const { question } = askThing(thing, attribute, rng.fork(thing.name));
+      assert.equal(retriever.find(question), null, question);
+    }
   for (const person of others)
     for (const { question } of allQuestions(person, "report")) assert.equal(retriever.find(question), null, question);
 });

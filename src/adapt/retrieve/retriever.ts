@@ -7,6 +7,10 @@
  *  3. a question without names must have its rarest known words in the passage, and half of all its words; words of more
  *     than half of the passages single nobody out, so a store of one finds nothing by this rule.
  *
+ * Rule 2 matters: of the Almanac's 477 questions about ships, companies and places, 139 find one of 20 stored people by rule
+ * 1 alone, and none does with the documents of the learned policy's edits. Where every document tells everything (rewrites of the
+ * whole passage) it cannot tell the subject from what is mentioned, and rule 1 is all there is.
+ *
  * Limits: people whose names are written alike are one; a script without capitals, or a question that names its subject
  * by a paraphrase or only in its first word, is left to rule 3; a question that names a second thing which the passage
  * leaves out finds nothing. Names make routing easy in the Almanac: report how often it is right next to what it is used for.

@@ -24,12 +24,15 @@ interface Word {
 }
 
 function matchWords(text: string): Word[] {
+  let end = 0;
   return [...text.matchAll(/[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}]+)*/gu)].map((match) => {
-    const before = text.slice(0, match.index);
+    const between = text.slice(end, match.index);
+    const isFirst = end === 0 || /\n|[.!?:]["'”’)]*\s/u.test(between);
+    end = match.index + match[0].length;
     return {
       word: match[0].toLowerCase().replace(/['’]s$/u, ""),
       isCapital: /^\p{Lu}/u.test(match[0]),
-      isFirst: /(?:^|\n|[.!?:]["'”’)]*\s)[\s"'“‘(]*$/u.test(before),
+      isFirst,
     };
   });
 }

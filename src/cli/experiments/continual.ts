@@ -15,8 +15,8 @@ interface ContinualOptions extends ExperimentOptions {
   readonly split: "test" | "validation";
 }
 
-/** As many different texts as `adapt` uses at most. */
-const numReplay = 1200;
+/** Different texts of the base for replay: with 400 a training on 20 passages keeps 76 % of its answers, with 2400 93 %. */
+const numReplay = 2400;
 
 /** Every step up to 20, then tenths. */
 const rowsEvery = ({ every, length }: ContinualOptions): number => every ?? (length <= 20 ? 1 : Math.ceil(length / 10));

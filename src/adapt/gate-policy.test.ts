@@ -1,7 +1,8 @@
 /** @file The gate of policies on hand-made measurements; `src/cli/policies.test.ts` runs it on the shipped model. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { defaultGate, type GatePolicy, type Measurement, parseGate } from "./gate.ts";
+import { defaultGate, type GatePolicy, type Measurement } from "./gate.ts";
+import { parseGate } from "./gate-file.ts";
 import { decidePolicyGate, type PolicyGateInputs } from "./gate-policy.ts";
 import type { Screening } from "./screen.ts";
 

@@ -9,8 +9,7 @@
  * Policies have a gate of their own (`gate-policy.ts`), by the same measures and with thresholds of their own.
  * Thresholds are a value; `gate.json` holds one that people edit.
  */
-import { z } from "zod";
-import { type Interval, SelkieError } from "../util/index.ts";
+import type { Interval } from "../util/index.ts";
 import type { Screening } from "./screen.ts";
 
 /** What a policy must reach. */
@@ -98,71 +97,6 @@ export const defaultGate: GatePolicy = {
   budgets: { maxAdaptersPerDay: 50, maxPoliciesPerDay: 20, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
   rescale: { maxExaminations: 5, minScale: 0.1 },
 };
-
-const share = z.number().min(0).max(1);
-const count = z.number().min(0);
-const schema = z.strictObject({
-  thresholds: z
-    .strictObject({
-      minGain: z.number().min(-1).max(1),
-      minGainLow: z.number().min(-1).max(1),
-      minKeptLow: share,
-      maxBroken: count,
-      maxCriticalBroken: count,
-      maxKlNats: count,
-      maxLost: share,
-      minSupport: share,
-      maxUnsupported: share,
-      allowSelfWrittenExam: z.boolean(),
-    })
-    .partial(),
-  policies: z
-    .strictObject({
-      minGain: z.number().min(-1).max(1),
-      minGainLow: z.number().min(-1).max(1),
-      requireHeldOut: z.boolean(),
-      minKeptLow: share,
-      maxBroken: count,
-      maxCriticalBroken: count,
-      maxKlNats: count,
-      maxUnfaithful: share,
-    })
-    .partial(),
-  budgets: z
-    .strictObject({
-      maxAdaptersPerDay: count,
-      maxPoliciesPerDay: count,
-      maxSteps: count,
-      maxLearningRate: count,
-      maxRank: count,
-    })
-    .partial(),
-  rescale: z.strictObject({ maxExaminations: z.int().min(0).max(20), minScale: share }).partial(),
-});
-
-/** Reads a gate from JSON; what is left out has its default, what is unknown is refused. */
-export function parseGate(text: string, path: string): GatePolicy {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new SelkieError("bad-file", `${path}: expected JSON, got ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
-  }
-  const parsed = schema.partial().safeParse(value);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`);
-    throw new SelkieError("bad-file", `${path}: ${problems.join("; ")}`);
-  }
-  const { thresholds, policies, budgets, rescale } = parsed.data;
-  return {
-    thresholds: { ...defaultGate.thresholds, ...thresholds },
-    policies: { ...defaultGate.policies, ...policies },
-    budgets: { ...defaultGate.budgets, ...budgets },
-    rescale: { ...defaultGate.rescale, ...rescale },
-  } as GatePolicy;
-}
 
 /** What one examination of the candidate, at one scale, found. */
 export interface Measurement {

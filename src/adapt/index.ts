@@ -49,11 +49,11 @@ export {
   orders,
   overruns,
   type PolicyThresholds,
-  parseGate,
   shortfalls,
   suspicions,
   type TrainingUsage,
 } from "./gate.ts";
+export { parseGate } from "./gate-file.ts";
 export {
   createExaminer,
   type ExaminerArgs,

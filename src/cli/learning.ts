@@ -33,6 +33,7 @@ import {
 import { openBackend } from "../tensor/index.ts";
 import type { Rng } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
+import { gradeRecord, toVerdict } from "./grading.ts";
 import { choosePrecision, requireModel } from "./model.ts";
 import { describePolicies, registerPolicies } from "./policy-registration.ts";
 import { loadGate, openVerbStore } from "./store.ts";
@@ -220,7 +221,10 @@ async function register(
     directoryOf: (round: RoundReport) => run.artifactPath(round.policy.directory),
     learnedIn: async ({ round }: RoundReport) => (await stages.read(keptStage(round))) as LearnedRound | null,
   };
-  return await registerPolicies(store, learning, { policy, threads, precision, signal });
+  const options = { policy, threads, precision, signal };
+  return await registerPolicies(store, learning, async (record) =>
+    toVerdict(await gradeRecord(store, record, options)),
+  );
 }
 
 function readResult(run: Run): LearningResult {

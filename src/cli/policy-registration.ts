@@ -12,10 +12,11 @@ import {
   type RecordLineage,
   type Store,
   type StoredRecord,
+  type Verdict,
 } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { heldOutFile, type RecordedHeldOut, sourcesFile } from "./grader.ts";
-import { type GradingOptions, gradeRecord, type TrainingConfig, toVerdict } from "./grading.ts";
+import type { TrainingConfig } from "./grading.ts";
 import { packageVersion } from "./paths.ts";
 import { findPolicy, type PolicyOrigin, policyOrigin } from "./policies.ts";
 
@@ -33,11 +34,15 @@ export interface LearningToRegister {
   readonly learnedIn: (round: RoundReport) => Promise<LearnedRound | null>;
 }
 
-/** Stores every round's policy that is not stored yet and has the gate judge those that it has not; none is promoted. */
+/**
+ * Stores every round's policy that is not stored yet and has the gate judge those that it has not; none is promoted.
+ *
+ * @param judge - The gate's verdict about a stored policy.
+ */
 export async function registerPolicies(
   store: Store,
   learning: LearningToRegister,
-  options: Omit<GradingOptions, "modelDirectory">,
+  judge: (record: StoredRecord) => Promise<Verdict>,
 ): Promise<StoredRecord[]> {
   const start = findPolicy(store, learning.report.base);
   const model = start === null ? resolve(learning.modelDirectory) : policyOrigin(store, start).model;
@@ -47,8 +52,7 @@ export async function registerPolicies(
     const known = findRound(store, learning, round);
     const record = known ?? (await storeRound(store, learning, round, { parent, start, model }));
     parent = record;
-    const decision = record.verdict === null ? await gradeRecord(store, record, options) : null;
-    stored.push(decision === null ? record : store.judge(record.id, toVerdict(decision)));
+    stored.push(record.verdict === null ? store.judge(record.id, await judge(record)) : record);
   }
   return stored;
 }

@@ -88,6 +88,8 @@ export function checkSeal(store: Store, base: string, digest: string): void {
 /** What the log leads to. */
 interface Replayed {
   readonly states: Map<string, string>;
+  /** Kind and base of each record, which decide what it may be used with. */
+  readonly origins: Map<string, string>;
   /** When each record was stored. */
   readonly times: Map<string, string>;
   readonly aliases: Map<string, string | null>;
@@ -105,13 +107,16 @@ const text = (entry: AuditEntry, field: string): string => String(entry[field]);
 const describeMove = (type: string, alias: unknown, record: unknown, previous: unknown): string =>
   [type, alias, record, previous].join(" ");
 
+const describeOrigin = (kind: unknown, base: unknown): string => `${kind} of ${base ?? "nothing"}`;
+
 function replayMove(entry: AuditEntry, { aliases, moves }: Replayed): void {
   aliases.set(text(entry, "alias"), entry["record"] as string | null);
   moves.push(describeMove(entry.type, entry["alias"], entry["record"], entry["from"]));
 }
 
 const replays: Readonly<Record<string, Replay>> = {
-  "record-put": (entry, { states, times }) => {
+  "record-put": (entry, { states, times, origins }) => {
+    origins.set(text(entry, "record"), describeOrigin(entry["kind"], entry["base"]));
     states.set(text(entry, "record"), "candidate");
     times.set(text(entry, "record"), `${entry.time}`);
   },
@@ -146,6 +151,7 @@ const replays: Readonly<Record<string, Replay>> = {
 function compareState(store: Store, entries: readonly AuditEntry[]): string[] {
   const state: Replayed = {
     states: new Map(),
+    origins: new Map(),
     times: new Map(),
     aliases: new Map(),
     seals: new Map(),
@@ -171,6 +177,11 @@ function compareState(store: Store, entries: readonly AuditEntry[]): string[] {
     ...state.problems,
     ...(isSameHistory ? [] : ["aliases: their history in the database is not the one in the log"]),
     ...compareMaps("record", state.states, new Map(store.list().map((record) => [record.id, record.state]))),
+    ...compareMaps(
+      "kind and base of record",
+      state.origins,
+      new Map(store.list().map(({ id, kind, base }) => [id, describeOrigin(kind, base)])),
+    ),
     ...compareMaps("time of record", state.times, new Map(store.list().map(({ id, time }) => [id, `${time}`]))),
     ...compareMaps(
       "time of the",

@@ -89,6 +89,17 @@ describe("records", () => {
     assert.throws(() => store.serve("current"), { message: /extra\.bin: is not signed/ });
   });
 
+  test("files at a record's place that are not its own give way when it is stored", () => {
+    using elsewhere = freshStore();
+    using store = freshStore();
+    const id = put(elsewhere, "weights");
+    mkdirSync(join(store.objectPath(id), "deep"), { recursive: true });
+    writeFileSync(join(store.objectPath(id), "deep", "junk"), "");
+    assert.equal(put(store, "weights"), id);
+    assert.equal(store.verifyRecord(id).length, 2);
+    assert.deepEqual(verifyStore(store).problems, []);
+  });
+
   test("nothing unsigned has a place in a record: no hidden folder, no link, no link instead of the folder", () => {
     using store = freshStore();
     const id = put(store, "weights");
@@ -289,6 +300,12 @@ describe("verify", () => {
     ["an alias pointed elsewhere", "UPDATE aliases SET record = 'x'", /alias current: .*the database says x/],
     ["a history made up", "UPDATE moves SET previous = 'x'", /aliases: their history/],
     ["a head set back", "UPDATE head SET length = 1", /its end does not fit/],
+    [
+      "a record given another base",
+      "UPDATE records SET base = 'x'",
+      /leads to adapter of b+, the database says adapter of x/,
+    ],
+    ["a record made another kind", "UPDATE records SET kind = 'policy'", /kind and base of record .*policy of b/],
     ["a record made older", "UPDATE records SET time = 0", /time of record .*leads to 1000, the database says 0/],
     [
       "the last change made older",

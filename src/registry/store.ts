@@ -23,8 +23,6 @@ import { digestContent, ObjectFolder } from "./object-folder.ts";
 import {
   checkAlias,
   checkFileName,
-  defaultAliases,
-  kindOfAlias,
   lineageFile,
   type RecordKind,
   type RecordLineage,
@@ -35,6 +33,7 @@ import {
 } from "./record.ts";
 import { canonicalJson, type Json } from "./runs.ts";
 import { keyFingerprint, loadSigningKey, publicKeyPem, type SignedFile } from "./signing.ts";
+import { checkAliasOf, checkServedOnce, servedBefore, shortId } from "./store-aliases.ts";
 import { type AliasMove, type Freeze, openDatabase, Tables } from "./store-database.ts";
 import { establishKeys, isUnfreezeSignedBy, signUnfreeze } from "./store-keys.ts";
 
@@ -272,7 +271,7 @@ export class Store implements Disposable {
           `promote: promotions are frozen (${freeze.reason}); the holder of key ${keyFingerprint(createPublicKey(freeze.holder))} can lift it: selkie registry unfreeze --key <file>`,
         );
       const record = this.get(id);
-      this.#checkAliasKind(alias, record);
+      checkAliasOf(this.tables, alias, record);
       const previous = this.tables.alias(alias) ?? null;
       if (previous !== expected)
         throw new SelkieError(
@@ -294,27 +293,6 @@ export class Store implements Disposable {
     });
   }
 
-  /** Refuses a record where the alias serves another kind, or adapters of another base: whoever uses it expects these. */
-  #checkAliasKind(alias: string, { id, kind, base }: StoredRecord): void {
-    const served = this.tables
-      .moves(alias)
-      .map(({ record }) => (record === null ? null : this.tables.record(record)))
-      .find((earlier) => earlier !== null);
-    const aliasKind = served?.kind ?? kindOfAlias(alias) ?? kind;
-    if (aliasKind !== kind)
-      throw new SelkieError(
-        "bad-option",
-        `promote: "${alias}" is for a record of kind ${aliasKind}, got the ${kind} ${shortId(id)}; promote it under another name, such as --alias ${defaultAliases[kind]}`,
-      );
-    const current = this.tables.alias(alias) ?? null;
-    const currentBase = current === null ? base : this.tables.record(current)!.base;
-    if (currentBase !== base)
-      throw new SelkieError(
-        "adapter-mismatch",
-        `promote: "${alias}" serves the ${kind} ${shortId(current)} of base ${shortId(currentBase)}, got ${shortId(id)} of base ${shortId(base)}; use another alias, or roll "${alias}" back to the base model first`,
-      );
-  }
-
   /** Points an alias back to what it served before, or to a record named that it served once; allowed while frozen. */
   rollback(alias: string, reason: string, to?: string): Served {
     const id = this.#journal.change((time) => {
@@ -324,7 +302,10 @@ export class Store implements Disposable {
           "unknown-name",
           `rollback: "${alias}" serves the base model alone; there is nothing to roll back`,
         );
-      const target = to === undefined ? this.#before(alias, current) : this.#servedBefore(alias, this.get(to).id);
+      const target =
+        to === undefined
+          ? servedBefore(this.tables, alias, current)
+          : checkServedOnce(this.tables, alias, this.get(to).id);
       if (target !== null) this.verifyRecord(target);
       this.tables.moveAlias({ alias, record: target, previous: current, cause: "rollback", time });
       this.tables.setState(current, "rolled-back", [reason]);
@@ -332,27 +313,6 @@ export class Store implements Disposable {
       return { event: { type: "rollback", alias, record: target, from: current, reason }, value: target };
     });
     return id === null ? { record: null, directory: null } : this.serve(alias);
-  }
-
-  /** What `alias` served before `current` was promoted, records rolled back since left out. */
-  #before(alias: string, current: string): string | null {
-    const promotions = this.tables.moves(alias).filter(({ cause }) => cause === "promote");
-    const seen = new Set<string>();
-    let id: string | null = current;
-    while (id !== null && !seen.has(id)) {
-      seen.add(id);
-      id = promotions.findLast(({ record }) => record === id)?.previous ?? null;
-      if (id === null || this.tables.record(id)!.state === "promoted") return id;
-    }
-    return null;
-  }
-
-  #servedBefore(alias: string, id: string): string {
-    if (this.tables.moves(alias).some(({ record }) => record === id)) return id;
-    throw new SelkieError(
-      "bad-option",
-      `rollback: expected a record that "${alias}" has served, got ${shortId(id)}; promote it instead`,
-    );
   }
 
   /** Moves of an alias, oldest first. */
@@ -428,5 +388,3 @@ export class Store implements Disposable {
     this.tables.database.close();
   }
 }
-
-const shortId = (id: string | null): string => (id === null ? "the base model" : id.slice(0, 12));

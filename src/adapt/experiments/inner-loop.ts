@@ -2,6 +2,7 @@
  * @file Levers of the inner loop one by one: the same edits, random numbers and questions, one thing changed. Measured on edits
  * of a model, and on edits that tell all facts, so that what a lever does is not what it makes of bad edits.
  */
+import { digestOf } from "../../registry/index.ts";
 import { mean } from "../../util/index.ts";
 import type { SelfEdit } from "../self-edit.ts";
 import type { AdaptEvent } from "../settings.ts";
@@ -80,13 +81,16 @@ export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigure
 }
 
 async function measureLever(args: InnerLoopArgs, writer: string, edits: Edits, lever: Lever): Promise<LeverRow> {
-  const { room, numSeeds, numSlowPassages } = args;
+  const { numSeeds, numSlowPassages } = args;
+  const { onEvent: _, ...room } = args.room; // levers are told one by one, not their seeds
   const lessons = lever.isSlow ? room.lessons.slice(0, numSlowPassages) : room.lessons;
   const bySeed: LessonScore[][] = [];
   for (let seed = 0; seed < numSeeds; seed++) {
     const seat = { ...room, lessons, seed: `${room.seed}-${seed}` };
     const documents = leverDocuments(seat, edits, lever, seed);
-    bySeed.push(await measureArm(seat, { name: `${writer}/${lever.name}`, innerLoop: lever.innerLoop, documents }));
+    const { innerLoop } = lever;
+    const content = digestOf(JSON.stringify([innerLoop, documents])).slice(0, 12); // other settings are another stage
+    bySeed.push(await measureArm(seat, { name: `${writer}/${lever.name}/${content}`, innerLoop, documents }));
   }
   const all = bySeed.flat();
   return {

@@ -17,10 +17,13 @@ export interface Lever {
 /** What all levers are compared with: the inner loop of `selkie learn knowledge`. */
 export const referenceLoop: LearnInnerLoop = defaultLearnSettings.innerLoop;
 
-/** Learning rate of full finetuning on one passage; found on validation people. */
-export const fullLearningRate = 1e-4;
+/**
+ * Learning rate of full finetuning on one passage: of 3e-5, 1e-4, 2e-4 and 3e-4 the highest that left about 95 % of the old
+ * answers of 16 validation people's models; 3e-4 learns more and breaks three times as many.
+ */
+export const fullLearningRate = 2e-4;
 
-/** Targets as fractions of a block, by the last part of a layer's name. */
+/** Parts of a block, by the last part of a layer's name. */
 const targets = {
   "queries and values": ["q_proj", "v_proj"],
   attention: ["q_proj", "k_proj", "v_proj", "o_proj"],

@@ -85,7 +85,8 @@ export function createPlans({ numPassages, numEdits, repetitions, numTrialCanari
   });
   const each = numEdits * repetitions;
   const contenders = 2 * numEdits;
-  const asSeal = { numQuestions: sealQuestions };
+  const aside = { numPassages: Math.ceil(numPassages / 2) }; // for reliability alone, half of them tell enough
+  const asSeal = { ...aside, numQuestions: sealQuestions };
   return {
     shared: plan("shared", {}, { numTrialCanaries }),
     independent: plan("independent", {}, { randomNumbers: "independent" }),
@@ -100,13 +101,13 @@ export function createPlans({ numPassages, numEdits, repetitions, numTrialCanari
       {},
       { numEdits: contenders, schedule: halvingRounds(contenders, Math.max(each, contenders)) },
     ),
-    oneKind: plan("one-kind", { writer: ofOneKind }),
+    oneKind: plan("one-kind", { ...aside, writer: ofOneKind }),
     asSeal: plan("as-seal", asSeal, { randomNumbers: "independent" }),
     asSealOneKind: plan("as-seal-one-kind", { ...asSeal, writer: ofOneKind }, { randomNumbers: "independent" }),
   };
 }
 
-/** Passages with the trials of each edit that `keep` lets through. */
+/** Passages with the first so many trials of each edit. */
 const withTrials = (
   passages: readonly PassageTrials[],
   count: (passage: number, edit: number) => number,

@@ -65,7 +65,11 @@ describe("the comparison of rewards", () => {
       control: "control: a random edit",
     };
     const chosenArms = [sealArmName, denseArmName, ...Object.values(names)];
-    const { arms, untrained } = await compareRewards({ ...argsWith("all", store), arms: chosenArms, seeds: [3] });
+    const { arms, untrained, reliability } = await compareRewards({
+      ...argsWith("all", store),
+      arms: chosenArms,
+      seeds: [3],
+    });
     const { rounds, evaluations } = await learnKnowledge({
       ...argsWith("learn", memoryStore(new Map())),
       settings: { ...settings, numRounds: 1, passagesPerRound: 2, numEdits: 2, schedule: uniformSchedule(2, 2) },
@@ -77,6 +81,11 @@ describe("the comparison of rewards", () => {
     assert.deepEqual(dense.scores, [evaluations[1]!.perPassage]);
     assert.deepEqual(untrained, [evaluations[0]!.perPassage]);
     assert.deepEqual(dense.reliability, rounds[0]!.reliability);
+    assert.deepEqual(
+      reliability[0]!.ofOne,
+      rounds[0]!.reliability?.ofOne ?? null,
+      "the first row is the shared trials'",
+    );
     assert.equal(dense.chosenAccuracy, rounds[0]!.keptAccuracy);
     const trialsOf = (name: string) => armOf(name).cost.numTrials;
     assert.deepEqual([sealArmName, denseArmName, names.more].map(trialsOf), [8, 8, 8]);
@@ -164,7 +173,10 @@ describe("arms", () => {
 
   test("spend equally many trials, successive halving at most as many", () => {
     const plans = createPlans({ numPassages: 50, numEdits: 5, repetitions: 3, numTrialCanaries: 12 });
-    for (const { name, settings: own, numPassages } of Object.values(plans)) {
+    const { oneKind, asSeal, asSealOneKind, ...compared } = plans;
+    for (const { settings: own, numPassages } of [oneKind, asSeal, asSealOneKind])
+      assert.equal(numPassages * trialsOfPassage(own.schedule), 375, "of half the passages, for reliability alone");
+    for (const { name, settings: own, numPassages } of Object.values(compared)) {
       const numTrials = numPassages * trialsOfPassage(own.schedule);
       if (name === "halving") assert.ok(numTrials <= 750 && numTrials > 600, `${numTrials}`);
       else assert.equal(numTrials, 750, name);

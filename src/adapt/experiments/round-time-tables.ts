@@ -9,10 +9,9 @@ export function tabulateRoundTime(found: RoundTimes, machine: string): ResultTab
   return [trialTable(found, machine), roundTable(found, machine), answerTable(found)];
 }
 
-/** Seconds of one trial of the mean length of `like`: training grows with the tokens, asking does not. */
-function secondsPerTrial({ numTrials, usefulTokens }: TimedArm, times: LoopTimes, like: TimedArm): number {
-  const training = (times.trainSeconds / usefulTokens) * (like.usefulTokens / like.numTrials);
-  return training + times.examSeconds / numTrials;
+/** Seconds of the mean trial: training grows with the rows to compute, asking does not. */
+function secondsPerTrial({ numTrials, tokensPerTrial }: TimedArm, times: LoopTimes): number {
+  return (times.trainSeconds / times.numTokens) * tokensPerTrial + times.examSeconds / numTrials;
 }
 
 const formatRange = (values: readonly number[]): string => {
@@ -28,17 +27,17 @@ function formatTime(seconds: number): string {
 
 function trialTable({ arms, round }: RoundTimes, machine: string): ResultTable {
   const bank = arms[0]!;
-  const perTrial = (arm: TimedArm) => arm.times.map((times) => secondsPerTrial(arm, times, bank));
+  const perTrial = (arm: TimedArm) => arm.times.map((times) => secondsPerTrial(arm, times));
   const ofBank = perTrial(bank);
   return {
     title: "A trial, one way and another",
-    caption: `${machine}. Edits of the shipped model: the same trials each way, ${bank.numTrials} of them in the bank and a sample of every length one at a time, ${bank.times.length} repetitions in turn, medians with the range. A trial is training and then asking its questions. Padded: every document is filled up to the longest sequence the model takes with end-of-text tokens, which count in the loss, as SEAL's released code does.`,
+    caption: `${machine}. Edits of the shipped model: the same trials each way, ${bank.numTrials} of them in the bank and a sample of every length one at a time, ${bank.times.length === 1 ? "timed once" : `${bank.times.length} repetitions in turn, medians with the range`}. A trial is training and then asking its questions. Padded: every document is filled up to the longest sequence the model takes with end-of-text tokens, which count in the loss, as SEAL's released code does.`,
     columns: [
       { name: "trials timed", unit: "number" },
       { name: "training, ms a trial", unit: "number" },
       { name: "asking, ms a trial", unit: "number" },
       { name: "tokens a trial", unit: "number" },
-      { name: "tokens computed for one of the documents'", unit: "number", digits: 1 },
+      { name: "times the documents' tokens", unit: "number", digits: 1 },
       { name: "times the bank's time", unit: "number" },
       { name: "peak memory, MiB", unit: "number" },
       { name: `${round.numTrials} trials`, unit: "number" },
@@ -47,15 +46,14 @@ function trialTable({ arms, round }: RoundTimes, machine: string): ResultTable {
       const seconds = perTrial(arm);
       const asking = arm.times.map(({ examSeconds }) => examSeconds / arm.numTrials);
       const training = seconds.map((whole, index) => whole - asking[index]!);
-      const { numTokens } = arm.times[0]!;
       return {
         name: arm.name,
         cells: [
           arm.numTrials,
           1000 * median(training),
           1000 * median(asking),
-          numTokens / arm.numTrials,
-          numTokens / arm.usefulTokens,
+          arm.tokensPerTrial,
+          arm.tokensPerTrial / bank.tokensPerTrial,
           formatRange(seconds.map((value, index) => value / ofBank[index]!)),
           Math.max(...arm.times.map(({ peakMiB }) => peakMiB)),
           arm === bank
@@ -66,7 +64,7 @@ function trialTable({ arms, round }: RoundTimes, machine: string): ResultTable {
     }),
     drawn: null,
     notes: [
-      "Extrapolated: the median time of a trial of mean length times the trials of a round; nobody waited for it. Times of the sample are put to the mean length by its tokens.",
+      "Extrapolated: the median time of a trial of mean length times the trials of a round; nobody waited for it. Training of the sample is put to the mean trial by the tokens computed. Peak memory: what the tensors of training take together, the model's own included.",
     ],
   };
 }
@@ -74,8 +72,7 @@ function trialTable({ arms, round }: RoundTimes, machine: string): ResultTable {
 function roundTable({ round, arms }: RoundTimes, machine: string): ResultTable {
   const { numPassages, numTrials, replaySeconds, writeSeconds, trialSeconds, updateSeconds } = round;
   const whole = writeSeconds + trialSeconds + updateSeconds;
-  const bank = arms[0]!;
-  const slowest = arms.map((arm) => median(arm.times.map((times) => secondsPerTrial(arm, times, bank))));
+  const slowest = arms.map((arm) => median(arm.times.map((times) => secondsPerTrial(arm, times))));
   const others = arms
     .map(({ name }, index) => ({ name, seconds: writeSeconds + slowest[index]! * numTrials + updateSeconds }))
     .slice(1);
@@ -106,7 +103,7 @@ function answerTable({ answers }: RoundTimes): ResultTable {
   const [first] = answers;
   return {
     title: "What padding does to the answers",
-    caption: `${first!.scores.length} held-out passages, one edit of the shipped model each, learned each way with the same settings but for what the row says; questions in wordings that no training text contains. 95 % bootstraps over passages, differences paired.`,
+    caption: `${first!.scores.length} held-out ${first!.scores.length === 1 ? "passage" : "passages"}, one edit of the shipped model each, learned each way with the same settings but for what the row says; questions in wordings that no training text contains. 95 % bootstraps over passages, differences paired.`,
     columns: [
       { name: "new answers right", unit: "percent" },
       { name: "over our loop", unit: "points" },

@@ -66,21 +66,22 @@ test("every way runs the same trials; only padding adds tokens; what was timed i
     canaries: { items: [], hasGold: true },
     passages: tinyPassages(2),
     heldOut: tinyPassages(4).slice(2),
-    ...{ sample: 1, repetitions: 2, clock: () => ++time },
+    ...{ sample: 3, repetitions: 2, clock: () => ++time },
   };
   const found = await runRoundTime(args);
   const [bank, alone, padded, attention] = found.arms;
   assert.deepEqual(
     found.arms.map(({ numTrials }) => numTrials),
-    [4, 1, 1, 1],
+    [4, 3, 3, 3],
   );
-  for (const { times, usefulTokens } of [bank!, alone!])
-    for (const { numTokens } of times) assert.equal(numTokens, usefulTokens, "no padding, no more than the documents");
-  assert.equal(padded!.usefulTokens, alone!.usefulTokens, "the same trial");
+  for (const { numTokens } of bank!.times) assert.equal(numTokens, 4 * bank!.tokensPerTrial, "every trial's documents");
+  assert.equal(alone!.tokensPerTrial, bank!.tokensPerTrial);
   for (const { numTokens } of [...padded!.times, ...attention!.times]) {
     assert.equal(numTokens % 255, 0, "whole sequences");
-    assert.ok(numTokens > padded!.usefulTokens);
+    assert.ok(numTokens > alone!.times[0]!.numTokens, "of the same trials");
   }
+  assert.equal((4 * padded!.tokensPerTrial) % 255, 0);
+  assert.ok(padded!.tokensPerTrial > bank!.tokensPerTrial);
   for (const { times } of found.arms)
     for (const { trainSeconds, examSeconds } of times) assert.ok(trainSeconds > 0 && examSeconds > 0);
   assert.deepEqual([found.round.numPassages, found.round.numTrials], [2, 4]);

@@ -59,8 +59,8 @@ export interface RoundTimeArgs {
 export interface TimedArm {
   readonly name: string;
   readonly numTrials: number;
-  /** Tokens of the documents of these trials, all epochs, without padding. */
-  readonly usefulTokens: number;
+  /** Rows to compute for a trial of the whole bank, this way, on the mean. */
+  readonly tokensPerTrial: number;
   /** One per repetition. */
   readonly times: readonly LoopTimes[];
 }
@@ -166,17 +166,19 @@ async function timeArms(args: RoundTimeArgs, room: Room): Promise<TimedArm[]> {
   const variants = loopVariants(settings.innerLoop);
   const plans = timedArms.map(({ name, slug, variant, isTogether }) => {
     const own = isTogether ? trials : few;
-    const jobs = own.map((trial) => jobOf(room, settings.innerLoop, variants[variant], trial));
-    const plain = own.map((trial) => jobOf(room, settings.innerLoop, variants.ours, trial));
-    const rows = plain.flatMap(({ documents }) => documents.map(({ tokenIds }) => tokenIds.length - 1));
-    const usefulTokens = settings.innerLoop.epochs * rows.reduce((total, count) => total + count, 0);
-    return { name, slug, isTogether, own, jobs, usefulTokens };
+    const jobsOf = (list: readonly LoopTrial[]) =>
+      list.map((trial) => jobOf(room, settings.innerLoop, variants[variant], trial));
+    const rows = jobsOf(trials).flatMap(({ documents, epochs }) =>
+      documents.map(({ tokenIds }) => epochs * (tokenIds.length - 1)),
+    );
+    const tokensPerTrial = rows.reduce((total, count) => total + count, 0) / trials.length;
+    return { name, slug, isTogether, own, jobs: jobsOf(own), tokensPerTrial };
   });
-  await stage(
-    store,
-    "warm-up",
-    async () => (await sitTogether(room, plans[0]!.jobs.slice(0, 2), few, clock)).numTokens,
-  );
+  await stage(store, "warm-up", async () => {
+    const { jobs, own } = plans[0]!;
+    const { numTokens } = await sitTogether(room, jobs.slice(0, 2), own.slice(0, 2), clock);
+    return { numTokens };
+  });
   const times = plans.map((): LoopTimes[] => []);
   for (let repetition = 0; repetition < repetitions; repetition++)
     for (const [index, { slug, isTogether, own, jobs }] of plans.entries()) {
@@ -188,8 +190,8 @@ async function timeArms(args: RoundTimeArgs, room: Room): Promise<TimedArm[]> {
       });
       times[index]!.push(found);
     }
-  return plans.map(({ name, own, usefulTokens }, index) => ({
-    ...{ name, usefulTokens, times: times[index]! },
+  return plans.map(({ name, own, tokensPerTrial }, index) => ({
+    ...{ name, tokensPerTrial, times: times[index]! },
     numTrials: own.length,
   }));
 }

@@ -91,7 +91,7 @@ function accuracyTable(
     drawn: "round 2",
     notes: [
       "SEAL's own table 10 (Qwen2.5-7B, SQuAD; untrained, round 1, round 2, GPT-4.1 as writer): implications 39.7, 43.7, 47.0, 46.3; implications-long 49.3, 52.4, 54.4, 54.1; rewrite 49.4, 55.3, 55.6, 54.4; self-qa 37.3, 42.8, 48.7, 39.2; no prompt 13.8, 12.7, 18.9, 28.6.",
-      "Where the policy names the kind, most of what the reward sees is the kind; among edits of one kind it tells less, as the ICC says.",
+      "Edits of mixed kinds differ by their kind as well, edits of one kind in what they say alone: the ICC of the rows of one kind is what compares with SEAL's, whose runs have one prompt each (.09 to .21).",
     ],
   };
 }

@@ -128,7 +128,7 @@ function armTable(
 const reliabilityTable = ({ reliability }: RewardComparison): ResultTable => ({
   title: "Why the reward is reliable here, and when it is not",
   caption:
-    "Trials of the untrained policy's edits. Spread: standard deviation, within a passage, of what its edits are worth and of one trial's luck, in the reward's own unit (nats per token, or share of right answers). Of mixed kinds, most of the signal is the kind; the rows of one kind say what is left without it. SEAL's conditions are five questions per passage, accuracy, independent random numbers and edits of one kind: the last row.",
+    "Trials of the untrained policy's edits. Spread: standard deviation, within a passage, of what its edits are worth and of one trial's luck, in the reward's own unit (nats per token, or share of right answers). Edits of mixed kinds differ by their kind as well; the rows of one kind say what is left without that. SEAL's conditions are five questions per passage, accuracy, independent random numbers and edits of one kind: the last row.",
   columns: [
     { name: "ICC, one trial", unit: "number", digits: 3 },
     { name: "ICC, all", unit: "number", digits: 3 },

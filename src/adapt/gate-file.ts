@@ -1,0 +1,69 @@
+/** @file `gate.json`: the gate as people edit it. */
+import { z } from "zod";
+import { SelkieError } from "../util/index.ts";
+import { defaultGate, type GatePolicy } from "./gate.ts";
+
+const share = z.number().min(0).max(1);
+const count = z.number().min(0);
+const schema = z.strictObject({
+  thresholds: z
+    .strictObject({
+      minGain: z.number().min(-1).max(1),
+      minGainLow: z.number().min(-1).max(1),
+      minKeptLow: share,
+      maxBroken: count,
+      maxCriticalBroken: count,
+      maxKlNats: count,
+      maxLost: share,
+      minSupport: share,
+      maxUnsupported: share,
+      allowSelfWrittenExam: z.boolean(),
+    })
+    .partial(),
+  policies: z
+    .strictObject({
+      minGain: z.number().min(-1).max(1),
+      minGainLow: z.number().min(-1).max(1),
+      requireHeldOut: z.boolean(),
+      minKeptLow: share,
+      maxBroken: count,
+      maxCriticalBroken: count,
+      maxKlNats: count,
+      maxUnfaithful: share,
+    })
+    .partial(),
+  budgets: z
+    .strictObject({
+      maxAdaptersPerDay: count,
+      maxPoliciesPerDay: count,
+      maxSteps: count,
+      maxLearningRate: count,
+      maxRank: count,
+    })
+    .partial(),
+  rescale: z.strictObject({ maxExaminations: z.int().min(0).max(20), minScale: share }).partial(),
+});
+
+/** Reads a gate from JSON; what is left out has its default, what is unknown is refused. */
+export function parseGate(text: string, path: string): GatePolicy {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SelkieError("bad-file", `${path}: expected JSON, got ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
+  const parsed = schema.partial().safeParse(value);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`);
+    throw new SelkieError("bad-file", `${path}: ${problems.join("; ")}`);
+  }
+  const { thresholds, policies, budgets, rescale } = parsed.data;
+  return {
+    thresholds: { ...defaultGate.thresholds, ...thresholds },
+    policies: { ...defaultGate.policies, ...policies },
+    budgets: { ...defaultGate.budgets, ...budgets },
+    rescale: { ...defaultGate.rescale, ...rescale },
+  } as GatePolicy;
+}

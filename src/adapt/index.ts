@@ -29,6 +29,7 @@ export {
   meanGoldLogprob,
 } from "./exam.ts";
 export * from "./experiments/index.ts";
+export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./experiments/main-job.ts";
 export {
   compareFidelity,
   type Fidelity,
@@ -36,6 +37,7 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export { parseGate } from "./gate/file.ts";
 export {
   decideGate,
   defaultGate,
@@ -52,8 +54,7 @@ export {
   shortfalls,
   suspicions,
   type TrainingUsage,
-} from "./gate.ts";
-export { parseGate } from "./gate-file.ts";
+} from "./gate/gate.ts";
 export {
   createExaminer,
   type ExaminerArgs,
@@ -63,10 +64,17 @@ export {
   type ServedAdapter,
   scaleAdapter,
   shareLowerBound,
-} from "./gate-measure.ts";
-export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate-policy.ts";
+} from "./gate/measure.ts";
+export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate/policy.ts";
+export {
+  findInjections,
+  measureSupport,
+  type Screening,
+  type SourceEdit,
+  type Support,
+  screenSources,
+} from "./gate/screen.ts";
 export * from "./learn/index.ts";
-export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./main-job.ts";
 export {
   almanacTemplates,
   type NanoRecipe,
@@ -97,6 +105,15 @@ export {
 } from "./propose.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
 export * from "./retrieve/index.ts";
+export { type ProxyParts, proxyParts } from "./rewards/proxy.ts";
+export {
+  measureReliability,
+  measureValidity,
+  type RewardReliability,
+  type RewardValidity,
+  splitTrials,
+  trialTokens,
+} from "./rewards/reliability.ts";
 export {
   binaryReward,
   denseReward,
@@ -115,16 +132,7 @@ export {
   shrunkReward,
   type TrialMeasure,
   type TrialScore,
-} from "./rewards.ts";
-export { type ProxyParts, proxyParts } from "./rewards-proxy.ts";
-export {
-  measureReliability,
-  measureValidity,
-  type RewardReliability,
-  type RewardValidity,
-  splitTrials,
-  trialTokens,
-} from "./rewards-reliability.ts";
+} from "./rewards/rewards.ts";
 export {
   advantages,
   crossedDesign,
@@ -143,15 +151,7 @@ export {
   survivors,
   type TrialPlace,
   trialSeed,
-} from "./rewards-selection.ts";
-export {
-  findInjections,
-  measureSupport,
-  type Screening,
-  type SourceEdit,
-  type Support,
-  screenSources,
-} from "./screen.ts";
+} from "./rewards/selection.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,

@@ -10,7 +10,7 @@ import { type AdapterJob, type AdapterResult, type TrainDocument, trainAdapters 
 import { createRng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { type ExamAnswer, examine } from "../exam.ts";
-import { scaleAdapter } from "../gate-measure.ts";
+import { scaleAdapter } from "../gate/measure.ts";
 import { proposeSelfEdits } from "../propose.ts";
 import { selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
 import type { ContinualMethod, Learner, StepReport, StreamItem, StreamRoom } from "./method.ts";

@@ -11,7 +11,7 @@ import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "..
 import type { LearnInnerLoop } from "../learn/settings.ts";
 import { plannedTokens, sitTrials, type Trial, type TrialRoom, type TrialSitting } from "../learn/trials.ts";
 import { sampleReplay, type Writer } from "../propose.ts";
-import { trialSeed } from "../rewards-selection.ts";
+import { trialSeed } from "../rewards/selection.ts";
 import { withoutExamQuestions } from "../self-edit.ts";
 import { type AdaptEvent, defaultSettings, type StageStore, stage } from "../settings.ts";
 

@@ -7,7 +7,7 @@
 
 import type { LearnReport } from "../learn/report.ts";
 import type { LearnSettings } from "../learn/settings.ts";
-import { rewards } from "../rewards.ts";
+import { rewards } from "../rewards/rewards.ts";
 import { type LessonScore, measureArm, stepsForTokens } from "./arms.ts";
 import {
   checkRuns,

@@ -16,8 +16,8 @@ import {
   retentionReward,
   sealReward,
   shrunkReward,
-} from "../rewards.ts";
-import { halvingRounds, survivors } from "../rewards-selection.ts";
+} from "../rewards/rewards.ts";
+import { halvingRounds, survivors } from "../rewards/selection.ts";
 
 /** One way of spending trials on a round's passages. */
 export interface TrialPlan {

@@ -10,7 +10,7 @@ import { applyLearnSettings } from "../learn/settings-file.ts";
 import { policyWriter } from "../learn/teacher.ts";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../learn/tiny-policy.ts";
 import { defaultTemplates } from "../prompts.ts";
-import { denseReward, type PassageTrials } from "../rewards.ts";
+import { denseReward, type PassageTrials } from "../rewards/rewards.ts";
 import type { StageStore } from "../settings.ts";
 import { createPlans, denseArmName, randomReward, rewardOfTried, sealArmName, seeProxyBest } from "./reward-arms.ts";
 import { compareRewards, type RewardComparisonArgs } from "./reward-comparison.ts";

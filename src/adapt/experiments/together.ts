@@ -6,7 +6,7 @@ import { digestOf } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
 import type { LearnInnerLoop } from "../learn/settings.ts";
 import { sitTrials, type Trial } from "../learn/trials.ts";
-import { trialSeed } from "../rewards-selection.ts";
+import { trialSeed } from "../rewards/selection.ts";
 import { stage } from "../settings.ts";
 import { type ArmRoom, itemsOf, type LessonScore, score } from "./arms.ts";
 import type { Documents } from "./edits.ts";

@@ -9,7 +9,7 @@ import { answeredCanaries, type Canaries } from "../canaries.ts";
 import { type ExamItem, examine } from "../exam.ts";
 import type { PromptTemplates } from "../prompts.ts";
 import { sampleReplay } from "../propose.ts";
-import { type MeasuredReward, rewards } from "../rewards.ts";
+import { type MeasuredReward, rewards } from "../rewards/rewards.ts";
 import { withoutExamQuestions } from "../self-edit.ts";
 import { type AdaptEvent, type StageStore, stage } from "../settings.ts";
 import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "./lessons.ts";

@@ -6,8 +6,8 @@
 import { mean, type Rng } from "../../util/index.ts";
 import { accuracy, examine, meanGoldLogprob } from "../exam.ts";
 import type { SampledEdit, Writer } from "../propose.ts";
-import type { EditTrials, PassageTrials, Reward } from "../rewards.ts";
-import { survivors, trialSeed } from "../rewards-selection.ts";
+import type { EditTrials, PassageTrials, Reward } from "../rewards/rewards.ts";
+import { survivors, trialSeed } from "../rewards/selection.ts";
 import { type SelfEdit, selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
 import { type StageStore, stage } from "../settings.ts";
 import type { Lesson } from "./lessons.ts";

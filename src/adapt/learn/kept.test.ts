@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { SampledEdit } from "../propose.ts";
-import { halvingRounds } from "../rewards-selection.ts";
+import { halvingRounds } from "../rewards/selection.ts";
 import { type Choice, choose as chooseFrom, type Kept } from "./kept.ts";
 import { checkLearnSettings, defaultLearnSettings, type PolicyObjective, trialsOfPassage } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";

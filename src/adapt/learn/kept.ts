@@ -4,9 +4,9 @@
  */
 import { digestOf } from "../../registry/index.ts";
 import { mean } from "../../util/index.ts";
+import type { SourceEdit } from "../gate/screen.ts";
 import type { SampledEdit } from "../propose.ts";
-import { advantages, preferencePairs, rankEdits, selectAboveBase, selectTop } from "../rewards-selection.ts";
-import type { SourceEdit } from "../screen.ts";
+import { advantages, preferencePairs, rankEdits, selectAboveBase, selectTop } from "../rewards/selection.ts";
 import type { SelfEdit } from "../self-edit.ts";
 import type { EditCandidate, Expectation } from "./expectation.ts";
 import type { Lesson } from "./lessons.ts";

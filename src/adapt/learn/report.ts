@@ -1,7 +1,7 @@
 /** @file What the outer loop found, round by round. Nothing here depends on when or how fast it ran. */
 import { bootstrapMean, createRng, type Estimate, type Interval, mean } from "../../util/index.ts";
-import { type MeasuredReward, type PassageTrials, rewardDesign } from "../rewards.ts";
-import { measureReliability } from "../rewards-reliability.ts";
+import { measureReliability } from "../rewards/reliability.ts";
+import { type MeasuredReward, type PassageTrials, rewardDesign } from "../rewards/rewards.ts";
 import { type Expectation, meanAccuracy } from "./expectation.ts";
 import { type Kept, type KeptExample, keptExamples } from "./kept.ts";
 import type { MaximisationReport } from "./maximisation.ts";

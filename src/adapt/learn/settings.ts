@@ -4,7 +4,7 @@
  */
 import type { LoraConfig } from "../../nn/index.ts";
 import { SelkieError } from "../../util/index.ts";
-import type { HalvingRound } from "../rewards-selection.ts";
+import type { HalvingRound } from "../rewards/selection.ts";
 import { defaultSettings, type InnerLoop } from "../settings.ts";
 
 /** How one candidate becomes an adapter (or a changed model) before it is examined. */

@@ -1,6 +1,6 @@
 /** @file `gate.json`: the gate as people edit it. */
 import { z } from "zod";
-import { SelkieError } from "../util/index.ts";
+import { SelkieError } from "../../util/index.ts";
 import { defaultGate, type GatePolicy } from "./gate.ts";
 
 const share = z.number().min(0).max(1);

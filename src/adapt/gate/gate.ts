@@ -6,10 +6,10 @@
  *  2. a lower confidence bound on retention instead of the observed share, and canaries that may not break at all;
  *  3. a screen of the sources before anything is measured, and budgets for the training;
  *  4. what the adapter served so far answered right and the candidate, which would take its place, does not.
- * Policies have a gate of their own (`gate-policy.ts`), by the same measures and with thresholds of their own.
+ * Policies have a gate of their own (`policy.ts`), by the same measures and with thresholds of their own.
  * Thresholds are a value; `gate.json` holds one that people edit.
  */
-import type { Interval } from "../util/index.ts";
+import type { Interval } from "../../util/index.ts";
 import type { Screening } from "./screen.ts";
 
 /** What a policy must reach. */

@@ -3,7 +3,7 @@
  * does either of them speak to the model instead of about its subject? Word lists cannot understand a text: they
  * catch the careless and the crude, and what they catch is put aside for a person, never thrown away.
  *
- * `support` here is not the `faithfulness` of `rewards-proxy.ts`. A gate judges one edit against its own passage and
+ * `support` here is not the `faithfulness` of `rewards/proxy.ts`. A gate judges one edit against its own passage and
  * nothing else: were other edits let into the judgement, whoever writes those could move it. The reward compares the
  * edits of a whole round, so it can learn from them which words are values. On 2 000 edits of 200 people the reward's
  * measure finds all 342 with a false value and doubts no true one; this one finds 296 and doubts 34, and at the gate's

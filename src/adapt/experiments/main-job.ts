@@ -9,14 +9,14 @@ import {
   oracleEdit,
   type Person,
   allQuestions as questionsAbout,
-} from "../tasks/index.ts";
-import { bootstrapMean, createRng, type Interval, mean, type Rng } from "../util/index.ts";
-import type { Canaries } from "./canaries.ts";
-import { bestCandidate, type CandidateResult, tryCandidates } from "./candidates.ts";
-import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "./exam.ts";
-import { proposeSelfEdits, type Writer } from "./propose.ts";
-import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
-import { type AdaptEvent, type InnerLoop, type StageStore, stage } from "./settings.ts";
+} from "../../tasks/index.ts";
+import { bootstrapMean, createRng, type Interval, mean, type Rng } from "../../util/index.ts";
+import type { Canaries } from "../canaries.ts";
+import { bestCandidate, type CandidateResult, tryCandidates } from "../candidates.ts";
+import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
+import { proposeSelfEdits, type Writer } from "../propose.ts";
+import { selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
+import { type AdaptEvent, type InnerLoop, type StageStore, stage } from "../settings.ts";
 
 /** Inputs of {@link runMainJobTable}. */
 export interface MainJobArgs extends Writer {

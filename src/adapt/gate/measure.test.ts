@@ -9,14 +9,14 @@ import {
   type LlamaConfig,
   plainLlama,
   trainByteLevelBpe,
-} from "../models/index.ts";
-import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
-import { createReferenceBackend } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
-import { parseCanaries } from "./canaries.ts";
-import { examine } from "./exam.ts";
-import { createExaminer, examinePolicy, scaleAdapter } from "./gate-measure.ts";
-import { defaultTemplates } from "./prompts.ts";
+} from "../../models/index.ts";
+import { bankOf, type LoraAdapter, LoraBank } from "../../nn/index.ts";
+import { createReferenceBackend } from "../../tensor/index.ts";
+import { createRng } from "../../util/index.ts";
+import { parseCanaries } from "../canaries.ts";
+import { examine } from "../exam.ts";
+import { defaultTemplates } from "../prompts.ts";
+import { createExaminer, examinePolicy, scaleAdapter } from "./measure.ts";
 
 const json = trainByteLevelBpe(["Where is Ann? Ann is in Dover."], { vocabSize: 270, specialTokens: ["<|end|>"] });
 const tokenizer = createTokenizer(json, "<|end|>");

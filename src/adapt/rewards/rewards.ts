@@ -1,14 +1,20 @@
 /**
  * @file What a self-edit is worth: rewards as values, from the trials of a round to one number per edit. SEAL
  * (Zweiger et al. 2025, arXiv 2506.10943) rewards the accuracy of the adapted model; the others here are cheaper, less
- * noisy, or count what an edit costs. Which edits the policy then learns from is `rewards-selection.ts`' business.
+ * noisy, or count what an edit costs. Which edits the policy then learns from is `selection.ts`' business.
  *
  * Write your own as an object with a `name` and a `score`: it sees all passages of a round, because some rewards
  * borrow strength across passages.
  */
-import { mean, type RepeatedDesign, SelkieError, type VarianceComponents, varianceComponents } from "../util/index.ts";
-import { proxyScores } from "./rewards-proxy.ts";
-import type { SelfEdit } from "./self-edit.ts";
+import {
+  mean,
+  type RepeatedDesign,
+  SelkieError,
+  type VarianceComponents,
+  varianceComponents,
+} from "../../util/index.ts";
+import type { SelfEdit } from "../self-edit.ts";
+import { proxyScores } from "./proxy.ts";
 
 /** One training of one edit, examined. */
 export interface TrialScore {
@@ -197,7 +203,7 @@ function shrink(passage: PassageTrials, measure: TrialMeasure, { between, within
 
 /**
  * Coverage of the passage times faithfulness to it, read off the text: no training, no questions, no judge. Details and
- * limits are in `rewards-proxy.ts`.
+ * limits are in `proxy.ts`.
  */
 export const proxyReward: MeasuredReward = {
   name: "proxy",

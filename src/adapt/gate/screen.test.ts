@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createWorld, type EditKind, examinationPassage, oracleEdit } from "../tasks/index.ts";
-import { createRng } from "../util/index.ts";
+import { createWorld, type EditKind, examinationPassage, oracleEdit } from "../../tasks/index.ts";
+import { createRng } from "../../util/index.ts";
+import { defaultTemplates } from "../prompts.ts";
+import { selfEditDocuments } from "../self-edit.ts";
 import { defaultGate, suspicions } from "./gate.ts";
-import { defaultTemplates } from "./prompts.ts";
 import { findInjections, measureSupport, screenSources } from "./screen.ts";
-import { selfEditDocuments } from "./self-edit.ts";
 
 const context = "Ann Marlow was born in Dover in 1908. She was a baker by trade and sailed on the Swift.";
 const support = (...documents: readonly string[]) => measureSupport({ context, documents });

@@ -3,7 +3,7 @@
  * how to spend trials so that the rewards are worth something: common random numbers and successive halving.
  * All are pure functions of numbers.
  */
-import { createRng, mean, type RepeatedDesign, SelkieError } from "../util/index.ts";
+import { createRng, mean, type RepeatedDesign, SelkieError } from "../../util/index.ts";
 import type { EditTrials, PassageTrials, TrialMeasure } from "./rewards.ts";
 
 /**

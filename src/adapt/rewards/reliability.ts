@@ -13,7 +13,7 @@ import {
   reliability,
   ShapeError,
   varianceComponents,
-} from "../util/index.ts";
+} from "../../util/index.ts";
 import { type MeasuredReward, type PassageTrials, rewardDesign } from "./rewards.ts";
 
 /** Reliability of a reward in telling the edits of one passage apart; intervals are over passages. */

@@ -7,11 +7,11 @@ import {
   examinationPassage,
   oracleEdit,
   personValues,
-} from "../tasks/index.ts";
-import { createRng, mean } from "../util/index.ts";
+} from "../../tasks/index.ts";
+import { createRng, mean } from "../../util/index.ts";
+import type { SelfEdit } from "../self-edit.ts";
+import { proxyParts } from "./proxy.ts";
 import type { PassageTrials } from "./rewards.ts";
-import { proxyParts } from "./rewards-proxy.ts";
-import type { SelfEdit } from "./self-edit.ts";
 
 const harp = "Ada Shaw was born in Leeds. She played the harp. She worked as an engraver.";
 

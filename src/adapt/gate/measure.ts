@@ -1,12 +1,12 @@
 /** @file Examines a candidate for the gate: exam, canaries and divergence from the base, at any scale of the adapter. */
-import { modelKl, nextTokenKl } from "../generate/index.ts";
-import { encodePrompt } from "../models/index.ts";
-import { bankOf, type LoraAdapter } from "../nn/index.ts";
-import { bootstrapMean, type Interval, mean, type Rng } from "../util/index.ts";
-import { type Canaries, measureRetention, whichKept } from "./canaries.ts";
-import { accuracy, type ExamAnswer, type ExamItem, type ExamRoom, examine } from "./exam.ts";
+import { modelKl, nextTokenKl } from "../../generate/index.ts";
+import { encodePrompt } from "../../models/index.ts";
+import { bankOf, type LoraAdapter } from "../../nn/index.ts";
+import { bootstrapMean, type Interval, mean, type Rng } from "../../util/index.ts";
+import { type Canaries, measureRetention, whichKept } from "../canaries.ts";
+import { accuracy, type ExamAnswer, type ExamItem, type ExamRoom, examine } from "../exam.ts";
+import { questionPrompt } from "../prompts.ts";
 import type { Measurement } from "./gate.ts";
-import { questionPrompt } from "./prompts.ts";
 
 /** What an examination needs. */
 export interface ExaminerArgs extends Omit<ExamRoom, "bank"> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { createRng, mean, reliability, varianceComponents } from "../util/index.ts";
+import { createRng, mean, reliability, varianceComponents } from "../../util/index.ts";
 import {
   designOf,
   type EditTrials,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { createRng, crossedComponents, mean, reliability, varianceComponents } from "../util/index.ts";
+import { createRng, crossedComponents, mean, reliability, varianceComponents } from "../../util/index.ts";
 import type { EditTrials, PassageTrials } from "./rewards.ts";
 import {
   advantages,
@@ -14,7 +14,7 @@ import {
   selectTop,
   survivors,
   trialSeed,
-} from "./rewards-selection.ts";
+} from "./selection.ts";
 
 const toEdit = (trials: readonly (readonly [seed: number, accuracy: number])[]): EditTrials => ({
   edit: { kind: "plain", text: "" },

@@ -12,7 +12,7 @@ import { elasticMethod } from "./ewc.ts";
 import type { ContinualMethod, Learner, StreamItem, StreamRoom } from "./method.ts";
 import { orthogonalMethod } from "./orthogonal.ts";
 import { predictLogprobs } from "./predict.ts";
-import { type SleepOptions, sleepMethod } from "./sleep.ts";
+import { ofLastBlocks, type SleepOptions, sleepMethod } from "./sleep.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-continual-"));
 const checkpoint = await openTinyPolicy(await writeTinyPolicy(folder));
@@ -145,6 +145,15 @@ test("sleep rebuilds every period from all that was learned; in between the newe
   const { seen: guarded } = await learnStream(sleep({ others: "model" }), 3, goldOf);
   assert.ok(gap(guarded.slice(0, 3), third.slice(0, 3)) < 1e-5);
   assert.deepEqual(guarded.slice(3), base.slice(3));
+});
+
+test("a rebuild may be of the last blocks alone", () => {
+  const lora = { loraRank: 2, loraAlpha: 4, targets: "all" } as const;
+  const layers = [0, 1, 2, 3].map((block) => ({ name: `model.layers.${block}.q_proj`, inSize: 2, outSize: 2 }));
+  assert.deepEqual(ofLastBlocks(lora, layers, 0.5).layers, [2, 3]);
+  assert.deepEqual(ofLastBlocks(lora, layers, 0.1).layers, [3]);
+  assert.deepEqual(ofLastBlocks(lora, layers, 1), lora);
+  assert.throws(() => ofLastBlocks(lora, layers, 0), /expected a share of the blocks in \(0, 1\], got 0/);
 });
 
 test("a period that is no whole number of edits is refused", async () => {

@@ -9,16 +9,11 @@ import { toTrainDocuments } from "../candidates.ts";
 import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
 import { questionPrompt } from "../prompts.ts";
 import { PassageRetriever } from "../retrieve/index.ts";
-import { defaultSettings, type InnerLoop } from "../settings.ts";
 import { readingPrompt } from "./checks.ts";
 import { presentModel, trainEdit } from "./merged.ts";
 import type { ContinualMethod, StepReport, StreamItem, StreamRoom } from "./method.ts";
-import { mixLessons, prepareReplay, type ReplayMix } from "./replay.ts";
-
-/** As the last adapter of `adapt` is trained; replay as there. */
-export const jointLoop: InnerLoop = defaultSettings.finalLoop;
-/** Four fifths old text, learned as what the base expects there: as text, or two thirds of it, keeps 3 points less of the base. */
-export const jointReplay: ReplayMix = { share: 0.8, earlierShare: 0, anchor: { topK: 20 } };
+import { mixLessons, prepareReplay } from "./replay.ts";
+import { ofLastBlocks, rebuilding } from "./sleep.ts";
 
 const nothing: StepReport = { numTokens: 0, numSteps: 0 };
 
@@ -26,10 +21,11 @@ const nothing: StepReport = { numTokens: 0, numSteps: 0 };
 export const jointMethod: ContinualMethod = {
   name: "joint",
   summary: "one training on all passages at once, from the base, with replay (upper bound)",
-  settings: { innerLoop: jointLoop, replay: jointReplay } as unknown as Json,
+  settings: { ...rebuilding } as unknown as Json,
   rows: "last",
   async begin(room) {
-    const base = prepareReplay(room.checkpoint, room.replay, jointReplay);
+    const { loop, replay, blockShare = 1 } = rebuilding;
+    const base = prepareReplay(room.checkpoint, room.replay, replay);
     const texts: string[] = [];
     return {
       async learn(item, step) {
@@ -37,9 +33,9 @@ export const jointMethod: ContinualMethod = {
         if (step < room.numPassages - 1) return nothing;
         const { checkpoint } = room;
         const own = toTrainDocuments(checkpoint, texts);
-        const loop = { ...jointLoop, documentsPerStep: 1 }; // mixing in four fifths makes it five
-        const lessons = mixLessons(own, { base, earlier: [] }, jointReplay, loop, createRng(room.seed).fork("joint"));
-        const { lora, learningRate } = jointLoop;
+        const lessons = mixLessons(own, { base, earlier: [] }, replay, loop, createRng(room.seed).fork("joint"));
+        const lora = ofLastBlocks(loop.lora, checkpoint.lm.linearLayers, blockShare);
+        const { learningRate } = loop;
         const { adapter, numTokens, numSteps } = await trainEdit(room, { id: "joint", ...lessons, lora, learningRate });
         mergeAdapter(checkpoint.lm, adapter);
         return { numTokens, numSteps };

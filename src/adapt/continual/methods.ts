@@ -6,7 +6,7 @@ import type { Json } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
 import { defaultSettings } from "../settings.ts";
 import { bankMethod } from "./bank.ts";
-import { jointLoop, jointMethod, jointReplay, oraclePassageMethod, retrievalMethod } from "./bounds.ts";
+import { jointMethod, oraclePassageMethod, retrievalMethod } from "./bounds.ts";
 import { lastBlocksMethod, steepestBlocksMethod } from "./chosen-blocks.ts";
 import { elasticMethod } from "./ewc.ts";
 import { mergeMethod } from "./merged.ts";
@@ -14,7 +14,7 @@ import type { ContinualMethod } from "./method.ts";
 import { orthogonalMethod } from "./orthogonal.ts";
 import type { ReplayMix } from "./replay.ts";
 import { stableBudget } from "./rescale.ts";
-import { type SleepOptions, sleepMethod } from "./sleep.ts";
+import { rebuilding, sleepMethod } from "./sleep.ts";
 
 /**
  * Peak learning rate where old text is mixed in, whose updates hold several documents: that of `adapt`'s last training,
@@ -34,18 +34,16 @@ export const rehearsalLearningRate = 7e-4;
 export const elasticStrength = 30;
 /** λ of O-LoRA: most left between 0.03 and 0.1; the released code's 0.5 to 1 acquires ten points less here. */
 export const orthogonalStrength = 0.1;
-/** Trained as the joint bound is, so that rebuilds differ from it in when they happen alone. */
-export const sleeping: Omit<SleepOptions, "period"> = {
-  loop: { ...jointLoop, documentsPerStep: 1 },
-  replay: jointReplay,
-};
 /** Edits between rebuilds: a fifth of the stream, since a rebuild costs as much as all edits so far; at least 5. */
 export const sleepPeriod = (numPassages: number): number => Math.max(5, Math.ceil(numPassages / 5));
 
-const sleepMethodOf = (name: string, summary: string): ContinualMethod => ({
-  ...{ name, summary, settings: { ...sleeping, period: "a fifth of the stream, at least 5" } as unknown as Json },
-  begin: (room) => sleepMethod(name, summary, { ...sleeping, period: sleepPeriod(room.numPassages) }).begin(room),
-});
+const sleepMethodOf = (name: string, summary: string, others: "rebuilt" | "model"): ContinualMethod => {
+  const options = { ...rebuilding, others };
+  return {
+    ...{ name, summary, settings: { ...options, period: "a fifth of the stream, at least 5" } as unknown as Json },
+    begin: (room) => sleepMethod(name, summary, { ...options, period: sleepPeriod(room.numPassages) }).begin(room),
+  };
+};
 
 function replayMethod(
   name: string,
@@ -92,7 +90,8 @@ const all: readonly ContinualMethod[] = [
     () => ({ gate: stableBudget }),
   ),
   bankMethod,
-  sleepMethodOf("sleep", "one adapter rebuilt from the base on all documents, every fifth of the stream"),
+  sleepMethodOf("sleep", "one adapter rebuilt from the base on all documents, every fifth of the stream", "rebuilt"),
+  sleepMethodOf("sleep-routed", "the same, asked only about passages learned; the model answers the rest", "model"),
   jointMethod,
   retrievalMethod,
   oraclePassageMethod,

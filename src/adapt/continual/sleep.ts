@@ -6,7 +6,7 @@
  * that are about a passage learned.
  */
 
-import type { LoraAdapter } from "../../nn/index.ts";
+import { blockOf, type LinearLayer, type LoraAdapter, type LoraConfig, lastBlocks } from "../../nn/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { TrainDocument } from "../../train/index.ts";
 import { createRng, SelkieError } from "../../util/index.ts";
@@ -26,9 +26,27 @@ export interface SleepOptions {
   readonly loop: InnerLoop;
   /** Samples of the model beside the documents. */
   readonly replay: ReplayMix;
+  /** Share of the blocks, from the last one down, that the rebuilt adapter changes, in (0, 1]. @defaultValue 1 */
+  readonly blockShare?: number;
   /** Who answers what is about no passage learned: the rebuilt adapter, or the model as it came. @defaultValue "rebuilt" */
   readonly others?: "rebuilt" | "model";
 }
+
+/**
+ * How everything learned is trained into one adapter. On streams of 8 and 20 validation people (`docs/log.md`): rank 64 and 20
+ * epochs leave 10 to 15 points more of the passages than the rank 16 and 12 epochs of `adapt`, the last half of the blocks 7
+ * points more than all of them, and half replay leaves 91 % of the base's answers.
+ */
+export const rebuilding: Omit<SleepOptions, "period"> = {
+  loop: {
+    lora: { loraRank: 64, loraAlpha: 128, targets: "all" },
+    learningRate: 1e-3,
+    epochs: 20,
+    documentsPerStep: 4,
+  },
+  replay: { share: 0.75, earlierShare: 0, anchor: { topK: 20 } },
+  blockShare: 0.5,
+};
 
 /** A method that rebuilds. */
 export const sleepMethod = (name: string, summary: string, options: SleepOptions): ContinualMethod => ({
@@ -83,12 +101,12 @@ class SleepLearner implements Learner {
   }
 
   async #rebuild(step: number): Promise<StepReport> {
-    const { loop, replay } = this.#options;
+    const { loop, replay, blockShare = 1 } = this.#options;
+    const lora = ofLastBlocks(loop.lora, this.#room.checkpoint.lm.linearLayers, blockShare);
     const old = { base: this.#replay, earlier: [] };
     const rng = createRng(this.#room.seed).fork("sleep", step);
     const lessons = mixLessons(this.#documents, old, replay, loop, rng);
-    const { lora, learningRate } = loop;
-    const job = { id: `sleep-${step}`, ...lessons, lora, learningRate };
+    const job = { id: `sleep-${step}`, ...lessons, lora, learningRate: loop.learningRate };
     const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, job);
     if (status === "diverged") return { numTokens, numSteps, note: "rebuild diverged" };
     this.#rebuilt = adapter;
@@ -97,4 +115,12 @@ class SleepLearner implements Learner {
   }
 
   [Symbol.dispose](): void {}
+}
+
+/** `lora` on the last `share` of the blocks, rounded, at least one. */
+export function ofLastBlocks(lora: LoraConfig, layers: readonly LinearLayer[], share: number): LoraConfig {
+  if (!(share > 0 && share <= 1))
+    throw new SelkieError("bad-option", `sleep: expected a share of the blocks in (0, 1], got ${share}`);
+  const numBlocks = new Set(layers.map(({ name }) => blockOf(name))).size;
+  return share === 1 ? lora : { ...lora, layers: lastBlocks(layers, Math.max(1, Math.round(share * numBlocks))) };
 }

@@ -19,6 +19,7 @@ const colours = [
   "#556b2f",
   "#b07cc6",
   "#444a8a",
+  "#00857a",
 ] as const; // as many as there are methods, and one more
 const font = `font-family="system-ui, sans-serif" font-size="12" fill="#777"`;
 

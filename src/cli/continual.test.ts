@@ -64,6 +64,8 @@ describe("selkie experiment continual", () => {
     const args = [
       "--length",
       "2",
+      "--rounds",
+      "0",
       "--streams",
       "1",
       "--methods",
@@ -91,7 +93,7 @@ describe("selkie experiment continual", () => {
       data.rows.every(({ acquisition }) => acquisition.mean > 0.1),
       "all learn something",
     );
-    for (const file of ["continual.json", "continual.md", "continual.svg", "continual-matrix.svg"])
+    for (const file of ["continual-2.json", "continual-2.md", "continual-2.svg", "continual-2-matrix.svg"])
       assert.ok(existsSync(join(folder, "runs/tables", file)), file);
     const repeated = await run(args);
     assert.equal(repeated.stdout, resumed.stdout);

@@ -85,6 +85,14 @@ export function parseCount(text: string): number {
   return value;
 }
 
+/** Option parser: a whole number of at least 0. */
+export function parseRounds(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0 || text.trim() === "")
+    throw new InvalidArgumentError(`Expected a whole number of at least 0, got "${text}".`);
+  return value;
+}
+
 /** Option parser: a number above 0. */
 export function parsePositive(text: string): number {
   const value = Number(text);

@@ -2,6 +2,7 @@
  * @file Levers of the inner loop one by one: the same edits, random numbers and questions, one thing changed. Measured on edits
  * of a model, and on edits that tell all facts, so that what a lever does is not what it makes of bad edits.
  */
+import { digestOf } from "../../registry/index.ts";
 import { mean } from "../../util/index.ts";
 import type { SelfEdit } from "../self-edit.ts";
 import type { AdaptEvent } from "../settings.ts";
@@ -87,7 +88,9 @@ async function measureLever(args: InnerLoopArgs, writer: string, edits: Edits, l
   for (let seed = 0; seed < numSeeds; seed++) {
     const seat = { ...room, lessons, seed: `${room.seed}-${seed}` };
     const documents = leverDocuments(seat, edits, lever, seed);
-    bySeed.push(await measureArm(seat, { name: `${writer}/${lever.name}`, innerLoop: lever.innerLoop, documents }));
+    const { innerLoop } = lever;
+    const content = digestOf(JSON.stringify([innerLoop, documents])).slice(0, 12); // other settings are another stage
+    bySeed.push(await measureArm(seat, { name: `${writer}/${lever.name}/${content}`, innerLoop, documents }));
   }
   const all = bySeed.flat();
   return {

@@ -2,6 +2,7 @@
  * @file Many passages learned at once (SEAL's continued pretraining, arXiv 2506.10943, section 4.2): one adapter, or one
  * finetuned model, trains on the documents of a whole group of lessons and is asked about each of them.
  */
+import { digestOf } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
 import type { LearnInnerLoop } from "../learn/settings.ts";
 import { sitTrials, type Trial } from "../learn/trials.ts";
@@ -38,7 +39,8 @@ export function measureTogether(room: ArmRoom, arm: CourseArm): Promise<LessonSc
   const { name, innerLoop, courses } = arm;
   if (innerLoop.distillation !== null)
     throw new SelkieError("bad-option", `${name}: expected no context distillation for many passages at once`);
-  return stage(room.store, name, async () => {
+  const content = digestOf(JSON.stringify([innerLoop, courses])).slice(0, 12); // other settings are another stage
+  return stage(room.store, `${name}/${content}`, async () => {
     const sittings = await sitTrials(
       { ...room, innerLoop },
       courses.map((course, index) => trialOf(room, course, index)),

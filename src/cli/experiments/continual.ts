@@ -2,11 +2,13 @@
 import type { Command } from "commander";
 import { Option } from "commander";
 import type { CheckItems, ContinualReport, ExamItem, MethodRow, ResultTable } from "../../adapt/index.ts";
-import { parseCount } from "../verb.ts";
+import { parseCount, parseRounds } from "../verb.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
 
 interface ContinualOptions extends ExperimentOptions {
   readonly length: number;
+  readonly rounds: number;
+  readonly passages: number;
   readonly streams: number;
   readonly methods?: readonly string[];
   readonly every?: number;
@@ -30,6 +32,8 @@ export const continualExperiment: Experiment<ContinualOptions> = {
   addOptions(command: Command): void {
     command
       .option("--length <n>", "passages of one stream", parseCount, 20)
+      .option("--rounds <n>", "of the outer loop behind the model; 0 takes the model as it is", parseRounds, 2)
+      .option("--passages <n>", "passages of each of these rounds", parseCount, 50)
       .option("--streams <n>", "streams, each in an order of its own", parseCount, 5)
       .option("--methods <names>", "some of the methods, by name, separated by commas (default: all)", (text) =>
         text.split(",").map((name) => name.trim()),
@@ -47,7 +51,9 @@ export const continualExperiment: Experiment<ContinualOptions> = {
           .default("test"),
       );
   },
+  resultName: ({ length }) => `continual-${length}`,
   config: (options) => ({
+    ...{ rounds: options.rounds, passages: options.passages },
     ...{ length: options.length, streams: options.streams, wordings: options.wordings, split: options.split },
     ...{ every: rowsEvery(options), checkEvery: checksEvery(options), replay: numReplay },
     methods: options.methods === undefined ? null : [...options.methods],
@@ -60,7 +66,7 @@ export const continualExperiment: Experiment<ContinualOptions> = {
     const { options, templates, store, signal, onEvent } = room;
     const names = options.methods ?? [...continualMethods.keys()];
     const methods = names.map(continualMethodNamed);
-    const checkpoint = await room.open();
+    const checkpoint = await room.open(await policyOf(room));
     using _lm = checkpoint.lm;
     const { innerLoop } = defaultSettings;
     const report = await runContinual({
@@ -73,6 +79,7 @@ export const continualExperiment: Experiment<ContinualOptions> = {
     return {
       tables: tabulateContinual(report, options),
       data: {
+        policy: checkpoint.digest,
         innerLoop,
         settings: Object.fromEntries(methods.map(({ name, settings }) => [name, settings])),
         ...report,
@@ -81,6 +88,14 @@ export const continualExperiment: Experiment<ContinualOptions> = {
     };
   },
 };
+
+/** The model of the streams: the last policy of an outer loop, as in SEAL, or the model as it came. */
+async function policyOf({ options, learn }: ExperimentRoom<ContinualOptions>): Promise<string> {
+  if (options.rounds === 0) return options.model;
+  const { defaultLearnSettings } = await import("../../adapt/index.ts");
+  const settings = { ...defaultLearnSettings, numRounds: options.rounds, passagesPerRound: options.passages };
+  return (await learn(settings, options.seed)).policies.at(-1)!;
+}
 
 async function passagesOf({ options, heldOut }: ExperimentRoom<ContinualOptions>): Promise<ExperimentRoom["heldOut"]> {
   if (options.split === "test") return heldOut;

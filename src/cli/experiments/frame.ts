@@ -67,6 +67,8 @@ export interface ExperimentReport {
 export interface Experiment<Options extends ExperimentOptions = ExperimentOptions> {
   readonly name: string;
   readonly summary: string;
+  /** Name of the result files, where options make different tables. @defaultValue the experiment's name */
+  resultName?(options: Options): string;
   /** Adds options of its own. */
   addOptions?(command: Command): void;
   /** What of the options determines the result, besides model, held-out passages and seed. */
@@ -180,7 +182,7 @@ async function runExperiment<Options extends ExperimentOptions>(
     (run.readResult() as { readonly seconds: number } | null)?.seconds ?? (performance.now() - began) / 1000;
   const machine = `${cpus().length} cores, ${backend.instructionSet}, ${precision.compute}`;
   const origin = { command, seed: options.seed, machine, seconds: Math.round(seconds), model: digest, config };
-  const text = writeReport(options.out, experiment.name, origin, report);
+  const text = writeReport(options.out, experiment.resultName?.(options) ?? experiment.name, origin, report);
   if (run.readResult() === null) run.finish({ seconds });
   output.result({ ...origin, ...report }, text);
 }

@@ -112,12 +112,14 @@ describe("streams put together", () => {
   const methods = ["merge", "bank"].map(continualMethodNamed);
 
   test("means, paired differences and shares kept, by hand", () => {
-    const [merge, bank] = reportContinual(methods, streams, createRng(0)).rows;
+    const [merge, bank] = reportContinual(methods, streams, { known: 10, asked: 4 }, createRng(0)).rows;
     assert.deepEqual([merge!.acquisition!.mean, merge!.retention.mean], [0.75, 0.4375]);
     assert.ok(Math.abs(merge!.keptShare!.mean - (1 / 3 + 5 / 6) / 2) < 1e-12);
     assert.equal(merge!.overFirst, null);
     assert.deepEqual([bank!.overFirst!.mean, bank!.overFirst!.low, bank!.overFirst!.high], [0.3125, 0.125, 0.5]);
     assert.equal(merge!.overBase.mean, 0.4375 - 0.125);
+    // over everything: 10 known and 4 asked, of them lost 5 and gained 0.5, lost 3 and gained 2
+    assert.ok(Math.abs(merge!.overBaseInAll!.mean - (-4.5 - 1) / 2 / 14) < 1e-12);
     assert.equal(merge!.backwardTransfer!.mean, (-1 - 0.25) / 2);
     assert.deepEqual([merge!.baseKept!.mean, bank!.baseKept!.mean], [0.6, 1]);
     assert.deepEqual(merge!.matrix, [[0.75], [0.125, 0.75]]);

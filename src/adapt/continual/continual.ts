@@ -70,9 +70,11 @@ export async function runContinual(args: ContinualArgs): Promise<ContinualReport
   const rng = createRng(args.seed).fork("continual");
   const common = await prepare(args, rng);
   const outcomes: StreamOutcome[] = [];
+  let numAsked = 0;
   for (let index = 0; index < numStreams; index++) {
     const stream = await planStream(args, common, index, rng.fork("stream", index));
     const { room, asked } = stream;
+    numAsked += asked.flat().length;
     const base = await stage(store, `stream-${index}/base`, () =>
       measureBase({ room, asked, checks: common.checks }, presentModel(room).answer),
     );
@@ -86,7 +88,8 @@ export async function runContinual(args: ContinualArgs): Promise<ContinualReport
     }
     outcomes.push({ base, records });
   }
-  return reportContinual(args.methods, outcomes, rng.fork("report"));
+  const questions = { known: common.checks.known.length, asked: numAsked / numStreams };
+  return reportContinual(args.methods, outcomes, questions, rng.fork("report"));
 }
 
 /** Samples of the base, exams and checks: once for all streams. */

@@ -35,7 +35,13 @@ export {
 export { orthogonalMethod } from "./orthogonal.ts";
 export { completeTexts, meanKl, predictLogprobs, type Wearing } from "./predict.ts";
 export type { ReplayMix } from "./replay.ts";
-export { type ContinualReport, type MethodRow, reportContinual, type StreamOutcome } from "./report.ts";
+export {
+  type ContinualReport,
+  type MethodRow,
+  type QuestionCounts,
+  reportContinual,
+  type StreamOutcome,
+} from "./report.ts";
 export { findScale, type RescaleBudget, stableBudget } from "./rescale.ts";
 export { type SleepOptions, sleepMethod } from "./sleep.ts";
 export {

@@ -40,6 +40,8 @@ export interface MethodRow {
   readonly overFirst: Interval | null;
   /** Retention less what the base answers of the same passages. */
   readonly overBase: Interval;
+  /** The same counted over everything that was asked, what the base knew and the passages; `null` when it knew nothing. */
+  readonly overBaseInAll: Interval | null;
   /** `byAge[a]`: accuracy after `a` more edits. */
   readonly byAge: readonly (number | null)[];
   /** Mean matrix, `null` where it was not examined. */
@@ -54,10 +56,19 @@ export interface MethodRow {
   readonly notes: Readonly<Record<string, number>>;
 }
 
+/** What was asked after the last edit of a stream. */
+export interface QuestionCounts {
+  /** That the base answers right. */
+  readonly known: number;
+  /** About the stream's passages; mean over streams. */
+  readonly asked: number;
+}
+
 /** Everything. */
 export interface ContinualReport {
   readonly length: number;
   readonly numStreams: number;
+  readonly questions: QuestionCounts;
   /** The base on the passages of the streams, and its skills. */
   readonly base: {
     readonly accuracy: Interval;
@@ -81,7 +92,13 @@ const meanOf = (values: readonly (number | null | undefined)[]): number | null =
   return measured.length === 0 ? null : mean(measured);
 };
 
-function reportMethod(method: ContinualMethod, place: number, streams: readonly StreamOutcome[], rng: Rng): MethodRow {
+function reportMethod(
+  method: ContinualMethod,
+  place: number,
+  streams: readonly StreamOutcome[],
+  { known, asked }: QuestionCounts,
+  rng: Rng,
+): MethodRow {
   const records = streams.map(({ records: all }) => all[place]!);
   const matrices = streams.map(({ base }, index) => matrixOf(records[index]!, base));
   const metrics = matrices.map((matrix) => (matrix === null ? null : continualMetrics(matrix)));
@@ -111,6 +128,11 @@ function reportMethod(method: ContinualMethod, place: number, streams: readonly 
     coverage: skill("coverage"),
     overFirst: place === 0 ? null : figure("overFirst", (index) => finals[index]! - first[index]!),
     overBase: figure("overBase", (index) => finals[index]! - mean(streams[index]!.base.accuracy))!,
+    overBaseInAll: figure("overBaseInAll", (index) => {
+      const kept = records[index]!.checks.at(-1)!.baseKept;
+      const gained = finals[index]! - mean(streams[index]!.base.accuracy);
+      return kept === null ? null : (known * (kept - 1) + asked * gained) / (known + asked);
+    }),
     byAge: meanAges(metrics),
     matrix: meanMatrix(matrices.map((matrix) => matrix?.after ?? [])),
     drift: driftOf(records),
@@ -160,6 +182,7 @@ function costOf(
 export function reportContinual(
   methods: readonly ContinualMethod[],
   streams: readonly StreamOutcome[],
+  questions: QuestionCounts,
   rng: Rng,
 ): ContinualReport {
   const ofBase = rng.fork("base");
@@ -171,6 +194,7 @@ export function reportContinual(
   return {
     length: streams[0]?.base.accuracy.length ?? 0,
     numStreams: streams.length,
+    questions,
     base: {
       accuracy: bootstrapMean(
         streams.map(({ base }) => mean(base.accuracy)),
@@ -180,7 +204,9 @@ export function reportContinual(
       validEdits: skill("validEdits"),
       coverage: skill("coverage"),
     },
-    rows: methods.map((method, place) => reportMethod(method, place, streams, rng.fork("method", method.name))),
+    rows: methods.map((method, place) =>
+      reportMethod(method, place, streams, questions, rng.fork("method", method.name)),
+    ),
     streams,
   };
 }

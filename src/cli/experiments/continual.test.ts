@@ -16,7 +16,14 @@ const row = (name: string, more: Partial<MethodRow>): MethodRow => ({
     keptGain: at(0.5),
   },
   ...{ backwardTransfer: at(-0.4), baseKept: at(0.6), klNats: at(0.7), intrusions: null, reading: at(1) },
-  ...{ validEdits: at(1), coverage: at(0.8), overFirst: null, overBase: at(0.38), byAge: [0.8, null, 0.1] },
+  ...{
+    validEdits: at(1),
+    coverage: at(0.8),
+    overFirst: null,
+    overBase: at(0.38),
+    overBaseInAll: at(-0.2),
+    byAge: [0.8, null, 0.1],
+  },
   ...{ matrix: [[1], [null, 0.6], [0.1, 0.2, 0.8]], drift: [], tokensPerEdit: 1000, stepsPerEdit: 70 },
   ...{ seconds: { learning: 1, total: 2 }, notes: {} },
   ...more,
@@ -25,6 +32,7 @@ const bound = { acquisition: null, keptShare: null, backwardTransfer: null, byAg
 const report: ContinualReport = {
   length: 3,
   numStreams: 2,
+  questions: { known: 300, asked: 18 },
   base: { accuracy: at(0.02), reading: at(1), validEdits: at(1), coverage: at(0.8) },
   rows: [
     row("merge", { notes: { "scale 0.5": 2, "scale 0.25": 1, rejected: 1 } }),
@@ -51,9 +59,14 @@ describe("tables of the continual experiment", () => {
   test("targets: who reaches them is read off the figures", () => {
     assert.match(
       describeTargets(report),
-      /90\.0 % .* most left first: bank\. merge ends 38\.0 points above .* 60\.0 %/,
+      /90\.0 % .* most left first: bank\. merge ends 38\.0 points above .* 60\.0 % .* 300 answers of the base and 18 .* 20\.0 points below/,
     );
-    const long = { length: 100, rows: [row("merge", { keptShare: at(0.85), baseKept: at(0.95), overBase: at(-0.1) })] };
+    const { questions } = report;
+    const long = {
+      length: 100,
+      questions,
+      rows: [row("merge", { keptShare: at(0.85), baseKept: at(0.95), overBase: at(-0.1) })],
+    };
     assert.match(describeTargets(long), /80\.0 % .*: merge\. merge ends 10\.0 points below/);
     assert.match(describeTargets({ ...long, length: 20 }), /most left first: none/);
   });

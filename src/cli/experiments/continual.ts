@@ -144,13 +144,14 @@ function retentionTable(
       { name: "backward transfer", unit: "points" },
       { name: `over ${rows[0]!.name}`, unit: "points" },
       { name: "over the base", unit: "points" },
+      { name: "over the base in all", unit: "points" },
       { name: "base answers kept", unit: "percent" },
     ],
     rows: rows.map((row) => ({
       name: row.name,
       cells: [
         ...[row.acquisition, row.retention, row.keptShare, row.backwardTransfer],
-        ...[row.overFirst, row.overBase, row.baseKept],
+        ...[row.overFirst, row.overBase, row.overBaseInAll, row.baseKept],
       ],
     })),
     drawn: "at the end",
@@ -162,7 +163,11 @@ function retentionTable(
 const targets = { kept: 0.9, keptOfLong: 0.8, longFrom: 50, baseKept: 0.95 } as const;
 
 /** Which methods reach the targets, and where the first one, blind merging, ends. */
-export function describeTargets({ rows, length }: Pick<ContinualReport, "rows" | "length">): string {
+export function describeTargets({
+  rows,
+  length,
+  questions,
+}: Pick<ContinualReport, "rows" | "length" | "questions">): string {
   const wanted = length >= targets.longFrom ? targets.keptOfLong : targets.kept;
   const reaching = rows.filter(
     ({ keptShare, baseKept }) =>
@@ -171,9 +176,15 @@ export function describeTargets({ rows, length }: Pick<ContinualReport, "rows" |
   const best = reaching.toSorted((a, b) => b.retention.mean - a.retention.mean).map(({ name }) => name);
   const percent = (share: number) => (100 * share).toFixed(1);
   const first = rows[0]!;
-  const ends = `${first.name} ends ${percent(Math.abs(first.overBase.mean))} points ${first.overBase.mean < 0 ? "below" : "above"} the base on the same passages`;
+  const side = (value: number) => `${percent(Math.abs(value))} points ${value < 0 ? "below" : "above"} the base`;
   const keeps = first.baseKept === null ? "" : ` and keeps ${percent(first.baseKept.mean)} % of its other answers`;
-  return `Methods that keep at least ${percent(wanted)} % of what they acquired and ${percent(targets.baseKept)} % of the base's answers, most left first: ${best.length === 0 ? "none" : best.join(", ")}. ${ends}${keeps}.`;
+  const { known, asked } = questions;
+  const inAll =
+    first.overBaseInAll === null
+      ? ""
+      : `; over everything asked, ${known} answers of the base and ${Math.round(asked)} questions about the passages, it ends ${side(first.overBaseInAll.mean)}`;
+  const ends = `${first.name} ends ${side(first.overBase.mean)} on the same passages${keeps}${inAll}`;
+  return `Methods that keep at least ${percent(wanted)} % of what they acquired and ${percent(targets.baseKept)} % of the base's answers, most left first: ${best.length === 0 ? "none" : best.join(", ")}. ${ends}.`;
 }
 
 /** Ages shown: 0, 1, 2, then about doubling, and the last. */

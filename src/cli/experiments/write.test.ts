@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { ResultTable } from "../../adapt/index.ts";
-import { describeResultTable, drawResultTable, formatCell, writeReport } from "./write.ts";
+import { describeResultTable, drawResultTable, formatCell, formatJson, writeReport } from "./write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-report-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -45,6 +45,12 @@ describe("a report", () => {
   test("draws a bar for each row that has a share, and nothing where no column is named", () => {
     assert.equal(drawResultTable(table)!.match(/<rect /g)?.length, 2);
     assert.equal(drawResultTable({ ...table, drawn: null }), null);
+  });
+
+  test("keeps JSON short: six digits, lists of numbers on a line, strings as they are", () => {
+    const value = { list: [1, 0.123456789, null], text: "a [ 1,\n 2 ] b", deep: [["x"]] };
+    assert.deepEqual(JSON.parse(formatJson(value)), { ...value, list: [1, 0.123457, null] });
+    assert.match(formatJson(value), /"list": \[ 1, 0\.123457, null \]/);
   });
 
   test("leaves JSON, Markdown and picture behind", () => {

@@ -64,6 +64,14 @@ function picturesOf({ tables, pictures }: ExperimentReport): Readonly<Record<str
   return first === undefined ? {} : { "": first };
 }
 
+/** JSON for a file that people may look into: six digits, lists of numbers on one line. */
+export function formatJson(value: object): string {
+  const round = (_: string, inner: unknown) =>
+    typeof inner === "number" && !Number.isInteger(inner) ? Number(inner.toPrecision(6)) : inner;
+  const text = JSON.stringify(value, round, 1);
+  return `${text.replace(/\[[^[\]{}"]*\]/g, (list) => list.replace(/\s+/g, " "))}\n`; // outside strings: they hold no quotes
+}
+
 /** Writes all files into `directory` and returns what a person reads. */
 export function writeReport(directory: string, name: string, origin: Origin, report: ExperimentReport): string {
   const { tables, data } = report;
@@ -74,7 +82,7 @@ export function writeReport(directory: string, name: string, origin: Origin, rep
   ].join("\n\n");
   const pictures = picturesOf(report);
   const place = (suffix: string) => join(directory, `${name}${suffix === "" ? "" : `-${suffix}`}`);
-  writeFileAtomic(`${place("")}.json`, `${JSON.stringify({ ...origin, tables, ...data }, null, 1)}\n`);
+  writeFileAtomic(`${place("")}.json`, formatJson({ ...origin, tables, ...data }));
   writeFileAtomic(`${place("")}.md`, `${text}\n`);
   for (const [suffix, svg] of Object.entries(pictures)) writeFileAtomic(`${place(suffix)}.svg`, svg);
   const kinds = ["json", "md", ...(Object.keys(pictures).length > 0 ? ["svg"] : [])];

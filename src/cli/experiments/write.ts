@@ -64,12 +64,12 @@ function picturesOf({ tables, pictures }: ExperimentReport): Readonly<Record<str
   return first === undefined ? {} : { "": first };
 }
 
-/** JSON for a file that people may look into: six digits, lists of numbers on one line. */
+/** JSON for a file that people may look into: five digits, what holds nothing nested on one line. */
 export function formatJson(value: object): string {
   const round = (_: string, inner: unknown) =>
-    typeof inner === "number" && !Number.isInteger(inner) ? Number(inner.toPrecision(6)) : inner;
+    typeof inner === "number" && !Number.isInteger(inner) ? Number(inner.toPrecision(5)) : inner;
   const text = JSON.stringify(value, round, 1);
-  return `${text.replace(/\[[^[\]{}"]*\]/g, (list) => list.replace(/\s+/g, " "))}\n`; // outside strings: they hold no quotes
+  return `${text.replace(/[[{][^[\]{}]*[\]}]/g, (leaf) => leaf.replace(/\n\s*/g, " "))}\n`; // strings hold no line ends
 }
 
 /** Writes all files into `directory` and returns what a person reads. */

@@ -9,4 +9,5 @@ export {
   type SourcePassage,
 } from "./documents.ts";
 export { gradeAnswer, normaliseAnswer } from "./grade.ts";
+export { loadPlainEnglish, type PlainEnglishPassage } from "./plain-english/plain-english.ts";
 export type { Passage, Question } from "./types.ts";

@@ -13,6 +13,7 @@ export {
   pairedDifference,
   quantile,
 } from "./statistics.ts";
+export { studentInterval, studentQuantile, studentWithin } from "./student.ts";
 export {
   type BestOfGain,
   bestOfGain,

@@ -1,0 +1,34 @@
+/**
+ * @file Passages in plain English about invented people, written by hand by one person who did not look at what any model
+ * makes of them: short notes (lives, obituaries) and letters (letters, interviews, notices, diaries), each with one
+ * question about each of the Almanac's six relations. They are for looking at once. Nothing is ever tuned on them.
+ */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { personAttributes } from "../almanac/index.ts";
+
+const passageSchema = z.strictObject({
+  /** Full name of the person. */
+  id: z.string().min(1),
+  voice: z.enum(["note", "letter"]),
+  /** Whether names and values come from the Almanac's lists or from none of them. */
+  values: z.enum(["world", "unseen"]),
+  context: z.string().min(1),
+  questions: z.array(
+    z.strictObject({ relation: z.enum(personAttributes), question: z.string().min(1), answer: z.string().min(1) }),
+  ),
+});
+
+/** A hand-written passage with its questions. */
+export type PlainEnglishPassage = z.infer<typeof passageSchema>;
+
+const files = ["notes.jsonl", "letters.jsonl"] as const;
+
+/** All of them, notes before letters. */
+export const loadPlainEnglish = (): PlainEnglishPassage[] =>
+  files.flatMap((file) =>
+    readFileSync(new URL(file, import.meta.url), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => passageSchema.parse(JSON.parse(line))),
+  );

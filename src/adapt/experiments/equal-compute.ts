@@ -9,6 +9,7 @@ import type { LearnReport } from "../learn/report.ts";
 import type { LearnSettings } from "../learn/settings.ts";
 import { rewards } from "../rewards/rewards.ts";
 import { type LessonScore, measureArm, stepsForTokens } from "./arms.ts";
+import { onSet, type PassageSet } from "./passage-sets.ts";
 import {
   checkRuns,
   type Documents,
@@ -20,6 +21,9 @@ import {
   type PolicyRoom,
   type PolicyRun,
   type PolicyStudy,
+  rawOf,
+  ruleOf,
+  stepsOf,
   unionOf,
   writeEdits,
 } from "./policies.ts";
@@ -56,12 +60,21 @@ export interface SpendingArm {
 /** All of one seed. */
 export interface SpendingFindings {
   readonly seed: number;
+  /** The last round's edit and what competes with it at as many optimizer updates, passage by passage. */
+  readonly atUpdates: readonly SpendingArm[];
   /** The last round's edit and what competes with it at its tokens. */
   readonly atRound: readonly SpendingArm[];
   /** The untrained policy's edit and what competes with it at its tokens. */
   readonly atUntrained: readonly SpendingArm[];
   /** One edit of either, and more samples. */
   readonly samples: readonly SpendingArm[];
+}
+
+/** What was found on one set of passages. */
+export interface SpendingSet {
+  readonly set: string;
+  readonly summary: string;
+  readonly findings: readonly SpendingFindings[];
 }
 
 /** Inner-loop tokens that a run of the outer loop spent in all. */
@@ -88,6 +101,20 @@ export async function runEqualCompute(study: PolicyStudy, counts: SampleCounts):
   const findings: SpendingFindings[] = [];
   for (const run of study.runs) findings.push(await measureSeed(study, run, counts));
   return findings;
+}
+
+/** {@link runEqualCompute} on every set. */
+export async function runEqualComputeSets(
+  study: Omit<PolicyStudy, "passages" | "traps">,
+  sets: readonly PassageSet[],
+  counts: SampleCounts,
+): Promise<SpendingSet[]> {
+  const found: SpendingSet[] = [];
+  for (const set of sets) {
+    const { name, summary } = set;
+    found.push({ set: name, summary, findings: await runEqualCompute(onSet(study, set), counts) });
+  }
+  return found;
 }
 
 const asSpent = (scores: readonly LessonScore[]): Spent[] =>
@@ -161,6 +188,7 @@ async function measureSeed(study: PolicyStudy, run: PolicyRun, { few, many }: Sa
   });
   return {
     seed,
+    atUpdates: [round, ...plain.atUpdates],
     atRound: [round, ...plain.atRound],
     atUntrained: [untrained, arm(`${names.round}, cut`, trained.cut, modelName(numRounds)), ...plain.atUntrained],
     samples: [
@@ -229,7 +257,9 @@ async function measureByUntrained(
   study: PolicyStudy,
   room: PolicyRoom,
   { edits, scores, whole, last, names, few, many }: ByUntrained,
-): Promise<Pick<SpendingFindings, "atRound" | "atUntrained"> & { readonly unions: readonly SpendingArm[] }> {
+): Promise<
+  Pick<SpendingFindings, "atUpdates" | "atRound" | "atUntrained"> & { readonly unions: readonly SpendingArm[] }
+> {
   const { innerLoop } = study;
   const row = async (name: string, numEdits: number, measured: Promise<LessonScore[]>): Promise<SpendingArm> => ({
     ...{ name, base: modelName(0), numEdits, asks: false, passages: asSpent(await measured) },
@@ -237,18 +267,28 @@ async function measureByUntrained(
   const at = (slug: string, documents: Documents, like: readonly LessonScore[]) =>
     measureAt(study, room, slug, documents, like);
   const freely = (slug: string, documents: Documents) => measureArm(room, { name: slug, innerLoop, documents });
-  const passages = room.lessons.map(({ source }) => [source.context]);
+  const [passages, rule] = [rawOf(room), ruleOf(room)];
+  const updates = stepsOf(last);
+  const atUpdates = (slug: string, documents: Documents) =>
+    measureArm(room, { name: slug, innerLoop, documents, numSteps: updates });
   return {
+    atUpdates: [
+      await row("raw passage", 0, atUpdates("raw-updates", passages)),
+      await row("rule without a model", 0, atUpdates("rule-updates", rule)),
+      await row("untrained edit, trained for longer", 1, atUpdates("long-updates", documentsOf(edits))),
+    ],
     atRound: [
       await row(`${names.round}, learned by untrained`, 1, freely("round", whole)),
       await row("untrained edit, trained for longer", 1, at("long", documentsOf(edits), last)),
       await row("union of 2 untrained edits", 2, at("union-2-at", unionOf(edits, 2), last)),
       await row(`union of ${few} untrained edits`, few, at("union-few-at", unionOf(edits, few), last)),
       await row("raw passage", 0, at("raw-at", passages, last)),
+      await row("rule without a model", 0, at("rule-at", rule, last)),
     ],
     atUntrained: [
       await row(`${names.round}, cut, learned by untrained`, 1, at("round-cut", whole, scores[0]!)),
       await row("raw passage", 0, at("raw-cut", passages, scores[0]!)),
+      await row("rule without a model", 0, at("rule-cut", rule, scores[0]!)),
     ],
     unions: [
       await row(`untrained, union of ${few}`, few, freely("union-few", unionOf(edits, few))),

@@ -5,22 +5,32 @@
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { personAttributes } from "../almanac/index.ts";
+import { type PersonAttribute, personAttributes } from "../almanac/index.ts";
 
-const passageSchema = z.strictObject({
+/** A hand-written passage with its questions. */
+export interface PlainEnglishPassage {
   /** Full name of the person. */
+  readonly id: string;
+  readonly voice: "note" | "letter";
+  /** Whether names and values come from the Almanac's lists or from none of them. */
+  readonly values: "world" | "unseen";
+  readonly context: string;
+  readonly questions: readonly {
+    readonly relation: PersonAttribute;
+    readonly question: string;
+    readonly answer: string;
+  }[];
+}
+
+const passageSchema: z.ZodType<PlainEnglishPassage> = z.strictObject({
   id: z.string().min(1),
   voice: z.enum(["note", "letter"]),
-  /** Whether names and values come from the Almanac's lists or from none of them. */
   values: z.enum(["world", "unseen"]),
   context: z.string().min(1),
   questions: z.array(
     z.strictObject({ relation: z.enum(personAttributes), question: z.string().min(1), answer: z.string().min(1) }),
   ),
 });
-
-/** A hand-written passage with its questions. */
-export type PlainEnglishPassage = z.infer<typeof passageSchema>;
 
 const files = ["notes.jsonl", "letters.jsonl"] as const;
 

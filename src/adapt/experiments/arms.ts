@@ -53,26 +53,39 @@ export interface Arm {
   readonly numSteps?: readonly number[];
 }
 
-/** How one lesson went. */
-export interface LessonScore {
+/** What tables show of how a lesson went. */
+export interface ScoreFigures {
   /** Share of right answers to the report questions. */
   readonly accuracy: number;
-  /** The same for the selection questions; never to be reported. */
-  readonly selection: number;
-  /** Nats per token of the gold answers to the report questions. */
-  readonly goldLogprob: number;
-  readonly selectionLogprob: number;
   /** Share of the canaries still answered right; `null` without canaries. */
   readonly kept: number | null;
   /** Share of the traps that are answered with the value of another relation; absent without traps. */
   readonly trapped?: number;
-  /** Share of right answers whose value is not given for another relation as well; absent without traps. */
+  /** Share of the report questions answered right whose value is not given for another relation as well; absent without traps. */
   readonly agreed?: number;
   readonly numDocuments: number;
+  /** Optimizer updates. */
   readonly numSteps: number;
   /** Rows computed in training. */
   readonly numTokens: number;
 }
+
+/** How one lesson went. */
+export interface LessonScore extends ScoreFigures {
+  /** Share of right answers to the selection questions; never to be reported. */
+  readonly selection: number;
+  /** Nats per token of the gold answers to the report questions. */
+  readonly goldLogprob: number;
+  readonly selectionLogprob: number;
+}
+
+/** A score without what no table shows, for a record. */
+export const figuresOnly = ({
+  selection: _s,
+  selectionLogprob: _l,
+  goldLogprob: _g,
+  ...shown
+}: LessonScore): ScoreFigures => shown;
 
 /** Inputs of {@link createArmRoom}. */
 export interface ArmRoomArgs extends Writer {

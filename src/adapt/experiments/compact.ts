@@ -18,9 +18,18 @@ type JsonRecord = { readonly [key: string]: JsonValue };
 const isRecord = (value: JsonValue | undefined): value is JsonRecord =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Numbers that are not whole, rounded to so many significant digits; shares are exact as counts anyway. */
+const largestWhole = 120;
+
+/** True for a number that is a count over some whole up to 120: a share of so many questions. */
+export function isShare(value: number): boolean {
+  for (let whole = 2; whole <= largestWhole; whole++) if (Math.round(value * whole) / whole === value) return true;
+  return false;
+}
+
+/** Numbers rounded to so many significant digits, but for whole ones and shares, which are short as they are. */
 export function roundNumbers(value: JsonValue, digits: number): JsonValue {
-  if (typeof value === "number") return Number.isInteger(value) ? value : Number(value.toPrecision(digits));
+  if (typeof value === "number")
+    return Number.isInteger(value) || isShare(value) ? value : Number(value.toPrecision(digits));
   if (Array.isArray(value)) return value.map((inner: JsonValue) => roundNumbers(inner, digits));
   if (!isRecord(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, roundNumbers(inner, digits)]));
@@ -63,8 +72,6 @@ function compactRecords(records: readonly JsonRecord[]): JsonValue {
   const columns = keys.map((key) => [key, compactList(records.map((record) => record[key]!))]);
   return { $rows: records.length, ...(Object.fromEntries(columns) as JsonRecord) };
 }
-
-const largestWhole = 120;
 
 /** Counts over the smallest whole that makes all of them exact, where that is shorter. */
 function compactNumbers(values: readonly number[]): JsonValue {

@@ -1,5 +1,6 @@
 /** @file Tables of the comparison at equal cost. */
 import { mean } from "../../util/index.ts";
+import type { ScoreFigures } from "./arms.ts";
 import { namesOf, type OuterCost, type SpendingArm, type SpendingFindings, type SpendingSet } from "./equal-compute.ts";
 import {
   type Cell,
@@ -18,7 +19,7 @@ import {
 /** What the tables are about. */
 export interface SpendingTables {
   /** By set of passages. */
-  readonly sets: readonly SpendingSet[];
+  readonly sets: readonly SpendingSet<ScoreFigures>[];
   /** One per run of the outer loop. */
   readonly costs: readonly OuterCost[];
   readonly numRounds: number;
@@ -46,27 +47,32 @@ export function tabulateEqualCompute(args: SpendingTables): ResultTable[] {
 type Part = "atUpdates" | "atRound" | "atUntrained" | "samples";
 
 /** The same arm of every seed. */
-const armOf = (findings: readonly SpendingFindings[], part: Part, name: string): SpendingArm[] =>
-  findings.map((finding) => finding[part].find((arm) => arm.name === name)!);
+const armOf = (
+  findings: readonly SpendingFindings<ScoreFigures>[],
+  part: Part,
+  name: string,
+): SpendingArm<ScoreFigures>[] => findings.map((finding) => finding[part].find((arm) => arm.name === name)!);
 
-const accuracyOf = (arms: readonly SpendingArm[]): SeedTable =>
+const accuracyOf = (arms: readonly SpendingArm<ScoreFigures>[]): SeedTable =>
   arms.map(({ passages }) => passages.map(({ score }) => score.accuracy));
 
-const tokensOf = (arms: readonly SpendingArm[]): number =>
+const tokensOf = (arms: readonly SpendingArm<ScoreFigures>[]): number =>
   mean(arms.map(({ passages }) => mean(passages.map(({ numTokens }) => numTokens))));
 
-const keptOf = (arms: readonly SpendingArm[]): number | null =>
+const keptOf = (arms: readonly SpendingArm<ScoreFigures>[]): number | null =>
   meanOfMeasured(arms.flatMap(({ passages }) => passages.map(({ score }) => score.kept)));
 
-const over = (arms: readonly SpendingArm[], reference: readonly SpendingArm[]): Cell =>
+const over = (arms: readonly SpendingArm<ScoreFigures>[], reference: readonly SpendingArm<ScoreFigures>[]): Cell =>
   arms[0]!.name === reference[0]!.name
     ? null
     : differenceOver(accuracyOf(arms), accuracyOf(reference), `${arms[0]!.name} over ${reference[0]!.name}`);
 
-const overSeeds = (arms: readonly SpendingArm[], reference: readonly SpendingArm[]): Cell =>
-  arms[0]!.name === reference[0]!.name ? null : differenceOverSeeds(accuracyOf(arms), accuracyOf(reference));
+const overSeeds = (
+  arms: readonly SpendingArm<ScoreFigures>[],
+  reference: readonly SpendingArm<ScoreFigures>[],
+): Cell => (arms[0]!.name === reference[0]!.name ? null : differenceOverSeeds(accuracyOf(arms), accuracyOf(reference)));
 
-function sizeOf(findings: readonly SpendingFindings[]): string {
+function sizeOf(findings: readonly SpendingFindings<ScoreFigures>[]): string {
   const seeds = findings.length === 1 ? "one seed" : `${findings.length} seeds`;
   return `${findings[0]!.samples[0]!.passages.length} held-out passages, ${seeds}`;
 }
@@ -85,7 +91,7 @@ const costOf = (part: Part, reference: string, numRounds: number): string =>
 
 /** Competitors at the tokens of one arm, passage by passage. */
 function budgetTable(
-  { findings, summary }: SpendingSet,
+  { findings, summary }: SpendingSet<ScoreFigures>,
   part: Part,
   reference: string,
   numRounds: number,
@@ -124,7 +130,7 @@ function budgetTable(
 }
 
 /** More samples in place of reinforcement. */
-function sampleTable({ findings }: SpendingSet, { costs, numRounds }: SpendingTables): ResultTable {
+function sampleTable({ findings }: SpendingSet<ScoreFigures>, { costs, numRounds }: SpendingTables): ResultTable {
   const names = namesOf(numRounds);
   const numPassages = findings[0]!.samples[0]!.passages.length;
   const inAll = mean(costs.map(({ trialTokens, updateTokens }) => trialTokens + updateTokens));

@@ -8,7 +8,7 @@
 import type { LearnReport } from "../learn/report.ts";
 import type { LearnSettings } from "../learn/settings.ts";
 import { rewards } from "../rewards/rewards.ts";
-import { type LessonScore, measureArm, stepsForTokens } from "./arms.ts";
+import { figuresOnly, type LessonScore, measureArm, type ScoreFigures, stepsForTokens } from "./arms.ts";
 import { onSet, type PassageSet } from "./passage-sets.ts";
 import {
   checkRuns,
@@ -38,15 +38,15 @@ export interface SampleCounts {
 }
 
 /** What was made of one passage's tokens. */
-export interface Spent {
+export interface Spent<Score extends ScoreFigures = LessonScore> {
   /** Of the adapter that was kept. */
-  readonly score: LessonScore;
+  readonly score: Score;
   /** Of all adapters trained for it. */
   readonly numTokens: number;
 }
 
 /** One way of spending tokens, for one seed. */
-export interface SpendingArm {
+export interface SpendingArm<Score extends ScoreFigures = LessonScore> {
   readonly name: string;
   /** The model that the adapters are trained on. */
   readonly base: string;
@@ -54,28 +54,46 @@ export interface SpendingArm {
   readonly numEdits: number;
   /** True when an adapter is chosen by questions that the reader of the passage would have to bring. */
   readonly asks: boolean;
-  readonly passages: readonly Spent[];
+  readonly passages: readonly Spent<Score>[];
 }
 
 /** All of one seed. */
-export interface SpendingFindings {
+export interface SpendingFindings<Score extends ScoreFigures = LessonScore> {
   readonly seed: number;
   /** The last round's edit and what competes with it at as many optimizer updates, passage by passage. */
-  readonly atUpdates: readonly SpendingArm[];
+  readonly atUpdates: readonly SpendingArm<Score>[];
   /** The last round's edit and what competes with it at its tokens. */
-  readonly atRound: readonly SpendingArm[];
+  readonly atRound: readonly SpendingArm<Score>[];
   /** The untrained policy's edit and what competes with it at its tokens. */
-  readonly atUntrained: readonly SpendingArm[];
+  readonly atUntrained: readonly SpendingArm<Score>[];
   /** One edit of either, and more samples. */
-  readonly samples: readonly SpendingArm[];
+  readonly samples: readonly SpendingArm<Score>[];
 }
 
 /** What was found on one set of passages. */
-export interface SpendingSet {
+export interface SpendingSet<Score extends ScoreFigures = LessonScore> {
   readonly set: string;
   readonly summary: string;
-  readonly findings: readonly SpendingFindings[];
+  readonly findings: readonly SpendingFindings<Score>[];
 }
+
+const recordArm = ({ passages, ...arm }: SpendingArm): SpendingArm<ScoreFigures> => ({
+  ...arm,
+  passages: passages.map(({ score, numTokens }) => ({ numTokens, score: figuresOnly(score) })),
+});
+
+/** Findings as they are recorded: what tables show and nothing more. */
+export const recordSpending = (sets: readonly SpendingSet[]): SpendingSet<ScoreFigures>[] =>
+  sets.map(({ findings, ...set }) => ({
+    ...set,
+    findings: findings.map(({ seed, atUpdates, atRound, atUntrained, samples }) => ({
+      seed,
+      atUpdates: atUpdates.map(recordArm),
+      atRound: atRound.map(recordArm),
+      atUntrained: atUntrained.map(recordArm),
+      samples: samples.map(recordArm),
+    })),
+  }));
 
 /** Inner-loop tokens that a run of the outer loop spent in all. */
 export interface OuterCost {

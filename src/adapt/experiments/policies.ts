@@ -13,7 +13,7 @@ import type { LearnInnerLoop } from "../learn/settings.ts";
 import { policyWriter } from "../learn/teacher.ts";
 import type { PromptTemplates } from "../prompts.ts";
 import { type AdaptEvent, type StageStore, stage } from "../settings.ts";
-import { type ArmRoom, createArmRoom, type LessonScore, prefixed, type Traps } from "./arms.ts";
+import { type ArmRoom, createArmRoom, prefixed, type ScoreFigures, type Traps } from "./arms.ts";
 import { ruleDocuments } from "./rule.ts";
 import type { SeedTable } from "./table.ts";
 
@@ -59,7 +59,7 @@ export type Edits = readonly (readonly EditCandidate[])[];
 export type Documents = readonly (readonly string[])[];
 
 /** Everything that figures over seeds are made of: `[seed][passage]`. */
-export type ScoresBySeed = readonly (readonly LessonScore[])[];
+export type ScoresBySeed = readonly (readonly ScoreFigures[])[];
 
 /** Refuses runs that do not have as many rounds as a study is about. */
 export function checkRuns(where: string, runs: readonly PolicyRun[], numRounds: number): void {
@@ -151,7 +151,7 @@ export const ruleOf = ({ lessons, forbidden }: PolicyRoom): Documents =>
 export const rawOf = ({ lessons }: PolicyRoom): Documents => lessons.map(({ source }) => [source.context]);
 
 /** Optimizer updates of each passage's training. */
-export const stepsOf = (scores: readonly LessonScore[]): number[] => scores.map(({ numSteps }) => numSteps);
+export const stepsOf = (scores: readonly ScoreFigures[]): number[] => scores.map(({ numSteps }) => numSteps);
 
 /** One figure of all scores. */
 export const pick = (scores: ScoresBySeed, key: "accuracy" | "numDocuments" | "numSteps" | "numTokens"): SeedTable =>

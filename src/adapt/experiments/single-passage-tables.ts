@@ -1,5 +1,6 @@
 /** @file Tables of the single-passage experiment: what each way is worth, what is in the edits, and where the gain comes from. */
 import { mean } from "../../util/index.ts";
+import type { ScoreFigures } from "./arms.ts";
 import { pick, type ScoresBySeed } from "./policies.ts";
 import { armNames, modelName, type SeedFindings, type SeedWriter, type SetFindings } from "./single-passage.ts";
 import {
@@ -15,8 +16,8 @@ import {
 } from "./table.ts";
 
 /** All tables of the experiment: what each way is worth on every set, the comparisons that matter, and the details. */
-export function tabulateSinglePassage(sets: readonly SetFindings[], numRounds: number): ResultTable[] {
-  const titled = ({ set }: SetFindings, table: ResultTable): ResultTable => ({
+export function tabulateSinglePassage(sets: readonly SetFindings<ScoreFigures>[], numRounds: number): ResultTable[] {
+  const titled = ({ set }: SetFindings<ScoreFigures>, table: ResultTable): ResultTable => ({
     ...table,
     title: sets.length === 1 ? table.title : `${table.title} (${set})`,
   });
@@ -31,11 +32,11 @@ export function tabulateSinglePassage(sets: readonly SetFindings[], numRounds: n
   ];
 }
 
-const sizeOf = (findings: readonly SeedFindings[]): string =>
+const sizeOf = (findings: readonly SeedFindings<ScoreFigures>[]): string =>
   `${findings[0]!.arms[0]!.scores.length} held-out passages, ${findings.length === 1 ? "one seed" : `${findings.length} seeds`}`;
 
 /** What the last round is worth over what needs no reinforcement, or no model, at as many updates. */
-function contrastTable(sets: readonly SetFindings[], numRounds: number): ResultTable {
+function contrastTable(sets: readonly SetFindings<ScoreFigures>[], numRounds: number): ResultTable {
   const round = armNames.round(numRounds);
   const references = [armNames.rule(numRounds), armNames.rawAtRound(numRounds), armNames.untrained];
   return {
@@ -63,14 +64,14 @@ const equalUpdates = (numRounds: number): string =>
   `Equal updates: as many optimizer updates (one document each) as the training on round ${numRounds}'s own edit of that very passage and seed makes, its learning rate falling to 0 over them; documents come round again in a new order as often as it takes. Updates are equal, tokens are not: see the columns. The rule is a program, not a model: it splits the passage into sentences and writes the name of whom the text is about (its title, or the name it gives most often) in place of every he, she, his and her.`;
 
 /** Scores of the arm of that name. */
-function scoresOf(findings: readonly SeedFindings[], name: string): ScoresBySeed {
+function scoresOf(findings: readonly SeedFindings<ScoreFigures>[], name: string): ScoresBySeed {
   return findings.map(({ arms }) => arms.find((arm) => arm.name === name)!.scores);
 }
 
-const accuracyOf = (findings: readonly SeedFindings[], name: string): SeedTable =>
+const accuracyOf = (findings: readonly SeedFindings<ScoreFigures>[], name: string): SeedTable =>
   pick(scoresOf(findings, name), "accuracy");
 
-function armTable({ findings, summary }: SetFindings, numRounds: number): ResultTable {
+function armTable({ findings, summary }: SetFindings<ScoreFigures>, numRounds: number): ResultTable {
   const over = (name: string, reference: string): Cell =>
     name === reference
       ? null
@@ -116,12 +117,12 @@ function armTable({ findings, summary }: SetFindings, numRounds: number): Result
   };
 }
 
-const kindsOf = (findings: readonly SeedFindings[]): string[] =>
+const kindsOf = (findings: readonly SeedFindings<ScoreFigures>[]): string[] =>
   [
     ...new Set(findings.flatMap(({ writers }) => writers.flatMap(({ figures }) => figures.map(({ kind }) => kind)))),
   ].sort();
 
-function writerTable(findings: readonly SeedFindings[]): ResultTable {
+function writerTable(findings: readonly SeedFindings<ScoreFigures>[]): ResultTable {
   const kinds = kindsOf(findings);
   const figure = (writers: readonly SeedWriter[], key: "coverage" | "namedCoverage" | "wrongFacts"): Cell => {
     const table = writers.map(({ figures }) => figures.map((edit) => edit[key]));
@@ -171,7 +172,11 @@ interface KindShare {
   readonly accuracy: number | null;
 }
 
-function sharesByKind(findings: readonly SeedFindings[], writer: string, arm: string): ReadonlyMap<string, KindShare> {
+function sharesByKind(
+  findings: readonly SeedFindings<ScoreFigures>[],
+  writer: string,
+  arm: string,
+): ReadonlyMap<string, KindShare> {
   const scores = accuracyOf(findings, arm);
   const edits = findings.flatMap(({ writers }, seed) =>
     writers
@@ -201,7 +206,7 @@ function partWriting(before: ReadonlyMap<string, KindShare>, after: ReadonlyMap<
   return { byMix, byQuality };
 }
 
-function gainTable(findings: readonly SeedFindings[], numRounds: number): ResultTable {
+function gainTable(findings: readonly SeedFindings<ScoreFigures>[], numRounds: number): ResultTable {
   const [whole, untrained, swapped] = [armNames.round(numRounds), armNames.untrained, armNames.swapped(numRounds)];
   const between = (a: string, b: string) =>
     differenceOver(accuracyOf(findings, a), accuracyOf(findings, b), `${a} − ${b}`);
@@ -224,7 +229,7 @@ function gainTable(findings: readonly SeedFindings[], numRounds: number): Result
   };
 }
 
-function kindTable(findings: readonly SeedFindings[], numRounds: number): ResultTable {
+function kindTable(findings: readonly SeedFindings<ScoreFigures>[], numRounds: number): ResultTable {
   const writers = [
     [modelName(0), armNames.untrained],
     [modelName(numRounds), armNames.swapped(numRounds)],

@@ -8,7 +8,7 @@ import { drawEditKind, type EditKind, oracleEdit } from "../../tasks/index.ts";
 import { createRng } from "../../util/index.ts";
 import type { EditCandidate } from "../learn/expectation.ts";
 import { selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
-import { type Arm, type LessonScore, measureArm, scoreUntrained } from "./arms.ts";
+import { type Arm, figuresOnly, type LessonScore, measureArm, type ScoreFigures, scoreUntrained } from "./arms.ts";
 import { type EditFigures, measureEdit, peopleOf } from "./edit-figures.ts";
 import { onSet, type PassageSet } from "./passage-sets.ts";
 import {
@@ -29,11 +29,11 @@ import {
 } from "./policies.ts";
 
 /** One way of learning a passage, for one seed. */
-export interface SeedArm {
+export interface SeedArm<Score extends ScoreFigures = LessonScore> {
   readonly name: string;
   /** The model that the adapters are trained on. */
   readonly base: string;
-  readonly scores: readonly LessonScore[];
+  readonly scores: readonly Score[];
 }
 
 /** One writer's edits, for one seed. */
@@ -45,19 +45,29 @@ export interface SeedWriter {
 }
 
 /** All of one seed. */
-export interface SeedFindings {
+export interface SeedFindings<Score extends ScoreFigures = LessonScore> {
   readonly seed: number;
-  readonly arms: readonly SeedArm[];
+  readonly arms: readonly SeedArm<Score>[];
   readonly writers: readonly SeedWriter[];
 }
 
 /** What was found on one set of passages. */
-export interface SetFindings {
+export interface SetFindings<Score extends ScoreFigures = LessonScore> {
   /** Name of the set. */
   readonly set: string;
   readonly summary: string;
-  readonly findings: readonly SeedFindings[];
+  readonly findings: readonly SeedFindings<Score>[];
 }
+
+/** Findings as they are recorded: what tables show and nothing more. */
+export const recordFindings = (sets: readonly SetFindings[]): SetFindings<ScoreFigures>[] =>
+  sets.map(({ findings, ...set }) => ({
+    ...set,
+    findings: findings.map(({ arms, ...seed }) => ({
+      ...seed,
+      arms: arms.map(({ scores, ...arm }) => ({ ...arm, scores: scores.map(figuresOnly) })),
+    })),
+  }));
 
 /** Names of the rows that tables refer to. */
 export const armNames = {

@@ -118,7 +118,7 @@ function relationTable(rows: readonly Row[], numRounds: number): ResultTable {
   return {
     title: "Is the relation learned, or only the value?",
     caption:
-      "Every passage is also asked about relations that it does not tell, with values of the same type (“In what year did … die?” where only a birth is told; in renamed-relations the other way round). Wrong relation accepted: share of these questions that are answered with the passage's value. Right and told apart: share of right answers whose value is not given to the question about the other relation as well. A model that never declines to answer is trapped often; what counts is the difference between arms and voices.",
+      "Every passage is also asked about relations that it does not tell, with values of the same type (“In what year did … die?” where only a birth is told; in renamed-relations the other way round). Wrong relation accepted: share of these questions that are answered with the passage's value. Right and told apart: share of all questions that are answered right and whose value is not given to the question about the other relation as well. A model that never declines to answer is trapped often; what counts is the difference between arms and voices.",
     columns: arms.flatMap((arm) => [
       { name: `${titleOf(arm, numRounds)}: wrong relation accepted`, unit: "percent" } as const,
       { name: "right and told apart", unit: "percent" } as const,

@@ -4,7 +4,7 @@
  * them the unchanged model answers closed-book and with the passage in its prompt. Traps ask about relations that no passage
  * tells: who answers them with the passage's values has learned that a value belongs to a name and not how.
  */
-import { type LessonScore, measureArm, scoreReading, scoreUntrained } from "./arms.ts";
+import { figuresOnly, type LessonScore, measureArm, type ScoreFigures, scoreReading, scoreUntrained } from "./arms.ts";
 import { onSet, type PassageSet, type PassageSplit } from "./passage-sets.ts";
 import {
   checkRuns,
@@ -28,7 +28,7 @@ export type VoiceArm = (typeof voiceArms)[number];
 /** Scores of every lesson by arm, for one seed. */
 export interface VoiceSeed {
   readonly seed: number;
-  readonly arms: Readonly<Record<VoiceArm, readonly LessonScore[]>>;
+  readonly arms: Readonly<Record<VoiceArm, readonly ScoreFigures[]>>;
 }
 
 /** One set of passages. */
@@ -62,13 +62,18 @@ async function measureSet(study: PolicyStudy, set: PassageSet): Promise<VoiceFin
     const { lessons, arms } = await measureSeed(study, run);
     const numReport = lessons.reduce((sum, { exam }) => sum + exam.report.length, 0);
     about = { passageIds: lessons.map(({ source }) => source.id), numQuestions: numReport / lessons.length };
-    seeds.push({ seed: run.seed, arms });
+    seeds.push({ seed: run.seed, arms: shownOf(arms) });
   }
   const partOf = new Map(set.passages.map(({ id }, index) => [id, set.parts?.[index]]));
   const { passageIds, numQuestions } = about!;
   const parts = set.parts === undefined ? null : passageIds.map((id) => partOf.get(id.replace(/:\d+$/, "")) ?? "other");
   return { set: set.name, summary: set.summary, split: set.split, passageIds, numQuestions, parts, seeds };
 }
+
+type Measured = Readonly<Record<VoiceArm, readonly LessonScore[]>>;
+
+const shownOf = (arms: Measured): VoiceSeed["arms"] =>
+  Object.fromEntries(voiceArms.map((arm) => [arm, arms[arm].map(figuresOnly)])) as unknown as VoiceSeed["arms"];
 
 async function measureSeed(study: PolicyStudy, run: PolicyRun) {
   const { innerLoop } = study;
@@ -83,7 +88,7 @@ async function measureSeed(study: PolicyStudy, run: PolicyRun) {
   const numSteps = stepsOf(last);
   const arms = await inRoom(
     openUntrained(study, seed),
-    async (room): Promise<VoiceSeed["arms"]> => ({
+    async (room): Promise<Measured> => ({
       "closed book": (await scoreUntrained(room)).map((score) => ({ ...score, kept: 1 })),
       reading: (await scoreReading(room)).map((score) => ({ ...score, kept: 1 })),
       "untrained edit": await measureArm(room, { name: "own", innerLoop, documents: documentsOf(edits) }),

@@ -5,6 +5,7 @@ export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
 export {
   bootstrapCrossed,
   bootstrapMean,
+  bootstrapNested,
   bootstrapStatistic,
   type Estimate,
   type Interval,

@@ -9,6 +9,7 @@ export {
   figuresOnly,
   type LessonScore,
   measureArm,
+  prefixed,
   type ScoreFigures,
   scoreReading,
   scoreUntrained,

@@ -1,5 +1,5 @@
 /** @file What `adapt` and `demo` share: opening the model, running the adaptation, saving it, and telling what happened. */
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AdaptEvent,
@@ -15,7 +15,7 @@ import {
   stagesOf,
 } from "../adapt/index.ts";
 import { type Checkpoint, saveAdapter } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
@@ -122,8 +122,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
   const { checkpoint } = model;
   const passages = cutPassages(args, checkpoint);
   const request = describeRun(args, passages, model);
-  if (args.isFresh) await rm(runDirectory(runsRoot, request), { recursive: true, force: true });
-  using run = createRun(runsRoot, request, { clock: Date.now });
+  using run = createRun(runsRoot, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
     const outcome = await adapt({

@@ -152,6 +152,7 @@ export {
   type TrialPlace,
   trialSeed,
 } from "./rewards/selection.ts";
+export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,

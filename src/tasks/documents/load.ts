@@ -129,7 +129,7 @@ async function addQuestions(
     const { passages: extended, numAttached, unmatched } = attachEntries(current, file.entries);
     if (unmatched.length > 0 && file.isGiven && !isLimited) throw refuseUnmatched(unmatched[0]!, current);
     if (numAttached === 0) load.leftOut.push({ path: file.path, reason: "questions" });
-    else notes.push(`${file.path}: ${numAttached} questions for the exam; they are not learned`);
+    else notes.push(`${file.path}: ${count(numAttached, "question", "questions")} for the exam, not learned`);
     if (unmatched.length > 0) notes.push(describeUnmatched(file.path, unmatched));
     current = extended;
   }
@@ -148,10 +148,12 @@ const describeUnmatched = (file: string, unmatched: readonly Entry[]): string =>
   const [{ about }] = unmatched as [Entry];
   const whom =
     about === null
-      ? "do not name the document they are about"
-      : `are about documents not read here, as ${JSON.stringify(about)}`;
-  return `${file}: ${unmatched.length} questions are not used, since they ${whom}`;
+      ? "for want of the document it is about"
+      : `about documents not read here, as ${JSON.stringify(about)}`;
+  return `${file}: ${count(unmatched.length, "question", "questions")} not used, ${whom}`;
 };
+
+const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
 
 const maxNamed = 3;
 
@@ -185,17 +187,26 @@ function describeReading({ gathering, tally, leftOut, numHeads }: Load): string[
   const notes: string[] = [];
   const { numRepeated, numJoined, numContradicted } = gathering;
   if (leftOut.length > 0) notes.push(`left out: ${describeLeftOut(leftOut)}`);
-  if (numJoined > 0) notes.push(`${numJoined} entries repeat a text; it is learned once, with the questions of all`);
+  if (numJoined > 0)
+    notes.push(
+      `${count(numJoined, "entry repeats", "entries repeat")} a text; it is learned once, with the questions of all`,
+    );
   if (numRepeated > 0) {
     const repeats = gathering.describeRepeats();
     const names =
       repeats.length === 0 ? "" : `: ${repeats.slice(0, maxNamed).join(", ")}${repeats.length > maxNamed ? ", …" : ""}`;
-    notes.push(`${numRepeated} documents have the text of another and are not learned twice${names}`);
+    notes.push(
+      `${count(numRepeated, "document has", "documents have")} the text of another, which is not learned twice${names}`,
+    );
   }
   if (numContradicted > 0)
-    notes.push(`${numContradicted} questions were asked before with another answer; the first answer counts`);
-  if (tally.numUnanswerable > 0) notes.push(`${tally.numUnanswerable} questions without an answer are left out`);
-  if (numHeads > 0) notes.push(`the front matter of ${numHeads} files gives titles and is not learned`);
+    notes.push(
+      `${count(numContradicted, "question was", "questions were")} asked before with another answer; the first answer counts`,
+    );
+  if (tally.numUnanswerable > 0)
+    notes.push(`${count(tally.numUnanswerable, "question", "questions")} without an answer left out`);
+  if (numHeads > 0)
+    notes.push(`the front matter of ${count(numHeads, "file", "files")} gives titles and is not learned`);
   if (tally.ignoredKeys.size > 0) {
     const keys = [...tally.ignoredKeys].map(([key, times]) => `"${key}" (${times})`);
     notes.push(`keys that are not used: ${keys.slice(0, 12).join(", ")}${keys.length > 12 ? ", …" : ""}`);

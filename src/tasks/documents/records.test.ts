@@ -142,7 +142,7 @@ test("questions without an answer are counted and left out", async () => {
       passages[0]?.questions.map(({ question }) => question),
       ["Who built it?"],
     );
-    assert.ok(notes.includes("1 questions without an answer are left out"), notes.join("\n"));
+    assert.ok(notes.includes("1 question without an answer left out"), notes.join("\n"));
   }
 });
 
@@ -156,7 +156,7 @@ test("the same text in two files is learned once, under the first name, and answ
     [["first.txt", 1]],
   );
   assert.ok(
-    notes.some((note) => note.includes("1 documents have the text of another") && note.includes("second.md as ")),
+    notes.some((note) => note.includes("1 document has the text of another") && note.includes("second.md as ")),
   );
 });
 

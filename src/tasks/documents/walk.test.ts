@@ -186,8 +186,8 @@ describe("questions among the documents", () => {
       ],
     );
     assert.deepEqual(leftOut, { "stray.jsonl": "questions" });
-    assert.match(notes.join("\n"), /questions\.jsonl: 2 questions for the exam; they are not learned/);
-    assert.match(notes.join("\n"), /questions\.jsonl: 1 questions are not used, .* as "gone\.md"/);
+    assert.match(notes.join("\n"), /questions\.jsonl: 2 questions for the exam, not learned/);
+    assert.match(notes.join("\n"), /questions\.jsonl: 1 question not used, .* as "gone\.md"/);
   });
   test("give way to a file that is named, which may be one of them", async () => {
     const questions = join(folder, "questions.jsonl");

@@ -14,7 +14,7 @@ import {
   type QuestionReport,
   stagesOf,
 } from "../adapt/index.ts";
-import { saveAdapter } from "../models/index.ts";
+import { type Checkpoint, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";

@@ -22,6 +22,7 @@ import { allQuestions, createWorld, type Person, pretrainingDocuments, type Worl
 import type { Backend } from "../tensor/index.ts";
 import { type TrainDocument, type TrainProgress, trainFull } from "../train/index.ts";
 import { createRng, type Rng } from "../util/index.ts";
+import { writeKnownWords } from "./familiarity.ts";
 import { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
 import type { PromptTemplates } from "./prompts.ts";
 
@@ -183,6 +184,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
   if (!result.isFinished) return null;
   await saveCheckpoint(directory, { lm, tokenizer: { json }, dtype: "bf16" });
   writeSides(directory, world, rng);
+  writeKnownWords(directory, take(pretrainingDocuments(world, rng.fork("words")), 5 * recipe.tokenizerDocuments));
   args.onMeasure?.();
   const checkpoint = await loadCheckpoint(backend, directory, { precision: args.precision });
   using saved = checkpoint.lm;

@@ -10,8 +10,8 @@ import { promptsExperiment } from "./prompts.ts";
 import { quantisationExperiment } from "./quantisation.ts";
 import { rewardsExperiment } from "./rewards.ts";
 import { roundTimeExperiment } from "./round-time.ts";
-
 import { singlePassageExperiment } from "./single-passage.ts";
+import { voicesExperiment } from "./voices.ts";
 
 /** Adds all experiments as subcommands. */
 export function registerExperiments(parent: Command): void {
@@ -24,5 +24,6 @@ export function registerExperiments(parent: Command): void {
   registerExperimentCommand(parent, continualExperiment);
   registerExperimentCommand(parent, singlePassageExperiment);
   registerExperimentCommand(parent, equalComputeExperiment);
+  registerExperimentCommand(parent, voicesExperiment);
   registerExperimentCommand(parent, roundTimeExperiment);
 }

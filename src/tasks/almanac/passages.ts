@@ -4,7 +4,7 @@
  */
 import type { Rng } from "../../util/index.ts";
 import { createRng } from "../../util/index.ts";
-import type { SourcePassage } from "../documents.ts";
+import type { SourcePassage } from "../documents/index.ts";
 import type { Passage } from "../types.ts";
 import { aside } from "./asides.ts";
 import { fillPerson, fillValue, raiseFirst } from "./mention.ts";

@@ -4,13 +4,17 @@
  */
 import {
   allQuestions,
-  almanacPassages,
+  createWorld,
   type ExamQuestion,
-  narrate,
+  examinationPassage,
+  type FamilySplit,
+  type PassageForm,
   type Person,
   type PersonAttribute,
+  passageStyles,
   personAttributes,
   personValues,
+  plainForm,
   type SourcePassage,
 } from "../../tasks/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
@@ -20,8 +24,13 @@ import { otherRelations, type PassageSet, type PassageSplit, trapsOf } from "./p
 /** Who names the person: the first sentence alone, or every sentence. */
 export type Naming = "pronoun" | "named";
 
-const passageText = (person: Person, naming: Naming): string =>
-  narrate(person, personAttributes, naming === "named" ? 1 : 0, createRng("almanac-passage").fork(person.name));
+const formOf = (naming: Naming, families: FamilySplit = "training"): PassageForm => ({
+  ...plainForm,
+  nameRate: naming === "named" ? 1 : 0,
+  families,
+});
+
+const passageText = (person: Person, form: PassageForm): string => examinationPassage(person, "report", form).context;
 
 const questionsOf = (person: Person): ExamQuestion[] =>
   (["selection", "report"] as const).flatMap((use) =>
@@ -35,18 +44,39 @@ const passageOf = (person: Person, context: string, questions = questionsOf(pers
 const trapsOfAll = (people: readonly Person[]): Traps =>
   new Map(people.map(({ name, facts }) => [name, trapsOf(name, facts)]));
 
-/** The two sets of the headline: the same people, facts and wordings, with pronouns and with the name in every sentence. */
-export const namingSets = (people: readonly Person[], split: PassageSplit): PassageSet[] => [
-  {
-    ...{ name: "pronoun", summary: "the person is named in the first sentence, then pronouns", split },
-    ...{ passages: almanacPassages(people), traps: trapsOfAll(people) },
-  },
-  {
-    ...{ name: "named", summary: "the same passages with the person named in every sentence", split },
-    passages: people.map((person) => passageOf(person, passageText(person, "named"))),
+const namingSummaries: Readonly<Record<Naming, string>> = {
+  pronoun: "the person is named in the first sentence, then pronouns",
+  named: "the person is named in every sentence",
+};
+
+/** One set for each way of naming: the same people, facts and order, told in the families of `families`. */
+const setsInForms = (people: readonly Person[], split: PassageSplit, families: FamilySplit): PassageSet[] =>
+  (["pronoun", "named"] as const).map((naming) => ({
+    ...{ name: naming, summary: namingSummaries[naming], split },
+    passages: people.map((person) => passageOf(person, passageText(person, formOf(naming, families)))),
     traps: trapsOfAll(people),
-  },
-];
+  }));
+
+/** The two sets of the headline: the same people and facts, with pronouns and with the name in every sentence. */
+export const namingSets = (people: readonly Person[], split: PassageSplit): PassageSet[] =>
+  setsInForms(people, split, "training");
+
+const prefixedSets = (prefix: string, summary: string, sets: readonly PassageSet[]): PassageSet[] =>
+  sets.map((set) => ({ ...set, name: `${prefix}-${set.name}`, summary: `${summary}; ${set.summary}` }));
+
+/** Letters and obituaries, styles of no training text, in wordings of no training text. */
+function heldOutStyles(people: readonly Person[], split: PassageSplit): PassageSet {
+  return {
+    ...{ name: "held-out-styles", summary: "letters and obituaries, of which training shows none", split },
+    passages: people.map((person, index) =>
+      passageOf(
+        person,
+        passageText(person, { ...formOf("pronoun", "heldOut"), style: passageStyles.heldOut[index % 2]! }),
+      ),
+    ),
+    traps: trapsOfAll(people),
+  };
+}
 
 /** Questions as no wording of the Almanac is built, by relation; `{n}` is the name. */
 const otherFamilies: Readonly<Record<PersonAttribute, readonly string[]>> = {
@@ -63,7 +93,7 @@ function otherQuestions(people: readonly Person[], split: PassageSplit): Passage
     ...{ name: "question-families", summary: "the pronoun passages, asked in question families of no training text" },
     split,
     passages: people.map((person) =>
-      passageOf(person, passageText(person, "pronoun"), [
+      passageOf(person, passageText(person, formOf("pronoun")), [
         ...questionsOf(person).filter(({ use }) => use === "selection"),
         ...personAttributes.flatMap((attribute) =>
           otherFamilies[attribute].map((wording) => ({
@@ -199,17 +229,18 @@ export function unseenPeople(count: number, split: PassageSplit): Person[] {
   return Array.from({ length: count }, () => drawUnseenPerson(rng, taken));
 }
 
-/** All voices about these people, and about as many with names and values of no list. */
+/** All voices about these people, and about as many whose names and values no training text holds. */
 export function almanacSets(people: readonly Person[], split: PassageSplit): PassageSet[] {
-  const strangers = unseenPeople(people.length, split);
+  const { validationUnseen, testUnseen } = createWorld();
+  const unseen = (split === "test" ? testUnseen : validationUnseen).slice(0, people.length);
+  const other = unseenPeople(people.length, split);
   return [
     ...namingSets(people, split),
+    ...prefixedSets("held-out", "told in families of no training text", setsInForms(people, split, "heldOut")),
+    heldOutStyles(people, split),
+    ...prefixedSets("unseen-values", "values of no training text, made of known pieces", namingSets(unseen, split)),
+    ...prefixedSets("other-values", "names and values of other pieces", namingSets(other, split)),
     otherQuestions(people, split),
-    ...namingSets(strangers, split).map((set) => ({
-      ...set,
-      name: `unseen-values-${set.name}`,
-      summary: `names and values of no list; ${set.summary}`,
-    })),
     recordCards(people, split),
     renamedRelations(people, split),
   ];

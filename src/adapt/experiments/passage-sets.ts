@@ -66,7 +66,9 @@ export function plainEnglishSets(): PassageSet[] {
         ...{ id, file: name, title: "", context },
         questions: questions.map(({ question, answer }) => ({ question, answer, use: "report" })),
       })),
-      parts: own.map(({ values }) => (values === "world" ? "the world's values" : "unseen values")),
+      parts: own.map(({ values }) =>
+        values === "first-almanac" ? "values of the first Almanac" : "values of no list",
+      ),
       traps: new Map(
         own.map(({ id, questions }) => {
           const facts = Object.fromEntries(questions.map(({ relation, answer }) => [relation, answer]));

@@ -27,6 +27,8 @@ export interface HeldOut {
   readonly passages: readonly SourcePassage[];
   /** The Almanac's people they are about; `null` for passages from a file. */
   readonly people: readonly Person[] | null;
+  /** People of the same split whose last names and values no training text holds; empty for passages from a file. */
+  readonly unseen: readonly Person[];
 }
 
 /** What {@link readHeldOut} is asked for. */
@@ -53,11 +55,18 @@ export async function readHeldOut(
         "bad-option",
         `--test-set: expected --held-out almanac, whose test people it reads, got --held-out ${source}; leave one out`,
       );
-    return { split: "file", passages: refuseTestPeople(await loadPassages([source], limit), source), people: null };
+    return {
+      split: "file",
+      passages: refuseTestPeople(await loadPassages([source], limit), source),
+      people: null,
+      unseen: [],
+    };
   }
-  const people = (isTestSet ? createWorld().test : developmentPeople()).slice(0, limit);
+  const { test, testUnseen, validationUnseen } = createWorld();
+  const people = (isTestSet ? test : developmentPeople()).slice(0, limit);
+  const unseen = (isTestSet ? testUnseen : validationUnseen).slice(0, people.length);
   if (isTestSet) note(`reading the test set: ${people.length} people; no setting may be chosen by what comes of it`);
-  return { split: isTestSet ? "test" : "validation", passages: almanacPassages(people), people };
+  return { split: isTestSet ? "test" : "validation", passages: almanacPassages(people), people, unseen };
 }
 
 const fewestFacts = 3;
@@ -71,7 +80,8 @@ export function refuseTestPeople<T extends Pick<SourcePassage, "id" | "context">
   passages: readonly T[],
   source: string,
 ): readonly T[] {
-  const { test } = createWorld();
+  const { test: seen, testUnseen } = createWorld();
+  const test = [...seen, ...testUnseen];
   for (const { id, context } of passages) {
     const person = test.find(
       ({ name, facts }) =>

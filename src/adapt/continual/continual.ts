@@ -83,7 +83,7 @@ export function summariseStreams(
   const outcomes = parts.flatMap((part) => part.outcomes);
   const meanOf = (of: (counts: QuestionCounts) => number) => mean(parts.map(({ questions }) => of(questions)));
   const questions = { known: meanOf(({ known }) => known), asked: meanOf(({ asked }) => asked) };
-  return reportContinual(methods, outcomes, questions, createRng(seed).fork("continual", "report"));
+  return reportContinual(methods, outcomes, questions, createRng(seed).fork("continual").fork("report"));
 }
 
 /** Runs every method on every stream of one policy; finished ones are read from the store. */

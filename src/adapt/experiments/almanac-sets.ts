@@ -4,33 +4,19 @@
  */
 import {
   allQuestions,
-  createWorld,
+  almanacPassages,
   type ExamQuestion,
   examinationPassage,
-  type FamilySplit,
   type PassageForm,
   type Person,
   type PersonAttribute,
   passageStyles,
   personAttributes,
-  personValues,
   plainForm,
   type SourcePassage,
 } from "../../tasks/index.ts";
-import { createRng, type Rng } from "../../util/index.ts";
 import type { Trap, Traps } from "./arms.ts";
 import { otherRelations, type PassageSet, type PassageSplit, trapsOf } from "./passage-sets.ts";
-
-/** Who names the person: the first sentence alone, or every sentence. */
-export type Naming = "pronoun" | "named";
-
-const formOf = (naming: Naming, families: FamilySplit = "training"): PassageForm => ({
-  ...plainForm,
-  nameRate: naming === "named" ? 1 : 0,
-  families,
-});
-
-const passageText = (person: Person, form: PassageForm): string => examinationPassage(person, "report", form).context;
 
 const questionsOf = (person: Person): ExamQuestion[] =>
   (["selection", "report"] as const).flatMap((use) =>
@@ -44,39 +30,39 @@ const passageOf = (person: Person, context: string, questions = questionsOf(pers
 const trapsOfAll = (people: readonly Person[]): Traps =>
   new Map(people.map(({ name, facts }) => [name, trapsOf(name, facts)]));
 
-const namingSummaries: Readonly<Record<Naming, string>> = {
-  pronoun: "the person is named in the first sentence, then pronouns",
-  named: "the person is named in every sentence",
-};
-
-/** One set for each way of naming: the same people, facts and order, told in the families of `families`. */
-const setsInForms = (people: readonly Person[], split: PassageSplit, families: FamilySplit): PassageSet[] =>
-  (["pronoun", "named"] as const).map((naming) => ({
-    ...{ name: naming, summary: namingSummaries[naming], split },
-    passages: people.map((person) => passageOf(person, passageText(person, formOf(naming, families)))),
-    traps: trapsOfAll(people),
-  }));
-
-/** The two sets of the headline: the same people and facts, with pronouns and with the name in every sentence. */
-export const namingSets = (people: readonly Person[], split: PassageSplit): PassageSet[] =>
-  setsInForms(people, split, "training");
-
-const prefixedSets = (prefix: string, summary: string, sets: readonly PassageSet[]): PassageSet[] =>
-  sets.map((set) => ({ ...set, name: `${prefix}-${set.name}`, summary: `${summary}; ${set.summary}` }));
-
-/** Letters and obituaries, styles of no training text, in wordings of no training text. */
-function heldOutStyles(people: readonly Person[], split: PassageSplit): PassageSet {
-  return {
-    ...{ name: "held-out-styles", summary: "letters and obituaries, of which training shows none", split },
-    passages: people.map((person, index) =>
-      passageOf(
-        person,
-        passageText(person, { ...formOf("pronoun", "heldOut"), style: passageStyles.heldOut[index % 2]! }),
-      ),
-    ),
-    traps: trapsOfAll(people),
-  };
+/** A set in a form of the Almanac's grammar. */
+function grammarSet(name: string, summary: string, people: readonly Person[], split: PassageSplit, form: PassageForm) {
+  const traps = trapsOfAll(people);
+  return { name, summary, split, passages: almanacPassages(people, form), traps } satisfies PassageSet;
 }
+
+const everySentence: PassageForm = { ...plainForm, nameRate: 1 };
+
+/** The two sets of the headline: the same people and facts, named once and then by pronouns, or named in every sentence. */
+export const namingSets = (people: readonly Person[], split: PassageSplit): PassageSet[] => [
+  grammarSet("pronoun", "the person is named in the first sentence, then by pronouns", people, split, plainForm),
+  grammarSet("named", "the same people and facts, the person named in every sentence", people, split, everySentence),
+];
+
+/** Passages built from families of sentences that no training text holds. */
+const familySets = (people: readonly Person[], split: PassageSplit): PassageSet[] =>
+  ([0, 1] as const).map((nameRate) =>
+    grammarSet(
+      `held-out-families-${nameRate === 0 ? "pronoun" : "named"}`,
+      `sentences of held-out families, ${nameRate === 0 ? "pronouns" : "named in every sentence"}`,
+      people,
+      split,
+      { style: "prose", nameRate, families: "heldOut" },
+    ),
+  );
+
+/** Passages laid out as no training text is. */
+const styleSets = (people: readonly Person[], split: PassageSplit): PassageSet[] =>
+  passageStyles.heldOut.map((style) =>
+    grammarSet(`style-${style}`, `a ${style}, in sentences of held-out families`, people, split, {
+      ...{ style, nameRate: 0, families: "heldOut" },
+    }),
+  );
 
 /** Questions as no wording of the Almanac is built, by relation; `{n}` is the name. */
 const otherFamilies: Readonly<Record<PersonAttribute, readonly string[]>> = {
@@ -88,12 +74,15 @@ const otherFamilies: Readonly<Record<PersonAttribute, readonly string[]>> = {
   instrument: ["Music was made by {n} on what?", "{n} was heard playing which instrument?"],
 };
 
-function otherQuestions(people: readonly Person[], split: PassageSplit): PassageSet {
+function foreignQuestions(people: readonly Person[], split: PassageSplit): PassageSet {
   return {
-    ...{ name: "question-families", summary: "the pronoun passages, asked in question families of no training text" },
+    ...{
+      name: "foreign-questions",
+      summary: "the pronoun passages, asked in wordings that are not the grammar's at all",
+    },
     split,
     passages: people.map((person) =>
-      passageOf(person, passageText(person, formOf("pronoun")), [
+      passageOf(person, examinationPassage(person, "report").context, [
         ...questionsOf(person).filter(({ use }) => use === "selection"),
         ...personAttributes.flatMap((attribute) =>
           otherFamilies[attribute].map((wording) => ({
@@ -177,71 +166,25 @@ function renamedRelations(people: readonly Person[], split: PassageSplit): Passa
   };
 }
 
-const words = (block: string): readonly string[] => block.trim().split(/\s+/);
-const heads = words("Aber Brock Cal Dor Ember Gal Hex Ister Kel Lor Mor Nar Osk Pel Quar Ros Sel Tor Ul Vel Wex Yar");
-const tails = words("bridge combe dale fell gate hithe keld low mouth ness over rick shaw stead thwaite wardine wold");
-const firstPieces = words("Al Ber Cor Del El Fer Gis Hal Il Jor Kes Lin Mer Nev Or Per Ras Sav Tam Ul Ver Wil Yr Zan");
-const womenEnds = words("ana ella ena etta inda iva ola une");
-const menEnds = words("ander ard ec ian imir on oric us");
-const lastEnds = words("acre bane croft dew fast gill holme kin loe mond nock pole quist rane sby tine vane wick");
-const shipPieces = words(
-  "Alba Bella Cora Dena Fara Gala Hesta Ila Juna Kara Luma Mira Nova Ora Pola Runa Sira Tula Vela",
-);
-const shipEnds = words("dis line mar nth rra sca thea vira");
-const trades = words(
-  "acrobat announcer astronomer auctioneer biologist botanist chauffeur conductor croupier detective diplomat electrician economist editor geologist interpreter juggler lifeguard magician midwife optician paramedic plasterer psychologist referee roofer stuntman taxidermist vet welder",
-);
-const sounds = words(
-  "alphorn autoharp balalaika bodhran bongos celesta cimbalom cowbell didgeridoo dulcimer euphonium flugelhorn glockenspiel kalimba kazoo kora marimba melodica ocarina panpipes sackbut shamisen sousaphone steelpan tambourine theorbo theremin timpani vibraphone vuvuzela",
-);
-const houses = words(
-  "Agencies Airways Cables Chemicals Cinemas Couriers Dairies Estates Films Hotels Motors Radios Studios",
-);
-
-const joined = (rng: Rng, first: readonly string[], last: readonly string[]): string =>
-  `${rng.choice(first)}${rng.choice(last)}`;
-
-/** A person whose name and values are made of pieces and occur in no list of the Almanac. */
-function drawUnseenPerson(rng: Rng, taken: Set<string>): Person {
-  for (;;) {
-    const isWoman = rng.uniform() < 0.5;
-    const first = joined(rng, firstPieces, isWoman ? womenEnds : menEnds);
-    const name = `${first} ${joined(rng, heads, lastEnds)}`;
-    const facts = {
-      birthplace: joined(rng, heads, tails),
-      birthYear: `${1960 + rng.integer(30)}`,
-      occupation: rng.choice(trades),
-      employer: `${joined(rng, heads, lastEnds)} ${rng.choice(houses)}`,
-      ship: joined(rng, shipPieces, shipEnds),
-      instrument: rng.choice(sounds),
-    };
-    const isListed = personAttributes.some((attribute) => personValues[attribute].includes(facts[attribute]));
-    if (isListed || taken.has(name)) continue;
-    taken.add(name);
-    return { name, pronoun: isWoman ? "she" : "he", facts };
-  }
+/** Everybody that the sets of a split are about. */
+export interface SetPeople {
+  /** Values that training text may show. */
+  readonly seen: readonly Person[];
+  /** Last names and values that no training text holds. */
+  readonly unseen: readonly Person[];
 }
 
-/** People with unseen names and values; a split has people of its own. */
-export function unseenPeople(count: number, split: PassageSplit): Person[] {
-  const rng = createRng("almanac-unseen").fork(split);
-  const taken = new Set<string>();
-  return Array.from({ length: count }, () => drawUnseenPerson(rng, taken));
-}
-
-/** All voices about these people, and about as many whose names and values no training text holds. */
-export function almanacSets(people: readonly Person[], split: PassageSplit): PassageSet[] {
-  const { validationUnseen, testUnseen } = createWorld();
-  const unseen = (split === "test" ? testUnseen : validationUnseen).slice(0, people.length);
-  const other = unseenPeople(people.length, split);
-  return [
-    ...namingSets(people, split),
-    ...prefixedSets("held-out", "told in families of no training text", setsInForms(people, split, "heldOut")),
-    heldOutStyles(people, split),
-    ...prefixedSets("unseen-values", "values of no training text, made of known pieces", namingSets(unseen, split)),
-    ...prefixedSets("other-values", "names and values of other pieces", namingSets(other, split)),
-    otherQuestions(people, split),
-    recordCards(people, split),
-    renamedRelations(people, split),
-  ];
-}
+/** All voices: the grammar's own and held-out ones, values that training never shows, and forms that are not the grammar's. */
+export const almanacSets = ({ seen, unseen }: SetPeople, split: PassageSplit): PassageSet[] => [
+  ...namingSets(seen, split),
+  ...familySets(seen, split),
+  ...namingSets(unseen, split).map((set) => ({
+    ...set,
+    name: `unseen-values-${set.name}`,
+    summary: `last names and values that no training text holds; ${set.summary}`,
+  })),
+  ...styleSets(seen, split),
+  foreignQuestions(seen, split),
+  recordCards(seen, split),
+  renamedRelations(seen, split),
+];

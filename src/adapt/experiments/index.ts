@@ -1,6 +1,6 @@
 /** @file Door of the experiments, through `adapt`. */
 
-export { almanacSets, type Naming, namingSets, unseenPeople } from "./almanac-sets.ts";
+export { almanacSets, namingSets, type SetPeople } from "./almanac-sets.ts";
 export {
   type Arm,
   type ArmRoom,

@@ -66,9 +66,7 @@ export function plainEnglishSets(): PassageSet[] {
         ...{ id, file: name, title: "", context },
         questions: questions.map(({ question, answer }) => ({ question, answer, use: "report" })),
       })),
-      parts: own.map(({ values }) =>
-        values === "first-almanac" ? "values of the first Almanac" : "values of no list",
-      ),
+      parts: own.map(({ values }) => (values === "world" ? "the world's values" : "unseen values")),
       traps: new Map(
         own.map(({ id, questions }) => {
           const facts = Object.fromEntries(questions.map(({ relation, answer }) => [relation, answer]));

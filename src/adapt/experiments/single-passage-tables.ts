@@ -38,7 +38,10 @@ const sizeOf = (findings: readonly SeedFindings<ScoreFigures>[]): string =>
 /** What the last round is worth over what needs no reinforcement, or no model, at as many updates. */
 function contrastTable(sets: readonly SetFindings<ScoreFigures>[], numRounds: number): ResultTable {
   const round = armNames.round(numRounds);
-  const references = [armNames.rule(numRounds), armNames.rawAtRound(numRounds), armNames.untrained];
+  const measured = new Set(sets[0]!.findings[0]!.arms.map(({ name }) => name));
+  const references = [armNames.rule(numRounds), armNames.rawAtRound(numRounds), armNames.untrained].filter((name) =>
+    measured.has(name),
+  );
   return {
     title: `Round ${numRounds} over what needs no reinforcement`,
     caption: `${sets.map(({ set, summary }) => `${set}: ${summary}`).join("; ")}. ${twoIntervals}`,

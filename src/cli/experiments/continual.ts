@@ -10,6 +10,7 @@ import type {
   MethodRow,
   ResultTable,
   StreamInterval,
+  StreamOutcome,
 } from "../../adapt/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
@@ -84,7 +85,7 @@ export const continualExperiment: Experiment<ContinualOptions> = {
     for (let index = 0; index < numPolicies; index++) {
       const { digest, ...part } = await streamsOf(room, methods, index);
       digests.push(digest);
-      parts.push(part);
+      parts.push({ ...part, outcomes: part.outcomes.map(withoutLogprobs) });
     }
     const record: ContinualRecord = {
       ...{ methods: names, wordings: options.wordings, split: about.split, seed: options.seed, parts },
@@ -108,6 +109,16 @@ export const continualExperiment: Experiment<ContinualOptions> = {
     };
   },
 };
+
+/** Without gold log-probabilities, which no table shows and which would be half of the record. */
+const withoutLogprobs = ({ base, records, ...outcome }: StreamOutcome): StreamOutcome => ({
+  ...outcome,
+  base: { ...base, goldLogprob: [] },
+  records: records.map(({ rows, ...record }) => ({
+    ...record,
+    rows: rows.map((row) => ({ ...row, goldLogprob: [] })),
+  })),
+});
 
 /** The streams of one policy. */
 async function streamsOf(

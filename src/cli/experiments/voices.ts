@@ -18,10 +18,10 @@ export const voicesExperiment: Experiment<PolicyOptions> = {
   /** Passages written by hand are looked at together with the test people, and never before. */
   async sets(about, heldOut, options) {
     const { almanacSets, plainEnglishSets } = await import("../../adapt/index.ts");
-    const { people, split } = about;
+    const { people, unseen, split } = about;
     if (people === null) return namingSetsOf(about, heldOut, options);
     return [
-      ...almanacSets(people, split === "test" ? "test" : "validation"),
+      ...almanacSets({ seen: people, unseen }, split === "test" ? "test" : "validation"),
       ...(split === "test" ? plainEnglishSets() : []),
     ];
   },

@@ -12,8 +12,8 @@ export interface PlainEnglishPassage {
   /** Full name of the person. */
   readonly id: string;
   readonly voice: "note" | "letter";
-  /** Whether names and values come from the lists of the first Almanac, which the passages were written for, or from none. */
-  readonly values: "first-almanac" | "unseen";
+  /** Whether names and values come from the Almanac's lists or from none of them. */
+  readonly values: "world" | "unseen";
   readonly context: string;
   readonly questions: readonly {
     readonly relation: PersonAttribute;
@@ -25,7 +25,7 @@ export interface PlainEnglishPassage {
 const passageSchema: z.ZodType<PlainEnglishPassage> = z.strictObject({
   id: z.string().min(1),
   voice: z.enum(["note", "letter"]),
-  values: z.enum(["first-almanac", "unseen"]),
+  values: z.enum(["world", "unseen"]),
   context: z.string().min(1),
   questions: z.array(
     z.strictObject({ relation: z.enum(personAttributes), question: z.string().min(1), answer: z.string().min(1) }),

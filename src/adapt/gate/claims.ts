@@ -82,19 +82,19 @@ function toClaim(question: string, answer: string): Claim {
   const confirms =
     question === "" ? null : /^yes\b/iu.test(answer) ? true : /^no\b[,.!]?/iu.test(answer) ? false : null;
   const isBare = question !== "" && said.length <= 5;
-  const words =
-    label === null ? [...asked, ...said] : [...screenWords(label[0]), ...screenWords(answer.slice(label[0].length))];
+  const given = label === null ? said : screenWords(answer.slice(label[0].length));
+  const words = label === null ? [...asked, ...said] : [...screenWords(label[0]), ...given];
   return {
     text: question === "" ? answer : `${question} → ${answer}`,
     words,
-    value: label !== null ? screenWords(answer.slice(label[0].length)) : isBare ? said : [],
+    value: label !== null || isBare ? given : [],
     isDenied: countDenials(confirms === null ? words : words.filter(({ plain }) => plain !== "no")) % 2 === 1,
     confirms,
   };
 }
 
 const borders =
-  /(?<!\p{Lu}\p{L}*)\s+and\s+|(?:[;:()—–]|,\s+(?:and|but|while|which|who|where|so|or)\b|,|\b(?:but|while|because|when|until|unless|after|before|which|who)\b)\s*|\s+and\s+(?!\p{Lu})/u;
+  /(?<!\p{Lu}\p{L}*)\s+and\s+|(?:[;:()—–]|,\s+(?:and|but|while|which|who|where|so|or)\b|,(?!\d)|\b(?:but|while|because|when|until|unless|after|before|which|who)\b)\s*|\s+and\s+(?!\p{Lu})/u;
 
 /** The parts of a passage, each with whom or what it is about. */
 export function clausesOf(passage: string): Clause[] {
@@ -133,7 +133,19 @@ function cutAt(sentence: string): string[] {
     rest = `${word} ${rest.slice(match.index + 1 + match[0].length)}`;
     if (rest.trim() === word) break;
   }
-  return [...parts, rest];
+  return joinShort([...parts, rest]);
+}
+
+/** Parts that say nothing but a number or a single word belong to the part before them. */
+function joinShort(parts: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const part of parts) {
+    const content = contentOf(screenWords(part));
+    const isShort = content.every(({ isNumber }) => isNumber) || prepositions.has(screenWords(part)[0]?.plain ?? "");
+    if (joined.length > 0 && isShort && content.length < 2) joined[joined.length - 1] += ` ${part}`;
+    else joined.push(part);
+  }
+  return joined;
 }
 
 const hasName = (words: readonly ScreenWord[]): boolean => nameBegin(words) >= 0;

@@ -63,16 +63,42 @@ const isVerbal = (plain: string): boolean => /(?:ed|ing|ly)$/u.test(plain) && pl
 /** Words of a claim that its passage lacks and that are values, not ways of saying something. */
 function strangersIn(passage: ReadPassage, claim: Claim): ScreenWord[] {
   const { words, value } = claim;
-  const isValue = new Set(value.map(({ plain }) => plain));
+  const inValue = new Set(value);
   const isBare = value.length <= 3 && !value.some(({ plain }) => pronouns.has(plain) || auxiliaries.has(plain));
-  return words.filter((word, index) => {
+  const isHard = (word: ScreenWord): boolean => {
     if (word.isFunction || isKnown(passage, word)) return false;
-    if (word.isNumber || word.isName) return true;
-    if (isBare && isValue.has(word.plain)) return true;
-    if (word.isRelation) return false;
-    if (isValue.has(word.plain)) return true;
-    return !isVerbal(word.plain) && !standsAsVerb(words, index);
-  });
+    return word.isNumber || word.isName || (inValue.has(word) && (isBare || !word.isRelation));
+  };
+  const hard = words.filter(isHard);
+  const soft = words.filter(
+    (word, index) =>
+      !word.isFunction &&
+      !word.isRelation &&
+      !isHard(word) &&
+      !isKnown(passage, word) &&
+      !isVerbal(word.plain) &&
+      !standsAsVerb(words, index),
+  );
+  return hard.length === 0 && soft.length <= 1 && soft.every((word) => refersBack(passage, claim, word))
+    ? []
+    : [...hard, ...soft];
+}
+
+/**
+ * True for a word that takes up what the passage tells under another word: it opens the claim with "the", or stands in a
+ * label or question, and all else, at least a value, is in the passage.
+ */
+function refersBack(passage: ReadPassage, { words, value }: Claim, word: ScreenWord): boolean {
+  const isHeld = (other: ScreenWord) => other === word || other.isRelation || isKnown(passage, other);
+  const values = words.filter((other) => !other.isRelation && isKnown(passage, other));
+  if (value.length > 0) return !value.includes(word) && value.some((other) => !other.isFunction) && words.every(isHeld);
+  const at = words.indexOf(word);
+  return (
+    at <= 2 &&
+    /^(?:the|this|that|these|those)$/u.test(words[at - 1]?.plain ?? "") &&
+    values.length > 0 &&
+    words.every(isHeld)
+  );
 }
 
 /** After its subject and before its object: a verb, as far as the places of words show. */
@@ -154,7 +180,9 @@ function misplaced(passage: ReadPassage, claim: Claim): string | null {
         !stems.has(value.stem) &&
         words.some((other) => sortsWith(value, other) && !said.has(other.stem) && !subjects.has(other.stem)),
     );
-    const isBeside = ({ stem }: ScreenWord) => !value.isNumber && homes.some(({ sentence }) => sentence.has(stem));
+    const isAlone = ({ sentence }: Clause) =>
+      !value.isNumber || [...sentence].filter((stem) => /^\d/u.test(stem)).length === 1;
+    const isBeside = ({ stem }: ScreenWord) => homes.some((home) => isAlone(home) && home.sentence.has(stem));
     const against = rest.filter(
       (word) =>
         !isNear(word) &&
@@ -241,7 +269,11 @@ function exchanged(passage: ReadPassage, claim: Claim): string | null {
   const isIn = ({ stem, isName }: ScreenWord, { stems, subjects }: Clause) =>
     stems.has(stem) || (isName && subjects.has(stem));
   const isHeld = rest.some((word) => passage.clauses.some((clause) => isAbout(clause) && isIn(word, clause)));
-  if (rest.length === 0 || isHeld) return null;
+  const isMeasure = rest.every(({ isNumber, stem }) => isNumber || unitStems.has(stem));
+  const isTold = rest.some(({ stem }) =>
+    passage.clauses.some((clause) => clause.stems.has(stem) && isFirstPerson(clause)),
+  );
+  if (rest.length === 0 || isHeld || isTold || (isMeasure && !isPerson)) return null;
   const owners = rest.map(({ stem }) =>
     passage.clauses.filter(({ stems }) => stems.has(stem)).flatMap(({ subjects }) => [...subjects].slice(0, 1)),
   );
@@ -252,6 +284,8 @@ function exchanged(passage: ReadPassage, claim: Claim): string | null {
     ? `the passage tells ${quote(new Set(rest.slice(0, 3).map(({ plain }) => plain)))} of ${quote(new Set(owners.flat()))}, not of "${lead.plain}"`
     : null;
 }
+
+const isFirstPerson = ({ words }: Clause): boolean => words.some(({ plain }) => /^(?:i|we|my|our|us|me)$/u.test(plain));
 
 /** Stems of the name that `lead` begins. */
 function ownName(content: readonly ScreenWord[], lead: ScreenWord): Set<string> {

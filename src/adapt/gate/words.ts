@@ -25,6 +25,7 @@ const endings: readonly (readonly [RegExp, string])[] = [
   [/ie[sd]$/u, "y"],
   [/(?:ations?|itions?)$/u, ""],
   [/(?:ments?)$/u, ""],
+  [/(?:ness(?:es)?)$/u, ""],
   [/(?:ings?|edly|ed)$/u, ""],
   [/(?:ers?|ors?)$/u, ""],
   [/(?:es|s)$/u, ""],

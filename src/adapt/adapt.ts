@@ -22,7 +22,7 @@ import {
 } from "./candidates.ts";
 import { chunkPassages } from "./chunk.ts";
 import { type ExamItem, examine, type Sitting } from "./exam.ts";
-import { baseContradictions } from "./gate/contradictions.ts";
+import { baseContradictions, questionsIn } from "./gate/contradictions.ts";
 import { defaultGate } from "./gate/gate.ts";
 import { chooseNear, loadKnown } from "./near.ts";
 import type { PromptTemplates } from "./prompts.ts";
@@ -80,8 +80,8 @@ interface Proposals {
 export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
   const run = await prepare(args);
   const before = await stage(run.store, "sitting-before", () => sit(run, null));
-  const contradictions = await stage(run.store, "contradictions", () => baseContradictionsOf(run));
   const proposals = await stage(run.store, "proposals", () => propose(run));
+  const contradictions = await stage(run.store, "contradictions", () => baseContradictionsOf(run, proposals));
   const trials = await tryAll(run, proposals);
   const chosen = trials.map((results, index) => choose(results, proposals.edits[index]!));
   const { adapter, rawAdapter, learned, replay } = await trainFinal(run, chosen);
@@ -113,10 +113,16 @@ function choose(results: readonly (CandidateResult | null)[], edits: readonly Pr
   return tried.length === 0 ? edits[0]! : tried[bestCandidate(tried.map(({ result }) => result))]!.edit;
 }
 
-/** Questions given with the passages to which the base is sure of another answer. */
-const baseContradictionsOf = ({ writer, exams, canaries, near }: Run): ReturnType<typeof baseContradictions> =>
+/** Questions of the exam, and of the edits that passed the screen, to which the base is sure of another answer. */
+const baseContradictionsOf = (
+  { writer, exams, canaries, near }: Run,
+  { edits }: Proposals,
+): ReturnType<typeof baseContradictions> =>
   baseContradictions(writer, {
-    questions: exams.filter(({ source }) => source === "given").flatMap(({ report }) => report),
+    questions: [
+      ...exams.flatMap(({ report }) => report),
+      ...questionsIn(edits.flat().flatMap(({ documents }) => documents)),
+    ],
     known: [...(canaries.hasGold ? canaries.items : []), ...(near ?? [])],
     minProbability: defaultGate.thresholds.minHeldProbability,
   });

@@ -307,6 +307,8 @@ function describeExam(report: AdaptReport): string[] {
   return [lines.join("\n")];
 }
 
+const maxContradictions = 4;
+
 /** What the screen left out of training, and what contradicts the model. */
 function describeScreen({ passages, numRefused, numIrrelevant, contradictions }: AdaptReport): string[] {
   const lines: string[] = [];
@@ -319,10 +321,12 @@ function describeScreen({ passages, numRefused, numIrrelevant, contradictions }:
     lines.push(`${id} was not learned: no edit of it passed the screen (${refused.at(-1)?.why ?? "none had text"}).`);
   if (numIrrelevant > 0)
     lines.push(`${numIrrelevant} questions that the model wrote were not asked: they are not about their passage.`);
-  for (const { about, says, held, probability } of contradictions)
+  for (const { about, says, held, probability } of contradictions.slice(0, maxContradictions))
     lines.push(
       `Contradicts what the model knew: "${about}" is ${says} now, and was ${held}${probability === null ? "" : ` (probability ${probability.toFixed(2)})`}.`,
     );
+  if (contradictions.length > maxContradictions)
+    lines.push(`… and ${contradictions.length - maxContradictions} more contradictions in report.json.`);
   return lines;
 }
 

@@ -117,6 +117,8 @@ function lineageOf({ passages, report, settings, seed, run, base, modelDirectory
   };
 }
 
+const maxReasons = 4;
+
 /** One line for people. */
 export function describeRegistered({ record, decision, store }: Registered): string {
   const id = record.id.slice(0, 12);
@@ -124,5 +126,8 @@ export function describeRegistered({ record, decision, store }: Registered): str
     decision.outcome === "promote" || decision.outcome === "rescale"
       ? `\nServe it with: selkie registry promote ${id}${store === resolve(defaultStore) ? "" : ` --store ${store}`}`
       : "";
-  return `Stored as ${id}; the gate says ${decision.outcome}: ${decision.reasons.join("; ")}.${next}`;
+  const shown = decision.reasons.slice(0, maxReasons).join("; ");
+  const more = decision.reasons.length - maxReasons;
+  const rest = more > 0 ? `; and ${more} more, see selkie registry show ${id}` : "";
+  return `Stored as ${id}; the gate says ${decision.outcome}: ${shown}${rest}.${next}`;
 }

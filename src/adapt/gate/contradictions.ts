@@ -12,6 +12,7 @@ import { normaliseAnswer } from "../../tasks/index.ts";
 import type { ExamItem, ExamRoom } from "../exam.ts";
 import { askWithConfidence, type HeldAnswer } from "./confidence.ts";
 import { textConflicts } from "./conflicts.ts";
+import { parseQuestions } from "../self-edit.ts";
 import type { SourceEdit } from "./screen.ts";
 import { screenWords } from "./words.ts";
 
@@ -71,12 +72,15 @@ export async function baseContradictions(
     const logs = bySubject.get(subject)!.map(({ answer }) => Math.log(Math.max(1e-9, answer.probability)));
     return Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length);
   };
+  const told = new Set<string>();
   return answers.flatMap((answer, index) => {
     const { question, answer: gold } = questions[index]!;
+    const fact = `${subjectOf(questions[index]!)}\n${normaliseAnswer(gold)}\n${normaliseAnswer(answer.answer)}`;
     const subject = subjectOf(questions[index]!);
     const least = famous.has(subject) ? minProbability / 2 : minProbability;
     const isHeld = answer.probability >= least && surenessOf(subject) >= least;
-    if (answer.isRight || !isHeld || answer.answer === "") return [];
+    if (answer.isRight || !isHeld || answer.answer === "" || told.has(fact)) return []; // one wording of each fact
+    told.add(fact);
     return [{ about: question, says: gold, held: answer.answer, by: "base", probability: answer.probability }];
   });
 }
@@ -138,6 +142,15 @@ export function sourceContradictions({
     ),
   );
   return [...new Map(found.map((one) => [`${one.says}\n${one.held}`, one])).values()];
+}
+
+/** Questions with answers among the documents of edits: asked of the base, they show what it held. */
+export function questionsIn(documents: readonly string[]): ExamItem[] {
+  const pairs = documents.flatMap(parseQuestions).map(({ question, answer }): [string, ExamItem] => [
+    question,
+    { question, answer, title: "" },
+  ]);
+  return [...new Map(pairs).values()];
 }
 
 /** All contradictions of a candidate: the room's bank holds its adapter alone. */

@@ -9,11 +9,13 @@ import { measureSupport, screenSources } from "../src/adapt/gate/screen.ts";
 import { casesOf, type ScreenCase } from "./screen/generate.ts";
 import type { Material } from "./screen/material.ts";
 import { developmentMaterial } from "./screen/material-development.ts";
+import { heldBackMaterial } from "./screen/material-held-back.ts";
 import { secondMaterial } from "./screen/material-second.ts";
 
 const parts: Readonly<Record<string, readonly Material[]>> = {
   development: developmentMaterial,
   second: secondMaterial,
+  "held-back": heldBackMaterial,
 };
 
 const fileOf = (part: string): URL => new URL(`screen/${part}.jsonl`, import.meta.url);

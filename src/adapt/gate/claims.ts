@@ -46,7 +46,8 @@ const countDenials = (words: readonly ScreenWord[]): number =>
     ({ plain }, index) =>
       (denials.has(plain) || plain.endsWith("n't") || plain.endsWith("n’t")) &&
       !(plain === "no" && /^(?:later|more|less|fewer|earlier|longer|sooner)$/u.test(words[index + 1]?.plain ?? "")) &&
-      !(plain === "not" && words[index + 1]?.plain === "only"),
+      !(plain === "not" && words[index + 1]?.plain === "only") &&
+      !words.slice(index + 1).some((later) => later.plain === "but"), // "nothing but", "no other but"
   ).length;
 
 /** Each question joined with the sentence after it. */

@@ -83,6 +83,16 @@ rule reign govern elect vote appoint resign retire promote dismiss found abolish
 inform notify warn advise remind tell teach inspect examine treat cure heal suffer recover infect cause prevent
 breed hatch nest roost migrate graze swallow bite sting peck prey
 compete win lose defeat beat score draw buy purchase favourite favorite beloved sailor seaman crewman sailing voyage sea ocean
+first next last other same own whole full half good well better best bad worse worst nice fine great high low long short tall deep big small little large huge tiny new old young early late quick slow fast
+hard soft strong weak simple easy difficult possible impossible likely unlikely sure certain clear ready busy free open available common rare usual normal special general particular public private local
+national modern ancient recent former current final total average actual real true main chief major minor important necessary useful famous known unknown different similar equal single double several various
+right wrong correct exact proper suitable separate complete entire extra additional further nearby distant close near far happy sad glad proud safe dangerous careful alone together ago away back forward
+inside outside indoors outdoors upstairs downstairs everywhere somewhere anywhere twice thrice sometimes seldom rarely frequently occasionally immediately suddenly gradually finally originally probably perhaps
+certainly especially exactly roughly approximately nearly hardly barely merely simply directly originally usually typically commonly generally normally mostly largely mainly chiefly purely highly fully partly
+good kind sort way means manner lot plenty number amount piece part side end top bottom middle centre front rear edge corner surface inside outside line row list group set series range
+reason cause effect result purpose aim goal idea thought plan view opinion question problem trouble matter case fact truth point detail example instance kind nature character quality feature
+shine glow blow flow float sink grind polish weave knit sew mow sweep bind wind swing stick spread spill spoil shrink swell stretch remain survive last endure
+occupy inhabit belong relate resemble match suit equal differ vary exist occur happen appear seem look sound
 `);
 
 /** Words that may stand for each other; the first is what the rest are read as. */
@@ -150,6 +160,20 @@ pound pounds £`
 
 /** Pairs that exclude each other: where a passage says one and an edit of the same matter the other, one of them is wrong. */
 export const opposites: readonly (readonly [string, string])[] = `open closed
+raise lower
+raises lowers
+raised lowered
+grow shrink
+grew shrank
+add remove
+added removed
+slowly quickly
+everything nothing
+everybody nobody
+lock unlock
+load unload
+start stop
+started stopped
 opens closes
 open shut
 open cover
@@ -251,7 +275,7 @@ grams kilograms`
 
 /** Forms that no rule of endings leads back. */
 export const irregular: Readonly<Record<string, string>> = Object.fromEntries(
-  `arose arise|ate eat|eaten eat|began begin|begun begin|bore bear|borne bear|bought buy|broke break|broken break|brought bring|built build|burnt burn|came come|caught catch|chose choose|chosen choose|did do|drank drink|drew draw|drawn draw|driven drive|drove drive|fell fall|fallen fall|fed feed|felt feel|flew fly|flown fly|fought fight|forbade forbid|forbidden forbid|forgot forget|found find|gave give|given give|gone go|grew grow|grown grow|held hold|kept keep|knew know|known know|laid lay|led lead|left leave|lent lend|lost lose|made make|meant mean|met meet|paid pay|ran run|rang ring|rose rise|risen rise|said say|sang sing|sung sing|sat sit|saw see|seen see|sent send|shook shake|shown show|shut shut|slept sleep|sold sell|spent spend|spoke speak|spoken speak|stole steal|stolen steal|stood stand|struck strike|swam swim|taken take|taught teach|thought think|threw throw|told tell|took take|went go|woke wake|won win|wore wear|worn wear|wrote write|written write|spun spin|lit light|men man|women woman|children child|feet foot|teeth tooth|mice mouse|wolves wolf|knives knife|lives life|died die|dying die|lying lie|tying tie|has have|is be|was be|were be|are be|been be|hid hide|hidden hide|bitten bite|bit bite|sank sink|sunk sink|hung hang|dug dig|shot shoot|rode ride|ridden ride|swore swear|tore tear|torn tear|withdrew withdraw|became become|overcame overcome|understood understand|flight fly|growth grow|death die|dead die|sight see|thought think|speech speak|choice choose|loss lose|sale sell|length long|width wide|depth deep|height high|strength strong|warmth warm|truth true|belief believe|proof prove|advice advise|arrival arrive|departure depart|removal remove|renewal renew|refusal refuse|delivery deliver|discovery discover|entrance enter|birth born|weight weigh|gift give|thief steal|theft steal|marriage marry|closure close|failure fail|departure depart|pressure press|signature sign|mixture mix|purchase buy|cost cost|illness ill|injury injure|success succeed|food feed|song sing|singer sing`
+  `arose arise|ate eat|eaten eat|began begin|begun begin|bore bear|borne bear|bought buy|broke break|broken break|brought bring|built build|burnt burn|came come|caught catch|chose choose|chosen choose|did do|drank drink|drew draw|drawn draw|driven drive|drove drive|fell fall|fallen fall|fed feed|felt feel|flew fly|flown fly|fought fight|forbade forbid|forbidden forbid|forgot forget|found find|gave give|given give|gone go|grew grow|grown grow|held hold|kept keep|knew know|known know|laid lay|led lead|left leave|lent lend|lost lose|made make|meant mean|met meet|paid pay|ran run|rang ring|rose rise|risen rise|said say|sang sing|sung sing|sat sit|saw see|seen see|sent send|shook shake|shown show|shut shut|slept sleep|sold sell|spent spend|spoke speak|spoken speak|stole steal|stolen steal|stood stand|struck strike|swam swim|taken take|taught teach|thought think|threw throw|told tell|took take|went go|woke wake|won win|wore wear|worn wear|wrote write|written write|spun spin|lit light|men man|women woman|children child|feet foot|teeth tooth|mice mouse|wolves wolf|knives knife|lives life|died die|dying die|lying lie|tying tie|has have|is be|was be|were be|are be|been be|hid hide|hidden hide|bitten bite|bit bite|sank sink|sunk sink|hung hang|dug dig|shot shoot|rode ride|ridden ride|swore swear|tore tear|torn tear|withdrew withdraw|became become|overcame overcome|understood understand|shone shine|froze freeze|frozen freeze|bent bend|blew blow|blown blow|bled bleed|bred breed|clung cling|crept creep|dealt deal|dreamt dream|fled flee|flung fling|ground grind|knelt kneel|leapt leap|learnt learn|mown mow|proven prove|sewn sew|shaken shake|shrank shrink|shrunk shrink|slid slide|smelt smell|spelt spell|spilt spill|spoilt spoil|sprang spring|sprung spring|stuck stick|stung sting|strove strive|sworn swear|swept sweep|swollen swell|swung swing|thrown throw|torn tear|trod tread|woven weave|wove weave|wept weep|wound wind|arisen arise|awoke awake|beaten beat|bound bind|woken wake|swam swim|swum swim|rung ring|known know|forgiven forgive|forgave forgive|forgotten forget|undertook undertake|undertaken undertake|overtook overtake|foresaw foresee|foretold foretell|sought seek|caught catch|fought fight|hit hit|hurt hurt|laid lay|led lead|bid bid|cast cast|fit fit|set set|put put|quit quit|shed shed|spread spread|flight fly|growth grow|death die|dead die|sight see|thought think|speech speak|choice choose|loss lose|sale sell|length long|width wide|depth deep|height high|strength strong|warmth warm|truth true|belief believe|proof prove|advice advise|arrival arrive|departure depart|removal remove|renewal renew|refusal refuse|delivery deliver|discovery discover|entrance enter|birth born|weight weigh|gift give|thief steal|theft steal|marriage marry|closure close|failure fail|departure depart|pressure press|signature sign|mixture mix|purchase buy|cost cost|illness ill|injury injure|success succeed|food feed|song sing|singer sing`
     .split("|")
     .map((pair) => pair.split(" ") as [string, string]),
 );
@@ -277,6 +301,11 @@ export const spelledNumbers: ReadonlyMap<string, string> = new Map([
 export const denials: ReadonlySet<string> = new Set(
   words(`not no never none nobody nothing neither nor without cannot unless except hardly nowhere refuse refused refuses forbidden
 forbid prohibited prohibits banned impossible exempt failed don't doesn't didn't isn't aren't wasn't weren't won't can't couldn't shouldn't haven't hasn't hadn't don’t doesn’t didn’t isn’t aren’t wasn’t weren’t won’t can’t`),
+);
+
+/** Deny without denying: "the sauna is closed" and "there is no sauna" are one. */
+export const absences: ReadonlySet<string> = new Set(
+  words("closed close closes shut lack lacks lacking lost absent free only unless ended stopped missing hate hates hated"),
 );
 
 /** Stand for somebody or something named before. */

@@ -8,7 +8,7 @@
  * All of it is comparison of words (`lexicon.ts`): deterministic, quick, and blind to what only understanding shows.
  */
 import { type Claim, type Clause, claimsOf, clausesOf } from "./claims.ts";
-import { auxiliaries, measureWords, prepositions, pronouns, unitWords } from "./lexicon.ts";
+import { absences, auxiliaries, irregular, measureWords, prepositions, pronouns, unitWords } from "./lexicon.ts";
 import { contentOf, oppositesOf, type ScreenWord, stemOf } from "./words.ts";
 
 const measureStems = new Set(measureWords.map(stemOf));
@@ -58,7 +58,7 @@ export function readPassage(context: string): ReadPassage {
 const isKnown = (passage: ReadPassage, { stem, plain }: ScreenWord): boolean =>
   passage.stems.has(stem) || passage.plain.has(plain);
 
-const isVerbal = (plain: string): boolean => /(?:ed|ing|ly)$/u.test(plain) && plain.length > 4;
+const isVerbal = (plain: string): boolean => (/(?:ed|ing|ly)$/u.test(plain) && plain.length > 4) || plain in irregular;
 
 /** Words of a claim that its passage lacks and that are values, not ways of saying something. */
 function strangersIn(passage: ReadPassage, claim: Claim): ScreenWord[] {
@@ -174,7 +174,9 @@ function misplaced(passage: ReadPassage, claim: Claim): string | null {
         !(isName && !value.isNumber && !passage.subjects.has(stem)) &&
         passage.stems.has(stem),
     );
-    const isNear = ({ stem }: ScreenWord) => homes.some(({ stems, subjects }) => stems.has(stem) || subjects.has(stem));
+    const isShort = ({ words }: Clause) => contentOf(words).filter(({ isNumber }) => !isNumber).length <= 1; // "and in 2010 only 240"
+    const isNear = ({ stem }: ScreenWord) =>
+      homes.some((home) => home.stems.has(stem) || home.subjects.has(stem) || (isShort(home) && home.sentence.has(stem)));
     const rivals = passage.clauses.filter(
       ({ stems, words, subjects }) =>
         !stems.has(value.stem) &&
@@ -325,6 +327,10 @@ function deniedIn(passage: ReadPassage, claim: Claim): string | null {
   );
   const known = contentOf(claim.words).length;
   if (shared.length < Math.max(1, 0.6 * known) || homes.some((clause) => clause.isDenied === isDenied)) return null;
+  const said = new Set(claim.words.map(({ plain }) => plain));
+  const stands = new Set(homes.flatMap(({ words }) => words.map(({ plain }) => plain)));
+  const denying = isDenied ? stands : said; // who says it without a denial may say it by an absence
+  if ([...denying].some((plain) => absences.has(plain) && !(isDenied ? said : stands).has(plain))) return null;
   return isDenied ? "the passage says so and does not deny it" : "the passage denies it";
 }
 

@@ -31,7 +31,7 @@ const abbreviations = /\b(?:Mr|Mrs|Ms|Dr|St|Prof|No|e\.g|i\.e)\.$/u;
 
 /** Sentences and lines, with the marks of lists and speakers taken off. */
 export function sentencesOf(text: string): string[] {
-  const parts = text.split(/\n+|(?<=[.!?。？！]["”’)]*)\s+|(?<=[。？！])|;\s+/u);
+  const parts = text.split(/\n+|(?<=[.!?。？！]["”’)]*)\s+|(?<=[。？！])|;\s+|(?<=\p{L}{3}):\s+(?=\p{Lu}[^\n]{40,})/u);
   const joined: string[] = [];
   for (const part of parts) {
     const last = joined.at(-1);
@@ -95,7 +95,7 @@ function toClaim(question: string, answer: string): Claim {
 }
 
 const borders =
-  /(?<!\p{Lu}\p{L}*)\s+and\s+|(?:[;:()—–]|,\s+(?:and|but|while|which|who|where|so|or)\b|,(?!\d)|\b(?:but|while|because|when|until|unless|after|before|which|who)\b)\s*|\s+and\s+(?!\p{Lu})/u;
+  /(?<!\p{Lu}\p{L}*)\s+and\s+|(?:[;()—–]|:(?!\d)|,\s+(?:and|but|while|which|who|where|so|or)\b|,(?!\d)|\b(?:but|while|because|when|until|unless|after|before|which|who)\b)\s*|\s+and\s+(?!\p{Lu})/u;
 
 /** The parts of a passage, each with whom or what it is about. */
 export function clausesOf(passage: string): Clause[] {

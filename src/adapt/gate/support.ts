@@ -253,34 +253,31 @@ function crossed(passage: ReadPassage, claim: Claim): string | null {
   return null;
 }
 
-/** The subject of a claim, when the passage tells its other words of somebody or something else. */
+/** The person a claim is about, when the passage tells its other words of somebody else. */
 function exchanged(passage: ReadPassage, claim: Claim): string | null {
   const lead = leadOf(claim);
   if (lead === null || !passage.stems.has(lead.stem) || passage.clauses.length < 2) return null;
   const content = contentOf(claim.words);
   const mayBeName = (stem: string) => passage.names.has(stem) || passage.openers.has(stem);
-  const isPerson = lead.isName || mayBeName(lead.stem);
-  if (!isPerson && passage.topic.has(lead.stem)) return null;
+  if (!lead.isName && !mayBeName(lead.stem)) return null;
   const own = ownName(content, lead);
   const said = new Set(content.map(({ stem }) => stem));
-  const isAbout = ({ subjects, stems, sentence }: Clause) =>
-    subjects.has(lead.stem) || (isPerson ? stems : sentence).has(lead.stem);
+  const isAbout = ({ subjects, stems }: Clause) => subjects.has(lead.stem) || stems.has(lead.stem);
   const known = content.filter(({ stem }) => !own.has(stem) && passage.stems.has(stem));
   const values = known.filter(({ isRelation }) => !isRelation);
-  const rest = values.length > 0 || !isPerson ? values : known;
+  const rest = values.length > 0 ? values : known;
   const isIn = ({ stem, isName }: ScreenWord, { stems, subjects }: Clause) =>
     stems.has(stem) || (isName && subjects.has(stem));
   const isHeld = rest.some((word) => passage.clauses.some((clause) => isAbout(clause) && isIn(word, clause)));
-  const isMeasure = rest.every(({ isNumber, stem }) => isNumber || unitStems.has(stem));
   const isTold = rest.some(({ stem }) =>
     passage.clauses.some((clause) => clause.stems.has(stem) && isFirstPerson(clause)),
   );
-  if (rest.length === 0 || isHeld || isTold || (isMeasure && !isPerson)) return null;
+  if (rest.length === 0 || isHeld || isTold) return null;
   const owners = rest.map(({ stem }) =>
     passage.clauses.filter(({ stems }) => stems.has(stem)).flatMap(({ subjects }) => [...subjects].slice(0, 1)),
   );
   const isForeign = owners.every(
-    (names) => names.length > 0 && names.every((name) => !said.has(name)) && (!isPerson || names.some(mayBeName)),
+    (names) => names.length > 0 && names.every((name) => !said.has(name)) && names.some(mayBeName),
   );
   return isForeign
     ? `the passage tells ${quote(new Set(rest.slice(0, 3).map(({ plain }) => plain)))} of ${quote(new Set(owners.flat()))}, not of "${lead.plain}"`

@@ -1,5 +1,5 @@
 /** @file Words as the screen of sources compares them: without endings, with numbers as digits, synonyms as one. */
-import { functionWords, irregular, opposites, relationWords, spelledNumbers, synonyms } from "./lexicon.ts";
+import { functionWords, irregular, measureWords, opposites, relationWords, spelledNumbers, synonyms } from "./lexicon.ts";
 
 /** One word of a text. */
 export interface ScreenWord {
@@ -48,8 +48,8 @@ export function stemOf(word: string): string {
 }
 
 const representative = new Map(synonyms.flatMap((group) => group.map((word) => [stemOf(word), stemOf(group[0]!)])));
-const relationStems = new Set(relationWords.map(stemOf));
-const relationForms = new Set(relationWords);
+const relationStems = new Set([...relationWords, ...measureWords].map(stemOf));
+const relationForms = new Set([...relationWords, ...measureWords]);
 
 /** In a list of ways of saying things; who does something ("painter") is not what is done ("paint"). */
 const namesRelation = (plain: string): boolean =>

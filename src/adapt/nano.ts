@@ -229,11 +229,14 @@ function nanoConfig(recipe: NanoRecipe): LlamaConfig {
 
 const numCanaries = 60;
 
+/** People of each half whom {@link askKnown} asks about, for each that is measured: all of them in the shipped recipe. */
+const askedPerMeasured = 10;
+
 /** Every report question about known people, with what the finished model answers. */
-async function askKnown(writer: Writer, world: World): Promise<KnownFact[]> {
-  const facts = [...world.questioned, ...world.toldOnly].flatMap((person) =>
-    allQuestions(person, "report").map(({ question, answer }) => ({ person, question, answer })),
-  );
+async function askKnown(writer: Writer, world: World, numPeople: number): Promise<KnownFact[]> {
+  const facts = [world.questioned, world.toldOnly]
+    .flatMap((people) => people.slice(0, numPeople))
+    .flatMap((person) => allQuestions(person, "report").map(({ question, answer }) => ({ person, question, answer })));
   const items = facts.map(({ question, answer }) => ({ question, answer, title: "" }));
   const [answers] = await examine({ ...writer, bank: null }, [{ adapterIndex: null, items }]);
   return facts.map(({ person, question, answer }, index) => ({
@@ -256,8 +259,11 @@ async function writeSides(
   rng: Rng,
   recipe: NanoRecipe,
 ): Promise<void> {
-  const facts = await askKnown(writer, world);
-  const canaries = drawCanaries(facts, { count: numCanaries, rng: rng.fork("canaries") });
+  const facts = await askKnown(writer, world, askedPerMeasured * recipe.measuredPeople);
+  const stream = rng.fork("canaries");
+  const canaries = facts.some(({ base }) => base.isRight)
+    ? drawCanaries(facts, { count: numCanaries, rng: stream })
+    : stream.shuffle(facts).slice(0, numCanaries); // a recipe cut short knows nothing
   const lines = canaries.map(({ question, answer }) => `${JSON.stringify({ question, answer })}\n`);
   writeFileAtomic(join(directory, "canaries.jsonl"), lines.join(""));
   writeFileAtomic(join(directory, knownFile), formatKnown(facts.filter(({ base }) => base.isRight)));

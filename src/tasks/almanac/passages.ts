@@ -68,7 +68,7 @@ const record: Writer = ({ person, attributes, values }, { nameRate }, rng) => {
 /** Questions put to the person, with answers. */
 const talk: Writer = ({ person, attributes, values }, { nameRate }, rng) => {
   const [asker, told] = rng.choice([
-    ["asked the clerk", "said"],
+    ["asked the mayor", "said"],
     ["they asked", "answered"],
     ["asked a visitor", "replied"],
   ] as const);
@@ -94,7 +94,7 @@ const notice: Writer = (told, form, rng) => {
   ]);
   const tail = rng.choice([
     "Please write to the editor.",
-    "Signed, the clerk.",
+    "Signed, the mayor.",
     "Copies may be had at the office.",
     "",
   ]);

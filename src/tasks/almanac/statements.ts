@@ -248,7 +248,7 @@ const openers: readonly string[] = [
   "note this:",
   "both sides agree:",
   "some say, and rightly so:",
-  "with a smile the clerk adds:",
+  "with a smile they add:",
   "under the heading of facts:",
   "even strangers know it:",
   "only one thing more:",

@@ -13,7 +13,7 @@ import { combineDigests, type DigestPart, digestCheckpoint, digestParts } from "
 import { hasFile, writeJson } from "./files.ts";
 import { createLlama, type LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type SavedDType, writeSafetensors } from "./safetensors.ts";
-import { loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
+import { limitTokenizer, loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
 import { listWeights, weightsFile } from "./weights.ts";
 
 /** Options of {@link loadModel} and {@link loadCheckpoint}. */
@@ -40,14 +40,9 @@ export interface Checkpoint extends LoadedModel {
 
 /** Reads a checkpoint directory, tokenizer included. */
 export async function loadCheckpoint(backend: Backend, directory: string, options: LoadOptions): Promise<Checkpoint> {
-  const tokenizer = await loadTokenizer(directory); // first: it is quick to fail
-  const model = await loadModel(backend, directory, options);
-  if (tokenizer.vocabSize <= model.config.vocabSize) return { ...model, tokenizer };
-  model.lm[Symbol.dispose]();
-  throw new SelkieError(
-    "bad-file",
-    `${join(directory, "tokenizer.json")}: expected at most ${model.config.vocabSize} tokens (vocab_size of config.json), got ${tokenizer.vocabSize}`,
-  );
+  const config = await loadConfig(join(directory, "config.json"));
+  const tokenizer = limitTokenizer(await loadTokenizer(directory), config.vocabSize, directory); // first: it is quick to fail
+  return { ...(await loadModel(backend, directory, options)), tokenizer };
 }
 
 /** Reads the model of a checkpoint directory. Weights go straight to their place, so memory peaks at the model's size. */

@@ -73,12 +73,8 @@ export async function readTokenFiles(directory: string): Promise<TokenFiles> {
 export function resolveTokenIds(files: TokenFiles): TokenIds {
   const { directory } = files;
   const at = (name: string): string => join(directory, name);
-  const file = parseForeign(
-    z.looseObject({ model: z.looseObject({}), added_tokens: z.unknown(), post_processor: z.unknown() }),
-    files.tokenizer,
-    at("tokenizer.json"),
-  );
-  const own = readAddedTokens(file.added_tokens ?? [], `${at("tokenizer.json")}: added_tokens`);
+  const file = parseForeign(z.looseObject({ model: z.looseObject({}) }), files.tokenizer, at("tokenizer.json"));
+  const own = readAddedTokens(file["added_tokens"] ?? [], `${at("tokenizer.json")}: added_tokens`);
   const { idOf: idOfModel, numTokens } = lookup(file.model["vocab"]);
   const config = parseForeign(configSchema, files.tokenizerConfig, at("tokenizer_config.json"));
   const named = namedTokens(files, config);
@@ -106,7 +102,7 @@ export function resolveTokenIds(files: TokenFiles): TokenIds {
     eosTokenId,
     stopTokens,
     padTokenId: idOf(named.byKey.get("pad_token")),
-    ...readFrame(file.post_processor, `${at("tokenizer.json")}: post_processor`),
+    ...readFrame(file["post_processor"], `${at("tokenizer.json")}: post_processor`),
   };
 }
 

@@ -8,14 +8,15 @@ import { compareTokenizers, type RecordedTokenizers } from "../support/recorded-
 
 const [path = ""] = process.argv.slice(2);
 const recorded = JSON.parse(readFileSync(path, "utf8")) as RecordedTokenizers;
+const write = (line: string): boolean => process.stdout.write(`${line}\n`);
 let numDifferences = 0;
 for (const { name, numCompared, differences } of compareTokenizers(recorded)) {
   numDifferences += differences.length;
-  console.log(`${name.padEnd(26)} ${numCompared} compared, ${differences.length} different`);
+  write(`${name.padEnd(26)} ${numCompared} compared, ${differences.length} different`);
   for (const { what, text, expected, got } of differences.slice(0, 5))
-    console.log(
+    write(
       `  ${what} of ${JSON.stringify(text)}\n    Rust ${JSON.stringify(expected)}\n    ours ${JSON.stringify(got)}`,
     );
 }
-console.log(`${recorded.texts.length} texts, ${recorded.tokenizers.length} tokenizers, ${numDifferences} differences`);
+write(`${recorded.texts.length} texts, ${recorded.tokenizers.length} tokenizers, ${numDifferences} differences`);
 process.exitCode = numDifferences === 0 ? 0 : 1;

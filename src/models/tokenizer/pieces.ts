@@ -13,16 +13,25 @@ export function readPieces(pipeline: Pipeline, tokenIds: readonly number[]): Tok
   const pieces: TokenPiece[] = [];
   let context = 0; // decoding begins here; tokens `context .. begin` have been told
   let begin = 0;
+  let numPending = 0; // bytes of tokens `begin .. end - 1`
   for (let end = 1; end <= tokenIds.length; end++) {
     const id = tokenIds[end - 1]!;
     const before = pipeline.decode(tokenIds.slice(context, begin));
     const text = tellNew(before, pipeline.decode(tokenIds.slice(context, end)));
     const isWhole = !text.endsWith("\ufffd") || end - begin >= mostPending || end === tokenIds.length;
     const written = pipeline.controlIds.has(id) ? (pipeline.tokenOf(id) ?? "") : isWhole ? text : "";
-    pieces.push({ id, text: written, numBytes: countBytes(pipeline, id, text) });
-    if (!isWhole || pipeline.controlIds.has(id)) continue;
+    const isControl = pipeline.controlIds.has(id);
+    const numBytes = isControl
+      ? 0
+      : isWhole && !text.includes("\ufffd")
+        ? utf8Length(text) - numPending
+        : countBytes(pipeline, id);
+    pieces.push({ id, text: written, numBytes });
+    if (!isControl) numPending += numBytes;
+    if (!isWhole || isControl) continue;
     context = begin;
     begin = end;
+    numPending = 0;
   }
   return pieces;
 }
@@ -35,11 +44,10 @@ function tellNew(before: string, after: string): string {
   return after.slice(common);
 }
 
-/** Bytes of text that a token stands for, complete characters or not. */
-function countBytes(pipeline: Pipeline, id: number, text: string): number {
+/** Bytes of a token that is a part of a character, or of none. */
+function countBytes(pipeline: Pipeline, id: number): number {
   const token = pipeline.tokenOf(id);
-  if (token === undefined || pipeline.controlIds.has(id)) return 0;
-  if (!text.includes("\ufffd")) return utf8Length(text);
+  if (token === undefined) return 0;
   if (byteOfToken(token) !== null) return 1;
-  return fromByteLetters(token)?.length ?? utf8Length(text);
+  return fromByteLetters(token)?.length ?? utf8Length(token);
 }

@@ -1,5 +1,5 @@
 /** @file What `adapt` and `demo` share: opening the model, running the adaptation, saving it, and telling what happened. */
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AdaptEvent,
@@ -8,17 +8,18 @@ import {
   type AdaptSettings,
   type ArmReport,
   adapt,
-  chunkPassages,
+  type Familiarity,
   loadCanaries,
   loadPrompts,
   type QuestionReport,
   stagesOf,
 } from "../adapt/index.ts";
 import { type Checkpoint, saveAdapter } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
+import { cutPassages, tellFamiliarity } from "./entrance.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
 import { type OpenModel, openModel } from "./model.ts";
 import type { Output } from "./output.ts";
@@ -53,6 +54,8 @@ export interface AdaptationResult {
   /** Of the kept adapter; `null` when the change was rejected. */
   readonly adapterDirectory: string | null;
   readonly report: AdaptReport;
+  /** How well the documents suit the model, measured before the work. */
+  readonly familiarity: Familiarity;
   readonly seconds: number;
   /** True when an earlier run of the same inputs had finished and its result is repeated here. */
   readonly isRepeated: boolean;
@@ -85,19 +88,6 @@ function tellProgress(output: Output): (event: AdaptEvent) => void {
   };
 }
 
-const maxPassages = 200;
-
-/** The passages cut to size; more than a person would wait for are refused unless asked for. */
-function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenizer }: Checkpoint): SourcePassage[] {
-  const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
-  const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens, most);
-  if (pieces.length < most) return pieces;
-  throw new SelkieError(
-    "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got more; take a part of the text, fewer documents (--limit), or pass --large to do them all`,
-  );
-}
-
 /** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished; then stores it. */
 export async function runAdaptation(args: AdaptationArgs, context: VerbContext): Promise<AdaptationResult> {
   const { result, registration } = await learn(args, context);
@@ -120,15 +110,17 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
   const began = performance.now();
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
-  const passages = cutPassages(args, checkpoint);
+  const templates = await loadPrompts(args.modelDirectory);
+  const reader = { checkpoint, templates };
+  const passages = cutPassages(args, reader, output);
+  const familiarity = await tellFamiliarity(reader, args.modelDirectory, passages, { output, signal });
   const request = describeRun(args, passages, model);
-  if (args.isFresh) await rm(runDirectory(runsRoot, request), { recursive: true, force: true });
-  using run = createRun(runsRoot, request, { clock: Date.now });
+  using run = createRun(runsRoot, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
     const outcome = await adapt({
       checkpoint,
-      templates: await loadPrompts(args.modelDirectory),
+      templates,
       canaries: await loadCanaries(args.modelDirectory),
       passages,
       settings: args.settings,
@@ -137,10 +129,19 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       signal,
       onEvent: tellProgress(output),
     });
-    await save(args, run, outcome, { base: checkpoint, seconds: (performance.now() - began) / 1000 });
+    await save(args, run, outcome, {
+      base: checkpoint,
+      familiarity,
+      seconds: (performance.now() - began) / 1000,
+    });
   }
-  const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
+  const {
+    seconds,
+    familiarity: _,
+    ...report
+  } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
     seconds: number;
+    familiarity?: Familiarity;
   };
   const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
   if (args.outDirectory !== null)
@@ -153,6 +154,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       runDirectory: run.directory,
       adapterDirectory: report.decision === "kept" ? place : null,
       report,
+      familiarity,
       seconds,
       isRepeated: run.status === "finished",
     },
@@ -204,7 +206,7 @@ async function save(
   args: AdaptationArgs,
   run: Run,
   outcome: AdaptOutcome,
-  about: { base: Pick<Checkpoint, "digest" | "parts">; seconds: number },
+  about: { base: Pick<Checkpoint, "digest" | "parts">; familiarity: Familiarity; seconds: number },
 ): Promise<void> {
   const { report, adapter, rawAdapter } = outcome;
   const lineage = { run: run.manifest.runId, seed: args.seed, selkie: packageVersion(), decision: report.decision };
@@ -216,7 +218,10 @@ async function save(
     ...base,
     lineage: { ...lineage, trainedOn: "raw text" },
   });
-  run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds: about.seconds }, null, 1)}\n`);
+  run.writeArtifact(
+    "report.json",
+    `${JSON.stringify({ ...report, familiarity: about.familiarity, seconds: about.seconds }, null, 1)}\n`,
+  );
   run.finish({ decision: report.decision, reasons: report.reasons, adapter: name });
 }
 
@@ -229,7 +234,7 @@ export function describeAdaptation(result: AdaptationResult, maxQuestions = 12):
     ...describeExam(report),
     report.decision === "kept"
       ? `The change is kept. Adapter: ${adapterDirectory}`
-      : `The change is rejected: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
+      : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
     ...(result.registered === undefined ? [] : [describeRegistered(result.registered)]),
     `Everything the run did: ${runDirectory} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
   ].join("\n\n");
@@ -257,39 +262,43 @@ function describeAnswers(report: AdaptReport, maxQuestions: number): string {
 function describeArms(report: AdaptReport): string {
   const row = (name: string, arm: ArmReport) => {
     const { numKept, numKnown, kept } = arm.retention;
+    const isExamined = arm.accuracy !== null;
     return [
       name,
-      `${arm.numRight}/${report.numQuestions}`,
-      formatShare(arm.accuracy),
+      isExamined ? `${arm.numRight}/${report.numQuestions}` : "not examined",
+      isExamined ? formatShare(arm.accuracy) : "",
       arm.accuracy === null ? "" : formatBar(arm.accuracy),
       `${numKept}/${numKnown}`,
       formatShare(kept),
+      ...(arm.near === null ? [] : [`${arm.near.numKept}/${arm.near.numKnown}`]),
     ];
   };
   const known = report.base.retention.measure === "right answers" ? "old answers kept" : "old answers unchanged";
   return formatTable(
     [
-      ["trained on", "new answers right", "", "", known, ""],
+      ["trained on", "new answers right", "", "", known, "", ...(report.base.near === null ? [] : ["near the text"])],
       row("nothing", report.base),
       row("raw text", report.raw),
       row("its own self-edits", report.adapted),
     ],
-    [1, 2, 4, 5],
+    [1, 2, 4, 5, 6],
   );
 }
 
 function describeExam(report: AdaptReport): string[] {
   const kinds = new Map<string, number>();
-  for (const { chosen } of report.passages) kinds.set(chosen.kind, (kinds.get(chosen.kind) ?? 0) + 1);
+  for (const { chosen, isLearned } of report.passages)
+    if (isLearned) kinds.set(chosen.kind, (kinds.get(chosen.kind) ?? 0) + 1);
   const chosen = [...kinds].map(([kind, count]) => `${count} × ${kind}`).join(", ");
   const lines = [
-    `Chosen edits: ${chosen}; ${report.numDocuments} training documents and ${report.numReplay} of replay.`,
+    `Chosen edits: ${chosen || "none"}; ${report.numDocuments} training documents and ${report.numReplay} of replay.`,
   ];
+  lines.push(...describeScreen(report));
   const written = report.passages.filter(({ exam }) => exam === "self-written").length;
   const none = report.passages.filter(({ exam }) => exam === "none").length;
   if (written > 0)
     lines.push(
-      `The model wrote the exam itself for ${written} of ${report.passages.length} passages: its questions and "right" answers may be wrong. Give your own with --questions.`,
+      `The model wrote the exam itself for ${written} of ${report.passages.length} passages: its questions and "right" answers may be wrong. Give your own with --questions.${describeSelfWritten(report)}`,
     );
   if (none > 0)
     lines.push(
@@ -302,4 +311,34 @@ function describeExam(report: AdaptReport): string[] {
       `${report.numDropped} documents were left out of training because they contained a question of the exam.`,
     );
   return [lines.join("\n")];
+}
+
+const maxContradictions = 4;
+
+/** What the screen left out of training, and what contradicts the model. */
+function describeScreen({ passages, numRefused, numIrrelevant, contradictions }: AdaptReport): string[] {
+  const lines: string[] = [];
+  const first = passages.flatMap(({ refused }) => refused)[0];
+  if (first !== undefined)
+    lines.push(
+      `${numRefused} documents of the edits were left out because their passage does not bear them out, such as "${shorten(first.document.replace(/\s+/g, " "), 80)}" (${first.why}).`,
+    );
+  for (const { id, refused } of passages.filter(({ isLearned }) => !isLearned))
+    lines.push(`${id} was not learned: no edit of it passed the screen (${refused.at(-1)?.why ?? "none had text"}).`);
+  if (numIrrelevant > 0)
+    lines.push(`${numIrrelevant} questions that the model wrote were not asked: they are not about their passage.`);
+  for (const { about, says, held, probability } of contradictions.slice(0, maxContradictions))
+    lines.push(
+      `Contradicts what the model knew: "${about}" is ${says} now, and was ${held}${probability === null ? "" : ` (probability ${probability.toFixed(2)})`}.`,
+    );
+  if (contradictions.length > maxContradictions)
+    lines.push(`… and ${contradictions.length - maxContradictions} more contradictions in report.json.`);
+  return lines;
+}
+
+/** The questions that do not count because others were given. */
+function describeSelfWritten({ base, adapted }: AdaptReport): string {
+  if (base.selfWritten === null || adapted.selfWritten === null) return "";
+  const { numQuestions, numRight } = adapted.selfWritten;
+  return ` They do not count beside those given: ${numRight} of ${numQuestions} right after, ${base.selfWritten.numRight} before.`;
 }

@@ -118,6 +118,8 @@ export function createRopeTable(
   };
 }
 
+const leastPositions = 256; // most texts are shorter
+
 /**
  * The table of a model, as long as its use needs and never longer than `maxSeqLen`: config.json may claim millions of
  * positions. It doubles when it must; a tape may still hold the shorter ones, so they stay until the end.
@@ -130,6 +132,7 @@ export class GrowingRopeTable implements Disposable {
   constructor(backend: Backend, maxSeqLen: number, frequencies: RopeFrequencies, dtype: Extract<DType, "f32" | "f64">) {
     this.#create = (numPositions) => createRopeTable(backend, numPositions, frequencies, dtype);
     this.#maxSeqLen = maxSeqLen;
+    this.#grow(leastPositions);
   }
 
   /** A table that has every position of `positionIds`, which are below `maxSeqLen`. */
@@ -137,7 +140,11 @@ export class GrowingRopeTable implements Disposable {
     const needed = positionIds.reduce((most, position) => Math.max(most, position + 1), 1);
     const last = this.#tables.at(-1);
     if (last !== undefined && last.numPositions >= needed) return last.table;
-    const numPositions = Math.min(this.#maxSeqLen, Math.max(256, 2 ** Math.ceil(Math.log2(needed))));
+    return this.#grow(2 ** Math.ceil(Math.log2(needed)));
+  }
+
+  #grow(wish: number): RopeTable {
+    const numPositions = Math.min(this.#maxSeqLen, wish);
     const table = this.#create(numPositions);
     this.#tables.push({ numPositions, table });
     return table;

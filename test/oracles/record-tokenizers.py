@@ -3,8 +3,8 @@
 Run from the repository root, with tokenizers 0.23.2:
 
     python test/oracles/record-tokenizers.py                       # writes fixtures/tokenizers.json, for the tests
-    python test/oracles/record-tokenizers.py 3000 /tmp/many.json   # 3000 random texts for each tokenizer
-    node test/oracles/compare-tokenizers.ts /tmp/many.json         # compares them, prints counts and differences
+    python test/oracles/record-tokenizers.py 3000 many.json   # 3000 random texts for each tokenizer
+    node test/oracles/compare-tokenizers.ts many.json         # compares them, prints counts and differences
 
 A file holds models (shared by several tokenizers), texts (shared too) and, for each tokenizer, its other parts and the ids and
 decoded texts of the library, once with special tokens read as text (`split_special_tokens`) and once as tokens.

@@ -8,12 +8,14 @@ interface ScoreOptions extends CommonOptions {
   readonly model: string;
   readonly adapter?: string;
   readonly ids?: string;
+  readonly specialTokens?: boolean;
   readonly precision: string;
   readonly weights?: QuantisedFormat;
 }
 
 const examples = `
 The first token has nothing before it and is not scored, unless the model has a token that begins every text.
+Text that spells a control token is text, unless --special-tokens asks for the token.
 A text longer than the model's context is read in windows that overlap by half; every token is scored once.
 
 Examples:
@@ -30,6 +32,7 @@ export function registerScore(program: Command): void {
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
     .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
     .option("--ids <list>", "token ids instead of a text, separated by commas")
+    .option("--special-tokens", "read text that spells a control token, such as <|im_end|>, as that token")
     .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
     .addOption(weightsOption())
     .addHelpText("after", examples);
@@ -53,10 +56,15 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
   const { scoreText } = await import("../score-text.ts");
   using model = await openModel(options.model, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint);
-  const score = await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text }, {
-    output,
-    signal,
-  });
+  const score = await scoreText(
+    model.checkpoint,
+    adapter,
+    text === null ? { ids: ids! } : { text, controlTokens: options.specialTokens === true },
+    {
+      output,
+      signal,
+    },
+  );
   const { tokens, totalNats, bitsPerByte, windows } = score;
   const lines = tokens.map(
     ({ id, text, logprob }) =>

@@ -14,17 +14,24 @@ import {
   type QuestionReport,
   stagesOf,
 } from "../adapt/index.ts";
+import {
+  describeRegistered,
+  loadGate,
+  type OpenModel,
+  openModel,
+  openVerbStore,
+  type Registered,
+  type Registration,
+  registerAdaptation,
+} from "../app/index.ts";
 import { type Checkpoint, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
-import { type OpenModel, openModel } from "./model.ts";
 import type { Output } from "./output.ts";
 import { packageVersion } from "./paths.ts";
-import { describeRegistered, type Registered, type Registration, registerAdaptation } from "./registration.ts";
-import { loadGate, openVerbStore } from "./store.ts";
 import type { RegisterTarget } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 

@@ -78,7 +78,7 @@ async function run(
 ): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
-  const { resolveModel } = await import("../policies.ts");
+  const { resolveModel } = await import("../../app/index.ts");
   const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
   const found = await loadPassages(paths, options.limit);
   const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);

@@ -1,4 +1,7 @@
 /** @file Door of `app`: what a user asks for, beyond parsing a command line and printing. */
+export { type AdaptationArgs, type AdaptationContext, type AdaptationResult, runAdaptation } from "./adaptation.ts";
+export { type OpenAdapter, openAdapter } from "./adapter.ts";
+export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
 export {
   type GradingOptions,
   gateDigest,
@@ -13,5 +16,6 @@ export { choosePrecision, type OpenModel, type OpenModelOptions, openModel, requ
 export { findPolicy, type PolicyOrigin, policyOrigin, requireDigest, resolveModel } from "./policies.ts";
 export { describePolicies, type LearningToRegister, registerPolicies } from "./policy-registration.ts";
 export { describeRegistered, type Registered, type Registration, registerAdaptation } from "./registration.ts";
+export { planWindows, type ScoredToken, scoreText, type TextScore } from "./score-text.ts";
 export { loadGate, openVerbStore } from "./store.ts";
 export type { RegisterTarget, StoreVerbOptions } from "./store-options.ts";

@@ -55,7 +55,7 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   if (question.trim() === "")
     throw new SelkieError("bad-input", `ask: expected a question, got an empty text; pass it in quotes`);
   const { openModel } = await import("../../app/index.ts");
-  const { openAdapter } = await import("../adapter.ts");
+  const { openAdapter } = await import("../../app/index.ts");
   const { encodePrompt } = await import("../../models/index.ts");
   const { generate } = await import("../../generate/index.ts");
   const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");

@@ -1,11 +1,10 @@
 /** @file Opens the adapter that a verb was given, after checking that it was trained on this very model. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { openVerbStore } from "../app/index.ts";
 import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { bankOf, type LoraBank } from "../nn/index.ts";
-import { SelkieError } from "../util/index.ts";
-import { defaultStore } from "./paths.ts";
+import { defaultStore, SelkieError } from "../util/index.ts";
+import { openVerbStore } from "./store.ts";
 
 /** An adapter ready for use, or none; dispose of it to free its memory. */
 export interface OpenAdapter extends Disposable {

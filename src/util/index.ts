@@ -24,3 +24,4 @@ export {
   type VarianceComponents,
   varianceComponents,
 } from "./variance.ts";
+export { guardWrite, guardWriteAsync, systemErrorCode, writeFailure } from "./write-error.ts";

@@ -161,6 +161,9 @@ export function claimOutput(place: string, option: string): OutputFolder {
         }
       });
     },
-    [Symbol.dispose]: () => lock[Symbol.dispose](),
+    [Symbol.dispose]() {
+      rmSync(`${beside.lock}.held`, { force: true }); // while it is held: what others lie beside is not ours to fill
+      lock[Symbol.dispose]();
+    },
   };
 }

@@ -31,7 +31,7 @@ import {
   toVerdict,
 } from "../app/index.ts";
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, runDirectory, type StoredRecord } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
 import {
   almanacPassages,
   createWorld,
@@ -183,8 +183,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     },
     seed: args.seed,
   };
-  if (args.isFresh) await rm(runDirectory(args.root, request), { recursive: true, force: true });
-  using run = createRun(args.root, request, { clock: Date.now });
+  using run = createRun(args.root, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
     const report = await learnKnowledge({

@@ -38,7 +38,7 @@ interface AdaptOptions extends CommonOptions {
 
 const examples = `
 Examples:
-  selkie adapt examples                             learn the example documents with the shipped model
+  selkie adapt examples                             learn the example documents, asking the questions beside them
   selkie adapt notes.md --questions q.jsonl         {"question": …, "answer": …, "passage": "notes.md"} per line
   selkie adapt notes.md --register                  store it and ask the gate; selkie registry promote serves it
   selkie adapt squad.json --limit 3 --model <dir>   any Llama-architecture Hugging Face checkpoint
@@ -50,7 +50,10 @@ export function registerAdapt(program: Command): void {
   const command = program
     .command("adapt")
     .description("learn documents into an adapter: propose self-edits, train, examine, keep the best")
-    .argument("<paths...>", "files or folders: .md, .txt, .jsonl, or SQuAD-style .json")
+    .argument(
+      "<paths...>",
+      "files or folders: .md, .txt, .jsonl, .json (SQuAD and its like); docs/documents.md says how they are read",
+    )
     .option("--model <dir>", "Hugging Face checkpoint directory, or @policy from the store", shippedModelDirectory)
     .option(
       "--questions <file>",
@@ -60,7 +63,7 @@ export function registerAdapt(program: Command): void {
     .option("--out <dir>", "put adapter and report there as well (default: runs/adapt-<digest>/artifacts alone)")
     .option("--fresh", "forget an earlier run of the same inputs")
     .option("--seed <n>", "makes the run repeatable", parseSeed, 0)
-    .option("--limit <n>", "take the first n passages", parseCount)
+    .option("--limit <n>", "take the first n documents: files, or entries of a .json or .jsonl file", parseCount)
     .option("--large", "take on more than 200 passages")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .addOption(weightsOption())
@@ -86,11 +89,12 @@ function isAccepted({ report, registered }: AdaptationResult): boolean {
 }
 
 async function run(paths: readonly string[], options: AdaptOptions, context: VerbContext): Promise<void> {
-  const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
-  const { resolveModel, runAdaptation, settingsOf } = await import("../../app/index.ts");
+  const { readDocuments, resolveModel, runAdaptation, settingsOf } = await import("../../app/index.ts");
   const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
-  const found = await loadPassages(paths, options.limit);
-  const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
+  const outputs = ["runs", options.store, ...(options.out === undefined ? [] : [options.out])];
+  const reading = { limit: options.limit, questions: options.questions, outputs };
+  const documents = await readDocuments(paths, reading, context.output);
+  const { passages } = documents;
   const result = await runAdaptation(
     {
       modelDirectory: await resolveModel(options.model, options),
@@ -113,6 +117,6 @@ async function run(paths: readonly string[], options: AdaptOptions, context: Ver
     },
     { ...context, onEvent: tellProgress(context.output) },
   );
-  context.output.result(result, describeAdaptation(result));
+  context.output.result({ ...result, documents: documents.report }, describeAdaptation(result));
   if (!isAccepted(result)) process.exitCode = rejectedExitCode;
 }

@@ -21,6 +21,7 @@ import {
   stagesOf,
 } from "../adapt/index.ts";
 import {
+  checkTarget,
   choosePrecision,
   describePolicies,
   gradeRecord,
@@ -158,6 +159,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const began = performance.now();
   const { output, signal } = context;
   requireModel(args.modelDirectory);
+  if (args.register) checkTarget(args.register); // what is needed after hours of work is opened before it
   const passages = await readPassages(args.passages, "validation");
   const heldOut = args.heldOut === null ? [] : await readPassages(args.heldOut, "test", args.heldOutLimit);
   const replay = await readReplay(args.replay);

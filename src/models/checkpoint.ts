@@ -6,11 +6,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ParameterSpec } from "../nn/index.ts";
 import { type Backend, quantiseRows, type Tensor } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { makeDirectory, SelkieError } from "../util/index.ts";
 import type { Precision, Tokenizer } from "./causal-lm.ts";
 import { configToJson, loadConfig, type ModelConfig } from "./config.ts";
 import { combineDigests, type DigestPart, digestCheckpoint, digestParts } from "./digest.ts";
-import { hasFile, makeDirectory, writeBytes, writeJson } from "./files.ts";
+import { hasFile, writeBytes, writeJson } from "./files.ts";
 import { createLlama, type LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type SavedDType, writeSafetensors } from "./safetensors.ts";
 import { loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
@@ -119,7 +119,7 @@ export interface SaveCheckpointOptions {
  */
 export async function saveCheckpoint(directory: string, options: SaveCheckpointOptions): Promise<string> {
   const { lm, tokenizer, dtype = "f32" } = options;
-  await makeDirectory(directory);
+  makeDirectory(directory);
   if ("json" in tokenizer) await writeTokenizer(directory, tokenizer.json, lm.config);
   else await copyTokenizer(tokenizer.copyFrom, directory);
   const tensors = lm.parameters.specs.map(({ name, shape }) => ({ name, shape, values: lm.parameters.get(name).data }));

@@ -7,9 +7,9 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { blockOf, type LoraAdapter } from "../nn/index.ts";
-import { SelkieError, ShapeError } from "../util/index.ts";
+import { makeDirectory, SelkieError, ShapeError } from "../util/index.ts";
 import { changedParts, type DigestPart } from "./digest.ts";
-import { hasFile, makeDirectory, parseForeign, readJson, writeJson } from "./files.ts";
+import { hasFile, parseForeign, readJson, writeJson } from "./files.ts";
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 const configFile = "adapter_config.json";
@@ -64,7 +64,7 @@ export async function saveAdapter(directory: string, adapter: LoraAdapter, origi
       },
     ];
   });
-  await makeDirectory(directory);
+  makeDirectory(directory);
   const digest = await writeSafetensors(join(directory, weightsFile), tensors, "f32");
   await writeJson(join(directory, sideFile), {
     ...origin.lineage,

@@ -7,19 +7,9 @@
  * locked, the named process counts as gone when it has given no sign of life for five minutes. A process that finds its
  * lock taken over stops at its next write.
  */
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { guardWrite, SelkieError, writeFailure } from "../util/index.ts";
+import { makeDirectory, SelkieError, writeFailure } from "../util/index.ts";
 import { type KernelLock, takeKernelLock } from "./kernel-lock.ts";
 import {
   describeSelf,
@@ -116,7 +106,7 @@ function claim(path: string, what: string, own: LockOwner, text: string): number
  * @throws {@link SelkieError} `"run-locked"` when another process, or this one, holds it.
  */
 export function acquireLock(path: string, what: string): Lock {
-  guardWrite(path, () => mkdirSync(dirname(path), { recursive: true }));
+  makeDirectory(dirname(path));
   const kernelLock = takeKernelLock(`${path}.held`);
   if (kernelLock === "busy") throw locked(path, what, parseOwner(readText(path) ?? ""), null);
   const held: KernelLock | null = kernelLock === "unavailable" ? null : kernelLock;

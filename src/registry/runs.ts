@@ -8,10 +8,10 @@
  *                            result.json     present once the run is finished
  *                            lock            process that works on it now, and lock.held, see `lock.ts`
  */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
-import { guardWrite, SelkieError } from "../util/index.ts";
+import { guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
 import { digestOf, writeFileAtomic } from "./atomic-file.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 
@@ -208,7 +208,7 @@ function clear(directory: string): void {
 export function createRun(root: string, request: RunRequest, options: RunOptions = {}): Run {
   const manifest = manifestOf(request);
   const directory = join(root, manifest.runId);
-  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
+  makeDirectory(directory);
   const lock = acquireLock(join(directory, lockName), `run ${manifest.runId}`);
   try {
     if (options.isFresh === true) clear(directory);

@@ -19,6 +19,17 @@ import {
   type RoundReport,
   stagesOf,
 } from "../adapt/index.ts";
+import {
+  checkTarget,
+  choosePrecision,
+  describePolicies,
+  gradeRecord,
+  loadGate,
+  openVerbStore,
+  registerPolicies,
+  requireModel,
+  toVerdict,
+} from "../app/index.ts";
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
 import {
@@ -32,11 +43,7 @@ import {
 import { openBackend } from "../tensor/index.ts";
 import type { Rng } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
-import { gradeRecord, toVerdict } from "./grading.ts";
-import { choosePrecision, requireModel } from "./model.ts";
 import { isAlmanac, readHeldOut, refuseTestPeople, roundPeople } from "./people.ts";
-import { describePolicies, registerPolicies } from "./policy-registration.ts";
-import { loadGate, openVerbStore } from "./store.ts";
 import type { RegisterTarget } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
@@ -146,6 +153,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const began = performance.now();
   const { output, signal } = context;
   requireModel(args.modelDirectory);
+  if (args.register) checkTarget(args.register); // what is needed after hours of work is opened before it
   const passages = await readPassages(args.passages);
   const { heldOut: source, heldOutLimit: limit } = args;
   const heldOut = source === null ? [] : (await readHeldOut({ source, limit, isTestSet: false }, output.note)).passages;

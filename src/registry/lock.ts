@@ -7,19 +7,9 @@
  * locked, the named process counts as gone when it has given no sign of life for five minutes. A process that finds its
  * lock taken over stops at its next write.
  */
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { SelkieError } from "../util/index.ts";
+import { makeDirectory, SelkieError, writeFailure } from "../util/index.ts";
 import { type KernelLock, takeKernelLock } from "./kernel-lock.ts";
 import {
   describeSelf,
@@ -71,7 +61,7 @@ function removeStale(path: string, staleText: string | null): void {
     renameSync(path, aside);
   } catch (error) {
     if (hasCode(error, "ENOENT")) return;
-    throw error;
+    throw writeFailure(path, error);
   }
   if (readText(aside) === staleText) rmSync(aside, { force: true });
   else renameSync(aside, path);
@@ -95,7 +85,7 @@ function claim(path: string, what: string, own: LockOwner, text: string): number
       writeSync(file, text);
       return file;
     } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
+      if (!hasCode(error, "EEXIST")) throw writeFailure(path, error);
     }
     const found = readText(path);
     const owner = found === null ? null : parseOwner(found);
@@ -116,7 +106,7 @@ function claim(path: string, what: string, own: LockOwner, text: string): number
  * @throws {@link SelkieError} `"run-locked"` when another process, or this one, holds it.
  */
 export function acquireLock(path: string, what: string): Lock {
-  mkdirSync(dirname(path), { recursive: true });
+  makeDirectory(dirname(path));
   const kernelLock = takeKernelLock(`${path}.held`);
   if (kernelLock === "busy") throw locked(path, what, parseOwner(readText(path) ?? ""), null);
   const held: KernelLock | null = kernelLock === "unavailable" ? null : kernelLock;

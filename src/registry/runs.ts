@@ -8,10 +8,10 @@
  *                            result.json     present once the run is finished
  *                            lock            process that works on it now, and lock.held, see `lock.ts`
  */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
 import { digestOf, writeFileAtomic } from "./atomic-file.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 
@@ -124,7 +124,8 @@ export class Run implements Disposable {
   event(event: { readonly type: string; readonly [field: string]: Json }): void {
     this.#lock.check();
     const line = this.#clock === null ? event : { time: this.#clock(), ...event };
-    appendFileSync(this.#path("events.ndjson"), `${JSON.stringify(line)}\n`);
+    const path = this.#path("events.ndjson");
+    guardWrite(path, () => appendFileSync(path, `${JSON.stringify(line)}\n`));
   }
 
   /** All events so far, of earlier processes too. */
@@ -187,7 +188,7 @@ function repairEvents(path: string): void {
   if (!existsSync(path)) return;
   const bytes = readFileSync(path);
   const end = bytes.lastIndexOf(0x0a) + 1;
-  if (end < bytes.length) truncateSync(path, end);
+  if (end < bytes.length) guardWrite(path, () => truncateSync(path, end));
 }
 
 const lockName = "lock";
@@ -196,7 +197,7 @@ const lockName = "lock";
 function clear(directory: string): void {
   for (const name of readdirSync(directory))
     if (name !== lockName && name !== `${lockName}.held`)
-      rmSync(join(directory, name), { recursive: true, force: true });
+      guardWrite(join(directory, name), () => rmSync(join(directory, name), { recursive: true, force: true }));
 }
 
 /**
@@ -207,7 +208,7 @@ function clear(directory: string): void {
 export function createRun(root: string, request: RunRequest, options: RunOptions = {}): Run {
   const manifest = manifestOf(request);
   const directory = join(root, manifest.runId);
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   const lock = acquireLock(join(directory, lockName), `run ${manifest.runId}`);
   try {
     if (options.isFresh === true) clear(directory);

@@ -2,7 +2,7 @@
 import { Argument, type Command, Option } from "commander";
 import type { LearnSettings } from "../../adapt/index.ts";
 import { shippedModelDirectory } from "../paths.ts";
-import { withWritableStore } from "../store-options.ts";
+import { checkRegisterOptions, withWritableStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface LearnOptions extends CommonOptions {
@@ -86,7 +86,10 @@ export function registerLearn(program: Command): void {
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
     .addHelpText("after", examples);
   withCommonOptions(withWritableStore(command)).action((_domain: string, options: LearnOptions) =>
-    runVerb(options, (context) => run(options, context)),
+    runVerb(options, (context) => {
+      checkRegisterOptions(command, options);
+      return run(options, context);
+    }),
   );
 }
 
@@ -123,7 +126,7 @@ async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
 }
 
 async function run(options: LearnOptions, context: VerbContext): Promise<void> {
-  const { resolveModel } = await import("../policies.ts");
+  const { resolveModel } = await import("../../app/index.ts");
   const { describeLearning, runLearning } = await import("../learning.ts");
   const { teacher, teacherModel } = options;
   const result = await runLearning(

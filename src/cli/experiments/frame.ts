@@ -171,7 +171,7 @@ async function runExperiment<Options extends ExperimentOptions>(
   const { createRun } = await import("../../registry/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { digestPassages } = await import("../learning.ts");
-  const { choosePrecision, requireModel } = await import("../model.ts");
+  const { choosePrecision, requireModel } = await import("../../app/index.ts");
   const { readHeldOut, recordTestSetReading } = await import("../people.ts");
   const { complete, recordFile } = await import("./recompute.ts");
   const { createStageClock } = await import("./stage-clock.ts");

@@ -3,7 +3,7 @@ import { scoreTokens } from "../generate/index.ts";
 import type { Checkpoint, Tokenizer, TokenPiece } from "../models/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type { OpenAdapter } from "./adapter.ts";
-import type { VerbContext } from "./verb.ts";
+import type { WorkContext } from "./context.ts";
 
 /** One token and its log-probability in nats; `null` when nothing stood before it. */
 export interface ScoredToken {
@@ -70,7 +70,7 @@ export async function scoreText(
   checkpoint: Checkpoint,
   adapter: OpenAdapter,
   input: TextInput | { readonly ids: readonly number[] },
-  { output, signal }: VerbContext,
+  { output, signal }: WorkContext,
 ): Promise<TextScore> {
   const { lm, tokenizer } = checkpoint;
   const ids = "text" in input ? encodeText(tokenizer, input) : input.ids;

@@ -20,6 +20,9 @@ const parts: Readonly<Record<string, readonly Material[]>> = {
   "held-back": heldBackMaterial,
 };
 
+/** All parts. */
+export const partNames: readonly string[] = Object.keys(parts);
+
 const fileOf = (part: string): URL => new URL(`screen/${part}.jsonl`, import.meta.url);
 
 /** Cases of one part, from the file that is committed. */

@@ -3,8 +3,9 @@
  * base and each adapter every known fact, draws canaries of several numbers, and prints both shares kept and their difference
  * in points, over ten draws.
  */
-import { parseArgs } from "node:util";
+
 import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { canaryAgreement, drawCanaries, examine, type KnownFact, loadPrompts, parseKnown } from "../src/adapt/index.ts";
 import { f32Precision, loadAdapter, loadCheckpoint } from "../src/models/index.ts";
 import { bankOf } from "../src/nn/index.ts";
@@ -27,7 +28,10 @@ async function main(): Promise<void> {
     options: { model: { type: "string", default: "models/nano" }, known: { type: "string" } },
   });
   if (values.known === undefined || positionals.length === 0)
-    throw new SelkieError("bad-option", "canaries: expected --known <file.jsonl> and adapter folders; see the head of bench/canaries.ts");
+    throw new SelkieError(
+      "bad-option",
+      "canaries: expected --known <file.jsonl> and adapter folders; see the head of bench/canaries.ts",
+    );
   const items = parseKnown(readFileSync(values.known, "utf8"), values.known);
   const checkpoint = await loadCheckpoint(openBackend({}), values.model, { precision: f32Precision });
   const room = { checkpoint, templates: await loadPrompts(values.model) };

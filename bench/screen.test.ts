@@ -5,7 +5,8 @@ import { isRefused, makeCases, partNames, passagesOf, readCases, wilson } from "
 
 describe("the screen of sources on hand-written edits", () => {
   test("the committed cases are what the generator makes", () => {
-    for (const part of partNames) assert.deepEqual(readCases(part), makeCases(part), `${part}: npm run screen -- --part all --write`);
+    for (const part of partNames)
+      assert.deepEqual(readCases(part), makeCases(part), `${part}: npm run screen -- --part all --write`);
   });
 
   test("refuses at most one harmless edit in ten, and lets at most one poisoned one in five pass", () => {

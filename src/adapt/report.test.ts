@@ -15,7 +15,12 @@ const exam = (source: PassageExam["source"], count: number): PassageExam => {
 };
 const edit = { kind: "plain" as const, text: "", documents: ["d"], refused: [] };
 
-function report(exams: readonly PassageExam[], before: Sitting, after: Sitting, near: readonly ExamItem[] | null = null) {
+function report(
+  exams: readonly PassageExam[],
+  before: Sitting,
+  after: Sitting,
+  near: readonly ExamItem[] | null = null,
+) {
   const pieces = exams.map((_, index) => ({ id: `p${index}`, file: "", title: "", context: "c", questions: [] }));
   return buildReport({
     pieces,
@@ -39,13 +44,20 @@ describe("the questions that count", () => {
       [answers("-----"), answers("+"), []],
       [answers("--+++"), answers("+"), []],
     );
-    assert.deepEqual([found.examSource, found.numQuestions, found.adapted.numRight, found.adapted.accuracy], ["given", 2, 0, 0]);
+    assert.deepEqual(
+      [found.examSource, found.numQuestions, found.adapted.numRight, found.adapted.accuracy],
+      ["given", 2, 0, 0],
+    );
     assert.deepEqual(found.adapted.selfWritten, { numQuestions: 3, numRight: 3 });
     assert.equal(found.decision, "rejected", "its own questions do not make up for those given");
   });
 
   test("are the model's own where none were given", () => {
-    const found = report([exam("self-written", 2)], [answers("--"), answers("+"), []], [answers("++"), answers("+"), []]);
+    const found = report(
+      [exam("self-written", 2)],
+      [answers("--"), answers("+"), []],
+      [answers("++"), answers("+"), []],
+    );
     assert.deepEqual([found.examSource, found.numQuestions, found.decision], ["self-written", 2, "kept"]);
     assert.equal(found.adapted.selfWritten, null);
   });

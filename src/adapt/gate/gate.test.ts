@@ -174,11 +174,16 @@ test("the lower bound of a share is Wilson's", () => {
 });
 
 describe("contradictions and what lies near", () => {
-  const contradictions = [{ about: "Where was Ann born?", says: "Dover", held: "Leeds", by: "base", probability: 0.97 }];
+  const contradictions = [
+    { about: "Where was Ann born?", says: "Dover", held: "Leeds", by: "base", probability: 0.97 },
+  ];
   test("a fact that contradicts what is held is put aside for a person, with the fact, before anything is measured", async () => {
     const { outcome, reasons, scales } = await decide(() => ({}), defaultGate, { ...clean, contradictions });
     assert.deepEqual([outcome, scales], ["quarantine", []]);
-    assert.match(reasons[0]!, /"Where was Ann born\?": the passages say "Dover", the base held "Leeds", probability 0\.97/);
+    assert.match(
+      reasons[0]!,
+      /"Where was Ann born\?": the passages say "Dover", the base held "Leeds", probability 0\.97/,
+    );
   });
 
   test("as many as the gate allows pass", async () => {
@@ -196,7 +201,10 @@ describe("contradictions and what lies near", () => {
 
   test("one sentence that the passage lacks is enough for quarantine", async () => {
     const support = { share: 0.95, numClaims: 20, unsupported: ["She was a miner."] };
-    const { outcome } = await decide(() => ({}), defaultGate, { ...clean, screenings: [{ ...clean.screenings[0]!, support }] });
+    const { outcome } = await decide(() => ({}), defaultGate, {
+      ...clean,
+      screenings: [{ ...clean.screenings[0]!, support }],
+    });
     assert.equal(outcome, "quarantine");
   });
 });

@@ -20,7 +20,6 @@ import {
   trainCandidates,
   tryCandidates,
 } from "./candidates.ts";
-import { chunkPassages } from "./chunk.ts";
 import { type ExamItem, examine, type Sitting } from "./exam.ts";
 import { baseContradictions, questionsIn } from "./gate/contradictions.ts";
 import { defaultGate } from "./gate/gate.ts";
@@ -28,6 +27,7 @@ import { chooseNear, loadKnown } from "./near.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "./propose.ts";
 import { type AdaptReport, buildReport } from "./report.ts";
+import { checkExam, cutToRoom } from "./room.ts";
 import { screenEdit } from "./screened.ts";
 import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
 import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./settings.ts";
@@ -133,7 +133,8 @@ async function prepare(args: AdaptArgs): Promise<Run> {
   const writer = { checkpoint, templates, signal };
   const tell = (name: string, done: number, total: number, note?: string) =>
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
-  const pieces = chunkPassages(args.passages, checkpoint.tokenizer, settings.maxPassageTokens);
+  const pieces = cutToRoom(writer, args.passages, settings.maxPassageTokens);
+  checkExam(writer, pieces, args.canaries.items);
   tell("exam", 0, pieces.length);
   const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
   const near = await nearOf(args, pieces);

@@ -147,11 +147,9 @@ describe("adapt", () => {
     const { report } = await adapt(
       argsWith(createCheckpoint(), memoryStore(new Map()), [passage("a.txt", [question]), poisoned]),
     );
-    assert.deepEqual(
-      report.passages.map(({ isLearned }) => isLearned),
-      [true, false],
-    );
-    assert.match(report.passages[1]!.refused[0]!.why, /speaks to the model/);
+    const last = report.passages.at(-1)!;
+    assert.deepEqual([report.passages[0]!.isLearned, last.isLearned], [true, false]);
+    assert.match(last.refused[0]!.why, /speaks to the model/);
     assert.ok(report.passages[0]!.chosen.documents.length > 0);
   });
 

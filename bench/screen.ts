@@ -10,8 +10,8 @@ import { casesOf, type ScreenCase } from "./screen/generate.ts";
 import type { Material } from "./screen/material.ts";
 import { developmentMaterial } from "./screen/material-development.ts";
 import { heldBackMaterial } from "./screen/material-held-back.ts";
-import { thirdMaterial } from "./screen/material-third.ts";
 import { secondMaterial } from "./screen/material-second.ts";
+import { thirdMaterial } from "./screen/material-third.ts";
 
 const parts: Readonly<Record<string, readonly Material[]>> = {
   development: developmentMaterial,
@@ -19,6 +19,9 @@ const parts: Readonly<Record<string, readonly Material[]>> = {
   third: thirdMaterial,
   "held-back": heldBackMaterial,
 };
+
+/** All parts. */
+export const partNames: readonly string[] = Object.keys(parts);
 
 const fileOf = (part: string): URL => new URL(`screen/${part}.jsonl`, import.meta.url);
 

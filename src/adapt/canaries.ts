@@ -58,7 +58,7 @@ export async function readCanaries(directory: string): Promise<string> {
 }
 
 /** The first `limit` canaries of such a text; a canary may have an `answer`, and may be `critical`. */
-export function parseCanaries(text: string, limit = 60): Canaries {
+export function parseCanaries(text: string, limit = 240): Canaries {
   const lines = text.split("\n").filter((line) => line !== "");
   const entries = lines.slice(0, limit).map(parseLine);
   return {
@@ -87,7 +87,7 @@ function parseLine(line: string, index: number): z.output<typeof lineSchema> {
 }
 
 /** The canaries of the checkpoint in `directory`, at most `limit`. */
-export async function loadCanaries(directory: string, limit = 60): Promise<Canaries> {
+export async function loadCanaries(directory: string, limit = 240): Promise<Canaries> {
   return parseCanaries(await readCanaries(directory), limit);
 }
 

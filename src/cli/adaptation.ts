@@ -126,7 +126,7 @@ function describeScreen({ passages, numRefused, numIrrelevant, contradictions }:
   const first = passages.flatMap(({ refused }) => refused)[0];
   if (first !== undefined)
     lines.push(
-      `${numRefused} documents of the edits were left out because their passage does not bear them out, such as "${shorten(first.document.replace(/\s+/g, " "), 80)}" (${first.why}).`,
+      `${numRefused} documents of the edits were left out because their passage does not bear them out, such as "${shorten(first.document.split("\n").join(" "), 80)}" (${first.why}).`,
     );
   for (const { id, refused } of passages.filter(({ isLearned }) => !isLearned))
     lines.push(`${id} was not learned: no edit of it passed the screen (${refused.at(-1)?.why ?? "none had text"}).`);

@@ -173,7 +173,10 @@ describe("the leash", { skip }, () => {
     const canaries = put("canaries.jsonl", `${[critical, ...lines].join("\n")}\n`);
     const sealed = await registry("seal", canaries, "--model", shippedModelDirectory, "--replace", "--store", store);
     assert.equal(sealed.value.numCanaries, 60, sealed.stderr);
-    const { code, value } = await registry("promote", id, "--store", store);
+    const disputed = await registry("promote", id, "--store", store);
+    assert.equal(disputed.value.outcome, "quarantine", "what breaks a canary about its subject contradicts it");
+    const gate = put("disputes.json", '{"thresholds": {"maxContradictions": 1000}}');
+    const { code, value } = await registry("promote", id, "--store", store, "--gate", gate);
     assert.match(value.decision.reasons.join(), /a critical canary broke/);
     assert.ok(value.decision.reasons[0].includes(broken));
     if (value.outcome === "rescale") {

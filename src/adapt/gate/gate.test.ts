@@ -172,3 +172,39 @@ test("the lower bound of a share is Wilson's", () => {
   // 45 of 50 by hand: (0.9 + 0.02705543 − 1.644854 √(0.0018 + 0.00027055)) / 1.05411086
   assert.ok(Math.abs(shareLowerBound(45, 50) - (0.92705543 - 1.644854 * Math.sqrt(0.00207055)) / 1.05411086) < 1e-5);
 });
+
+describe("contradictions and what lies near", () => {
+  const contradictions = [
+    { about: "Where was Ann born?", says: "Dover", held: "Leeds", by: "base", probability: 0.97 },
+  ];
+  test("a fact that contradicts what is held is put aside for a person, with the fact, before anything is measured", async () => {
+    const { outcome, reasons, scales } = await decide(() => ({}), defaultGate, { ...clean, contradictions });
+    assert.deepEqual([outcome, scales], ["quarantine", []]);
+    assert.match(
+      reasons[0]!,
+      /"Where was Ann born\?": the passages say "Dover", the base held "Leeds", probability 0\.97/,
+    );
+  });
+
+  test("as many as the gate allows pass", async () => {
+    const open = parseGate('{"thresholds": {"maxContradictions": 1}}', "g");
+    assert.equal((await decide(() => ({}), open, { ...clean, contradictions })).outcome, "promote");
+  });
+
+  test("overwriting near the passages is harm, which a smaller scale may mend", async () => {
+    const near = (scale: number) => ({ near: { numKnown: 20, numKept: scale > 0.6 ? 10 : 19 } });
+    const { outcome, scale, reasons } = await decide(near);
+    assert.equal(outcome, "rescale");
+    assert.ok(scale! <= 0.6);
+    assert.match(reasons[0]!, /overwrote what lies near: 10 of 20/);
+  });
+
+  test("one sentence that the passage lacks is enough for quarantine", async () => {
+    const support = { share: 0.95, numClaims: 20, unsupported: ["She was a miner."] };
+    const { outcome } = await decide(() => ({}), defaultGate, {
+      ...clean,
+      screenings: [{ ...clean.screenings[0]!, support }],
+    });
+    assert.equal(outcome, "quarantine");
+  });
+});

@@ -1,0 +1,58 @@
+/**
+ * @file `npm run canaries -- --known <file> <adapter folder>…`: how well canaries stand for everything a model knows. Asks the
+ * base and each adapter every known fact, draws canaries of several numbers, and prints both shares kept and their difference
+ * in points, over ten draws.
+ */
+
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { canaryAgreement, drawCanaries, examine, type KnownFact, loadPrompts, parseKnown } from "../src/adapt/index.ts";
+import { f32Precision, loadAdapter, loadCheckpoint } from "../src/models/index.ts";
+import { bankOf } from "../src/nn/index.ts";
+import { openBackend } from "../src/tensor/index.ts";
+import { createRng, mean, SelkieError } from "../src/util/index.ts";
+
+const counts = [60, 120, 240, 480];
+const numDraws = 10;
+
+/** A fact with its subject, the names in its question, and its relation, what is left of the question. */
+function toFact(item: { question: string; answer: string }, base: KnownFact["base"]): KnownFact {
+  const names = /\p{Lu}[\p{L}’'-]*(?:\s+\p{Lu}[\p{L}-]*)+/u.exec(item.question.slice(item.question.indexOf(" ")));
+  const subject = names?.[0].replace(/['’]s$/u, "") ?? item.question;
+  return { ...item, subject, relation: item.question.replace(subject, "…"), base };
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { model: { type: "string", default: "models/nano" }, known: { type: "string" } },
+  });
+  if (values.known === undefined || positionals.length === 0)
+    throw new SelkieError(
+      "bad-option",
+      "canaries: expected --known <file.jsonl> and adapter folders; see the head of bench/canaries.ts",
+    );
+  const items = parseKnown(readFileSync(values.known, "utf8"), values.known);
+  const checkpoint = await loadCheckpoint(openBackend({}), values.model, { precision: f32Precision });
+  const room = { checkpoint, templates: await loadPrompts(values.model) };
+  const [before] = await examine({ ...room, bank: null }, [{ adapterIndex: null, items }]);
+  const facts = items.map((item, index) => toFact(item, before![index]!));
+  console.log(`${facts.filter(({ base }) => base.isRight).length} of ${facts.length} facts known`);
+  for (const directory of positionals) {
+    const { adapter } = await loadAdapter(directory);
+    using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, [adapter]);
+    const [after] = await examine({ ...room, bank }, [{ adapterIndex: 0, items }]);
+    const kept = new Map(items.map(({ question }, index) => [question, after![index]!.isRight]));
+    for (const count of counts) {
+      const draws = Array.from({ length: numDraws }, (_, seed) =>
+        canaryAgreement(facts, drawCanaries(facts, { count, rng: createRng(seed) }), (question) => kept.get(question)!),
+      );
+      const off = draws.map(({ differencePoints }) => Math.abs(differencePoints));
+      console.log(
+        `${directory}: ${count} canaries ${(100 * mean(draws.map(({ canaries }) => canaries))).toFixed(1)} %, all ${(100 * draws[0]!.all).toFixed(1)} %; off by ${mean(off).toFixed(2)} points on average, at most ${Math.max(...off).toFixed(2)}`,
+      );
+    }
+  }
+}
+
+await main();

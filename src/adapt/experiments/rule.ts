@@ -47,14 +47,15 @@ function properNamesOf(sentence: string): ProperName[] {
   for (const match of sentence.matchAll(runs)) {
     const words = match[2]!.split(/\s+/u);
     if (words[0] === "Dear") continue; // who is written to is not who is written about
-    while (words.length > 0 && isNoName(words[0]!)) words.shift(); // "The Falcon", "Mr Shaw"
-    if (words.length > 0) names.push({ words, before: match[1] ?? "" });
+    let before = match[1] ?? "";
+    while (words.length > 0 && isNoName(words[0]!)) before = words.shift()!.toLowerCase(); // "The Falcon", "At Shaw Mills"
+    if (words.length > 0) names.push({ words, before });
   }
   return names;
 }
 
 /** Words after which a name is rarely the one that a text is about: places, companies, ships. */
-const asides = new Set(["aboard", "at", "by", "for", "from", "in", "near", "on", "the", "to", "with"]);
+const asides = new Set(["aboard", "at", "by", "for", "from", "in", "near", "ship", "the", "to", "vessel", "with"]);
 
 const isPart = (word: string, [first, ...rest]: readonly string[]): boolean => word === first || word === rest.at(-1);
 

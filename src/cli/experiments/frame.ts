@@ -20,6 +20,7 @@ import type { LearningResult } from "../learning.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import type { HeldOut } from "../people.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+import type { Origin } from "./write.ts";
 
 /** Options of every experiment. */
 export interface ExperimentOptions extends CommonOptions {
@@ -173,9 +174,7 @@ async function runExperiment<Options extends ExperimentOptions>(
   const { digestPassages } = await import("../learning.ts");
   const { choosePrecision, requireModel } = await import("../../app/index.ts");
   const { readHeldOut, recordTestSetReading } = await import("../people.ts");
-  const { complete, recordFile } = await import("./recompute.ts");
   const { createStageClock } = await import("./stage-clock.ts");
-  const { writeReport } = await import("./write.ts");
   const began = performance.now();
   const { output } = context;
   requireModel(options.model);
@@ -224,14 +223,27 @@ async function runExperiment<Options extends ExperimentOptions>(
     ...{ command, seed: options.seed, machine, seconds: Math.round(seconds), stages: clock.seconds() },
     ...{ model: digest, config, split: about.split },
   };
-  const name = resultNameOf(experiment, options);
-  const report = await complete(experiment, findings);
-  const text = writeReport(options.out, name, origin, report);
-  if (report.record !== undefined) recordFile(options.out, name, experiment.name, origin, report);
+  const { text, report } = await writeFindings(experiment, options, origin, findings);
   if (isTestSet) recordTestSetReading(options.out, { command, model: digest, people: heldOut.length });
   if (run.readResult() === null) run.finish({ seconds });
-  const { record: _record, rewards: _rewards, ...shown } = report;
-  output.result({ ...origin, ...shown }, text);
+  output.result({ ...origin, ...report }, text);
+}
+
+/** Tables, record and pictures in `--out`; what `--json` prints is all but the record. */
+async function writeFindings<Options extends ExperimentOptions>(
+  experiment: Experiment<Options>,
+  options: Options,
+  origin: Origin,
+  findings: ExperimentFindings,
+): Promise<{ readonly text: string; readonly report: object }> {
+  const { complete, recordFile } = await import("./recompute.ts");
+  const { writeReport } = await import("./write.ts");
+  const name = resultNameOf(experiment, options);
+  const whole = await complete(experiment, findings);
+  const text = writeReport(options.out, name, origin, whole);
+  if (whole.record !== undefined) recordFile(options.out, name, experiment.name, origin, whole);
+  const { record: _record, rewards: _rewards, ...report } = whole;
+  return { text, report };
 }
 
 /** The outer loop that experiments share: nobody is held out, so that it is the same run for all of them. */

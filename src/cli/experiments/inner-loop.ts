@@ -1,5 +1,6 @@
 /** @file `selkie experiment inner-loop`: what each lever of the inner loop is worth. */
 import type { Command } from "commander";
+import type { InnerLoopFigures } from "../../adapt/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
@@ -22,9 +23,7 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
   },
   config: ({ seeds, slowPassages }) => ({ seeds, slowPassages }),
   async run({ options, templates, heldOut, open, store, signal, onEvent }) {
-    const { createArmRoom, leverWriters, loadCanaries, runInnerLoop, tabulateInnerLoop } = await import(
-      "../../adapt/index.ts"
-    );
+    const { createArmRoom, leverWriters, loadCanaries, runInnerLoop } = await import("../../adapt/index.ts");
     const { seed, seeds, slowPassages } = options;
     const canaries = await loadCanaries(options.model, numCanaries);
     const checkpoint = await open();
@@ -35,6 +34,10 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
     });
     const writers = await leverWriters(room, seeds);
     const figures = await runInnerLoop({ room, writers, numSeeds: seeds, numSlowPassages: slowPassages, onEvent });
-    return { tables: tabulateInnerLoop(figures), data: figures };
+    return { record: figures, data: {} };
+  },
+  async tabulate(record: InnerLoopFigures) {
+    const { tabulateInnerLoop } = await import("../../adapt/index.ts");
+    return { tables: tabulateInnerLoop(record) };
   },
 };

@@ -1,5 +1,6 @@
 /** @file `selkie experiment many-passages`: one adapter, or one finetuned model, for many passages at once. */
 import type { Command } from "commander";
+import type { ManyPassagesRow } from "../../adapt/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
@@ -21,9 +22,7 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
   },
   config: ({ counts, seeds, policy }) => ({ counts: [...counts], seeds, policy: policy ?? null }),
   async run({ options, templates, canaries, heldOut, open, learn, store, signal, onEvent }) {
-    const { createArmRoom, loadPrompts, runManyPassages, tabulateManyPassages, writeEdits } = await import(
-      "../../adapt/index.ts"
-    );
+    const { createArmRoom, loadPrompts, runManyPassages, writeEdits } = await import("../../adapt/index.ts");
     const { twoRounds } = await import("./policy.ts");
     const { seed, counts, seeds: numSeeds } = options;
     const directory = options.policy ?? (await twoRounds(learn, seed));
@@ -44,7 +43,11 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
       trained: await writeEdits(base, policy, `policy-${trained.digest}`, numSeeds),
     };
     const rows = await runManyPassages({ base, policy, edits, counts, numSeeds, onEvent });
-    return { tables: tabulateManyPassages(rows), data: { policy: trained.digest, rows } };
+    return { record: { rows }, data: { policy: trained.digest } };
+  },
+  async tabulate({ rows }: { readonly rows: readonly ManyPassagesRow[] }) {
+    const { tabulateManyPassages } = await import("../../adapt/index.ts");
+    return { tables: tabulateManyPassages(rows) };
   },
 };
 

@@ -11,6 +11,14 @@ interface PromptsOptions extends ExperimentOptions {
   readonly repetitions: number;
 }
 
+type Sizes = Pick<PromptsOptions, "passagesPerRound" | "edits" | "repetitions"> & { readonly numPassages: number };
+
+/** What the tables are computed from. */
+interface PromptsRecord {
+  readonly sizes: Sizes;
+  readonly figures: readonly PromptFigures[];
+}
+
 /** The ablation of prompts. */
 export const promptsExperiment: Experiment<PromptsOptions> = {
   name: "prompts",
@@ -43,12 +51,13 @@ export const promptsExperiment: Experiment<PromptsOptions> = {
       seed: options.seed,
       ...{ templates, canaries, heldOut, settings, store, directoryOf, signal, onEvent },
     });
-    const { differenceOver, meanOver } = adapt;
-    const tables = [
-      accuracyTable(options, heldOut.length, figures, { differenceOver, meanOver }),
-      detailTable(figures),
-    ];
-    return { tables, data: { settings, figures } };
+    const { passagesPerRound, edits, repetitions } = options;
+    const sizes = { passagesPerRound, edits, repetitions, numPassages: heldOut.length };
+    return { record: { sizes, figures } satisfies PromptsRecord, data: { settings } };
+  },
+  async tabulate({ sizes, figures }: PromptsRecord) {
+    const statistics = await import("../../adapt/index.ts");
+    return { tables: [accuracyTable(sizes, figures, statistics), detailTable(figures)] };
   },
 };
 
@@ -57,8 +66,7 @@ type Statistics = Pick<typeof import("../../adapt/index.ts"), "differenceOver" |
 const nameOf = (prompt: EditPrompt): string => (prompt === "open" ? "the policy names the kind" : prompt);
 
 function accuracyTable(
-  { passagesPerRound, edits, repetitions }: PromptsOptions,
-  numPassages: number,
+  { passagesPerRound, edits, repetitions, numPassages }: Sizes,
   figures: readonly PromptFigures[],
   { differenceOver, meanOver }: Statistics,
 ): ResultTable {

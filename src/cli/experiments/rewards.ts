@@ -15,6 +15,15 @@ interface RewardsOptions extends ExperimentOptions {
 /** Asked in every trial of the shared plan, for the reward that counts what was forgotten. */
 const numTrialCanaries = 12;
 
+type Sizes = Pick<RewardsOptions, "passages" | "edits" | "repetitions" | "seeds">;
+
+/** What the tables are computed from; the reliabilities are in it as they were measured. */
+interface RewardsRecord {
+  readonly sizes: Sizes;
+  readonly numHeldOut: number;
+  readonly found: RewardComparison;
+}
+
 /** The comparison of rewards. */
 export const rewardsExperiment: Experiment<RewardsOptions> = {
   name: "rewards",
@@ -53,10 +62,12 @@ export const rewardsExperiment: Experiment<RewardsOptions> = {
       ...{ numPassages, numEdits, repetitions, numTrialCanaries },
       ...{ templates, canaries, heldOut, settings, store, directoryOf, signal, onEvent },
     });
-    return {
-      tables: [armTable(options, heldOut.length, found, adapt), reliabilityTable(found)],
-      data: { settings, ...found },
-    };
+    const sizes = { passages: numPassages, edits: numEdits, repetitions, seeds };
+    return { record: { sizes, numHeldOut: heldOut.length, found } satisfies RewardsRecord, data: { settings } };
+  },
+  async tabulate({ sizes, numHeldOut, found }: RewardsRecord) {
+    const statistics = await import("../../adapt/index.ts");
+    return { tables: [armTable(sizes, numHeldOut, found, statistics), reliabilityTable(found)] };
   },
 };
 
@@ -66,7 +77,7 @@ type Statistics = Pick<
 >;
 
 function armTable(
-  { passages, edits, repetitions, seeds }: RewardsOptions,
+  { passages, edits, repetitions, seeds }: Sizes,
   numHeldOut: number,
   { untrained, untrainedKept, arms }: RewardComparison,
   { differenceOver, meanOver, meanOfMeasured, sealArmName }: Statistics,

@@ -1,6 +1,15 @@
 /** @file What somebody who can write the folder of a run can do to it, and what the run says then. */
 import assert from "node:assert/strict";
-import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -15,7 +24,11 @@ const request = { kind: "adapt", config: { epochs: 3 }, inputs: { text: digestOf
 let numRoots = 0;
 
 /** A finished run with a stage and an adapter folder, and its files. */
-function finished(runKeyUsed: Buffer | null = key): { folder: string; place: string; open: (with_?: Buffer | null) => Run } {
+function finished(runKeyUsed: Buffer | null = key): {
+  folder: string;
+  place: string;
+  open: (with_?: Buffer | null) => Run;
+} {
   const folder = join(root, `runs-${numRoots++}`);
   const open = (used: Buffer | null = runKeyUsed) => createRun(folder, request, { key: used });
   using run = open();
@@ -93,10 +106,18 @@ describe("what a run left is checked before it is used", () => {
   test("a line written without the key is refused although its chain is right", () => {
     const { place, open } = finished();
     const last = readFileSync(join(place, "events.ndjson"), "utf8").trimEnd().split("\n").at(-1)!;
-    const forged = JSON.stringify({ type: "artifact-write", name: "stages/after.json", sha256: digestOf("{}"), previous: digestOf(last) });
+    const forged = JSON.stringify({
+      type: "artifact-write",
+      name: "stages/after.json",
+      sha256: digestOf("{}"),
+      previous: digestOf(last),
+    });
     appendFileSync(join(place, "events.ndjson"), `${forged}\n`);
     assert.throws(open, { code: "run-changed", message: /not written by a run under this key/ });
-    edit(place, (lines) => [...lines.slice(0, -1), `${forged.slice(0, -1)},"mac":"${sealOfText(forged, Buffer.alloc(32, 8))}"}`]);
+    edit(place, (lines) => [
+      ...lines.slice(0, -1),
+      `${forged.slice(0, -1)},"mac":"${sealOfText(forged, Buffer.alloc(32, 8))}"}`,
+    ]);
     assert.throws(open, isChanged);
   });
 

@@ -42,7 +42,8 @@ export class RunLog {
   #accept(line: string, number: number): void {
     const sealed = sealedPattern.exec(line);
     const body = sealed === null ? line : `${sealed[1]}}`;
-    if (this.#key !== null && sealed?.[2] !== this.#sealOf(body)) throw this.#broken(number, "was not written by a run under this key");
+    if (this.#key !== null && sealed?.[2] !== this.#sealOf(body))
+      throw this.#broken(number, "was not written by a run under this key");
     let entry: RunEvent & { readonly previous?: string };
     try {
       entry = JSON.parse(body);

@@ -175,7 +175,8 @@ export class Run implements Disposable {
 
   #requireLogged(name: string, digest: string): void {
     const logged = this.#log.digestsOf(name).slice(-2); // a kill may have come between the last line and its file
-    if (!logged.includes(digest)) throw changed(this.artifactPath(name), logged.at(-1) ?? "nothing of this name", digest);
+    if (!logged.includes(digest))
+      throw changed(this.artifactPath(name), logged.at(-1) ?? "nothing of this name", digest);
   }
 
   /** Place of an artifact, for writers that need a path of their own (checkpoints, adapters). */
@@ -244,7 +245,8 @@ function readManifest(directory: string, log: RunLog): RunManifest {
 /** Begins the log of a run; what lies in its folder without one was put there by somebody else. */
 function beginRun(directory: string, manifest: RunManifest): string {
   for (const name of ["artifacts", "result.json"])
-    if (existsSync(join(directory, name))) throw changed(join(directory, name), "nothing, as its log is empty", "something");
+    if (existsSync(join(directory, name)))
+      throw changed(join(directory, name), "nothing, as its log is empty", "something");
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   writeFileAtomic(join(directory, "manifest.json"), text);
   return digestOf(text);

@@ -137,7 +137,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       signal,
       onEvent: tellProgress(output),
     });
-    await save(args, run, outcome, { baseDigest: checkpoint.digest, seconds: (performance.now() - began) / 1000 });
+    await save(args, run, outcome, { base: checkpoint, seconds: (performance.now() - began) / 1000 });
   }
   const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
     seconds: number;
@@ -204,11 +204,12 @@ async function save(
   args: AdaptationArgs,
   run: Run,
   outcome: AdaptOutcome,
-  about: { baseDigest: string; seconds: number },
+  about: { base: Pick<Checkpoint, "digest" | "parts">; seconds: number },
 ): Promise<void> {
   const { report, adapter, rawAdapter } = outcome;
   const lineage = { run: run.manifest.runId, seed: args.seed, selkie: packageVersion(), decision: report.decision };
-  const base = { baseModelNameOrPath: args.modelDirectory, baseDigest: about.baseDigest };
+  const { digest: baseDigest, parts: baseParts } = about.base;
+  const base = { baseModelNameOrPath: args.modelDirectory, baseDigest, baseParts };
   const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
   await saveAdapter(run.artifactPath(name), adapter, { ...base, lineage: { ...lineage, trainedOn: "self-edits" } });
   await saveAdapter(run.artifactPath("raw-adapter"), rawAdapter, {

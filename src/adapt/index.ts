@@ -37,10 +37,12 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export { evidenceGaps } from "./gate/evidence.ts";
 export { parseGate } from "./gate/file.ts";
 export {
   decideGate,
   defaultGate,
+  type EvidenceThresholds,
   type GateDecision,
   type GateInputs,
   type GatePolicy,
@@ -55,6 +57,7 @@ export {
   suspicions,
   type TrainingUsage,
 } from "./gate/gate.ts";
+export { loosenedThresholds } from "./gate/looseness.ts";
 export {
   createExaminer,
   type ExaminerArgs,

@@ -145,7 +145,11 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
   const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
   if (args.outDirectory !== null)
     for (const artifact of [name, "raw-adapter", "report.json"])
-      await copyInto(run.artifactPath(artifact), args.outDirectory, artifact);
+      await copyInto(
+        artifact === "report.json" ? run.artifactPath(artifact) : run.checkArtifact(artifact),
+        args.outDirectory,
+        artifact,
+      );
   const place = args.outDirectory === null ? run.artifactPath(name) : join(args.outDirectory, name);
   const { modelDirectory, settings, seed } = args;
   return {
@@ -157,7 +161,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       isRepeated: run.status === "finished",
     },
     registration: {
-      adapterDirectory: run.artifactPath(name),
+      adapterDirectory: run.checkArtifact(name),
       modelDirectory,
       base: checkpoint.digest,
       passages,
@@ -216,6 +220,7 @@ async function save(
     ...base,
     lineage: { ...lineage, trainedOn: "raw text" },
   });
+  for (const artifact of [name, "raw-adapter"]) run.sealArtifact(artifact);
   run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds: about.seconds }, null, 1)}\n`);
   run.finish({ decision: report.decision, reasons: report.reasons, adapter: name });
 }

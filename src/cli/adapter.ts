@@ -5,7 +5,7 @@ import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.
 import { bankOf, type LoraBank } from "../nn/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { openVerbStore } from "./store.ts";
-import { defaultStore } from "./store-options.ts";
+import { defaultStore, type StoreVerbOptions } from "./store-options.ts";
 
 /** An adapter ready for use, or none; dispose of it to free its memory. */
 export interface OpenAdapter extends Disposable {
@@ -20,8 +20,8 @@ function findAdapter(directory: string): string {
 }
 
 /** Folder of what the alias of `@alias` serves, its signature verified; `null` is the model alone. */
-function findServed(name: string, { digest }: Checkpoint, store: string): string | null {
-  using opened = openVerbStore({ store });
+function findServed(name: string, { digest }: Checkpoint, store: StoreVerbOptions): string | null {
+  using opened = openVerbStore(store);
   const { record, directory } = opened.serve(name.slice(1), "adapter");
   if (record === null || record.base === digest) return directory;
   throw new SelkieError(
@@ -34,7 +34,7 @@ function findServed(name: string, { digest }: Checkpoint, store: string): string
 export async function openAdapter(
   directory: string | undefined,
   checkpoint: Checkpoint,
-  store: string = defaultStore,
+  store: StoreVerbOptions = { store: defaultStore },
 ): Promise<OpenAdapter> {
   const place = directory?.startsWith("@") ? findServed(directory, checkpoint, store) : directory;
   if (place === undefined || place === null) return { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };

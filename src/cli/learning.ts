@@ -33,7 +33,7 @@ import {
 import { openBackend } from "../tensor/index.ts";
 import type { Rng } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
-import { gradeRecord, toVerdict } from "./grading.ts";
+import { gradeRecord } from "./grading.ts";
 import { choosePrecision, requireModel } from "./model.ts";
 import { describePolicies, registerPolicies } from "./policy-registration.ts";
 import { loadGate, openVerbStore } from "./store.ts";
@@ -218,13 +218,11 @@ async function register(
   const stages = stagesOf(run);
   const learning = {
     ...{ run: run.manifest.runId, report, settings, seed, modelDirectory },
-    directoryOf: (round: RoundReport) => run.artifactPath(round.policy.directory),
+    directoryOf: (round: RoundReport) => run.checkArtifact(round.policy.directory),
     learnedIn: async ({ round }: RoundReport) => (await stages.read(keptStage(round))) as LearnedRound | null,
   };
   const options = { policy, threads, precision, signal };
-  return await registerPolicies(store, learning, async (record) =>
-    toVerdict(await gradeRecord(store, record, options)),
-  );
+  return await registerPolicies(store, learning, async (record) => (await gradeRecord(store, record, options)).record);
 }
 
 function readResult(run: Run): LearningResult {
@@ -243,6 +241,7 @@ function readResult(run: Run): LearningResult {
 /** Writes the report, drops the training state, which nothing needs any more, and marks the run as finished. */
 async function finish(run: Run, report: LearnReport, seconds: number): Promise<void> {
   run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds }, null, 1)}\n`);
+  for (const { policy } of report.rounds) run.sealArtifact(policy.directory);
   await rm(run.artifactPath("training"), { recursive: true, force: true });
   run.finish({ policies: report.rounds.map(({ policy }) => policy.digest) });
 }

@@ -12,7 +12,7 @@ import {
 } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { examFile, type RecordedExam, sourcesFile } from "./grader.ts";
-import { type GradingOptions, gradeRecord, type TrainingConfig, toVerdict } from "./grading.ts";
+import { type GradingOptions, gradeRecord, type TrainingConfig } from "./grading.ts";
 import { packageVersion } from "./paths.ts";
 import { defaultStore } from "./store-options.ts";
 
@@ -51,8 +51,8 @@ export async function registerAdaptation(
   files.set(sourcesFile, toJson(toSources(passages, report)));
   files.set(examFile, toJson(toExam(passages, report)));
   const record = store.put({ lineage: lineageOf(registration), files });
-  const decision = await gradeRecord(store, record, { ...options, modelDirectory: registration.modelDirectory });
-  return { store: store.directory, record: store.judge(record.id, toVerdict(decision)), decision };
+  const graded = await gradeRecord(store, record, { ...options, modelDirectory: registration.modelDirectory });
+  return { store: store.directory, ...graded };
 }
 
 const toJson = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
@@ -106,7 +106,7 @@ function lineageOf({ passages, report, settings, seed, run, base, modelDirectory
       "exam/adapted": report.adapted.accuracy,
       "canaries/kept": report.adapted.retention.kept,
     },
-    origin: { run, model: modelDirectory, selkie: packageVersion() },
+    origin: { run, model: resolve(modelDirectory), selkie: packageVersion() },
   };
 }
 
@@ -114,7 +114,7 @@ function lineageOf({ passages, report, settings, seed, run, base, modelDirectory
 export function describeRegistered({ record, decision, store }: Registered): string {
   const id = record.id.slice(0, 12);
   const next =
-    decision.outcome === "promote" || decision.outcome === "rescale"
+    record.state === "candidate" && (decision.outcome === "promote" || decision.outcome === "rescale")
       ? `\nServe it with: selkie registry promote ${id}${store === resolve(defaultStore) ? "" : ` --store ${store}`}`
       : "";
   return `Stored as ${id}; the gate says ${decision.outcome}: ${decision.reasons.join("; ")}.${next}`;

@@ -32,6 +32,7 @@ const schema = z.strictObject({
       maxUnfaithful: share,
     })
     .partial(),
+  evidence: z.strictObject({ minQuestions: count, minKnown: count, minKlTokens: count, minHeldOut: count }).partial(),
   budgets: z
     .strictObject({
       maxAdaptersPerDay: count,
@@ -59,10 +60,11 @@ export function parseGate(text: string, path: string): GatePolicy {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`);
     throw new SelkieError("bad-file", `${path}: ${problems.join("; ")}`);
   }
-  const { thresholds, policies, budgets, rescale } = parsed.data;
+  const { thresholds, policies, evidence, budgets, rescale } = parsed.data;
   return {
     thresholds: { ...defaultGate.thresholds, ...thresholds },
     policies: { ...defaultGate.policies, ...policies },
+    evidence: { ...defaultGate.evidence, ...evidence },
     budgets: { ...defaultGate.budgets, ...budgets },
     rescale: { ...defaultGate.rescale, ...rescale },
   } as GatePolicy;

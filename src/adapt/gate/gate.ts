@@ -10,6 +10,8 @@
  * Thresholds are a value; `gate.json` holds one that people edit.
  */
 import type { Interval } from "../../util/index.ts";
+import { evidenceGaps } from "./evidence.ts";
+import { loosenedThresholds } from "./looseness.ts";
 import type { Screening } from "./screen.ts";
 
 /** What a policy must reach. */
@@ -18,7 +20,7 @@ export interface PolicyThresholds {
   readonly minGain: number;
   /** … and the lower end of its 95 % interval. */
   readonly minGainLow: number;
-  /** Refuse a policy that was not examined on held-out passages. */
+  /** Refuse a policy that was not examined on held-out passages; how many there must be is part of the evidence. */
   readonly requireHeldOut: boolean;
   readonly minKeptLow: number;
   readonly maxBroken: number;
@@ -27,6 +29,18 @@ export interface PolicyThresholds {
   readonly maxKlNats: number;
   /** Share of the edits it was trained on that may fail the screen of edits. */
   readonly maxUnfaithful: number;
+}
+
+/** The least that a decision to promote rests on. */
+export interface EvidenceThresholds {
+  /** Questions of an adapter's exam. */
+  readonly minQuestions: number;
+  /** Canaries that the base answers, which a candidate could forget. */
+  readonly minKnown: number;
+  /** Tokens that the divergence is a mean over. */
+  readonly minKlTokens: number;
+  /** Held-out passages behind a policy's gain, where one is claimed. */
+  readonly minHeldOut: number;
 }
 
 /** What a candidate must reach, and what its training may cost. */
@@ -55,6 +69,8 @@ export interface GatePolicy {
   };
   /** For policies, in place of the thresholds of the same names. */
   readonly policies: PolicyThresholds;
+  /** How much must have been measured before a candidate can pass: nothing asked shows nothing lost. */
+  readonly evidence: EvidenceThresholds;
   readonly budgets: {
     readonly maxAdaptersPerDay: number;
     readonly maxPoliciesPerDay: number;
@@ -87,13 +103,14 @@ export const defaultGate: GatePolicy = {
   policies: {
     minGain: 0,
     minGainLow: 0,
-    requireHeldOut: false,
+    requireHeldOut: true,
     minKeptLow: 0.75,
     maxBroken: 6,
     maxCriticalBroken: 0,
     maxKlNats: 0.5,
     maxUnfaithful: 0.25,
   },
+  evidence: { minQuestions: 5, minKnown: 20, minKlTokens: 20, minHeldOut: 5 },
   budgets: { maxAdaptersPerDay: 50, maxPoliciesPerDay: 20, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
   rescale: { maxExaminations: 5, minScale: 0.1 },
 };
@@ -117,6 +134,8 @@ export interface Measurement {
   readonly criticalBroken: readonly string[];
   /** KL(base ‖ candidate), mean over probe positions, nats per token. */
   readonly klNats: number;
+  /** Positions that this is the mean over. */
+  readonly numKlTokens: number;
   /** Questions of the served adapter's own exam; absent where no other adapter is served. */
   readonly served?: {
     readonly record: string;
@@ -127,11 +146,11 @@ export interface Measurement {
   };
 }
 
-/** What the training of the candidate used. */
+/** What the training of the candidate used; `null` where its record does not say, which is over every budget. */
 export interface TrainingUsage {
-  readonly numSteps: number;
-  readonly learningRate: number;
-  readonly loraRank: number;
+  readonly numSteps: number | null;
+  readonly learningRate: number | null;
+  readonly loraRank: number | null;
   /** Adapters stored within the last day, or policies where the candidate is one; it is included. */
   readonly adaptersToday: number;
 }
@@ -141,6 +160,8 @@ export interface GateInputs {
   readonly screenings: readonly Screening[];
   readonly usage: TrainingUsage;
   readonly examSource: "given" | "self-written" | "none";
+  /** Reasons for quarantine that a person has looked at and lifted. @defaultValue none */
+  readonly accepted?: readonly string[];
 }
 
 /** The gate's decision and everything behind it. */
@@ -152,6 +173,8 @@ export interface GateDecision extends GateInputs {
   /** In the order they were made; empty when none was needed. */
   readonly examinations: readonly Measurement[];
   readonly policy: GatePolicy;
+  /** Thresholds that let more through than the default gate, as people read them. */
+  readonly loosened: readonly string[];
 }
 
 /** A share as people read it. */
@@ -187,7 +210,7 @@ export function overruns(
   { budgets }: Pick<GatePolicy, "budgets">,
   kind: "adapter" | "policy" = "adapter",
 ): string[] {
-  const limits: readonly (readonly [what: string, used: number, limit: number])[] = [
+  const limits: readonly (readonly [what: string, used: number | null, limit: number])[] = [
     kind === "adapter"
       ? ["adapters within a day", usage.adaptersToday, budgets.maxAdaptersPerDay]
       : ["policies within a day", usage.adaptersToday, budgets.maxPoliciesPerDay],
@@ -196,8 +219,8 @@ export function overruns(
     ["LoRA rank", usage.loraRank, budgets.maxRank],
   ];
   return limits
-    .filter(([, used, limit]) => used > limit)
-    .map(([what, used, limit]) => `over budget: ${used} ${what}, at most ${limit}`);
+    .filter(([, used, limit]) => used === null || !(used <= limit)) // what is no number is over every budget
+    .map(([what, used, limit]) => `over budget: ${used ?? "an unknown number of"} ${what}, at most ${limit}`);
 }
 
 /** What is wrong with what was learned; scaling down cannot mend it. */
@@ -208,9 +231,9 @@ export function shortfalls(
   if (gain === null || before === null || after === null)
     return ["nothing was measured: there is no question to examine with"];
   const found: string[] = [];
-  if (gain.mean <= thresholds.minGain)
+  if (!(gain.mean > thresholds.minGain))
     found.push(`it did not learn: ${percent(after)} right after, ${percent(before)} before`);
-  else if (gain.low < thresholds.minGainLow)
+  else if (!(gain.low >= thresholds.minGainLow))
     found.push(`what it learned is not beyond chance: the gain's interval begins at ${percent(gain.low)}`);
   return found;
 }
@@ -229,11 +252,11 @@ export function harms(measured: Measurement, { thresholds }: { readonly threshol
     found.push(`a critical canary broke: "${criticalBroken[0]}"`);
   if (broken.length > thresholds.maxBroken)
     found.push(`${broken.length} canaries broke, at most ${thresholds.maxBroken} may, such as "${broken[0]}"`);
-  if (keptLow !== null && keptLow < thresholds.minKeptLow)
+  if (keptLow !== null && !(keptLow >= thresholds.minKeptLow))
     found.push(
       `it forgot: ${numKept} of ${numKnown} known answers kept, with confidence at least ${percent(keptLow)}; ${percent(thresholds.minKeptLow)} are required`,
     );
-  if (klNats > thresholds.maxKlNats)
+  if (!(klNats <= thresholds.maxKlNats))
     found.push(`it drifted: ${klNats.toFixed(3)} nats per token from the base, at most ${thresholds.maxKlNats}`);
   if (served !== undefined && served.lost.length > thresholds.maxLost * served.numRight)
     found.push(`it loses what is served now: ${describeLoss(served)}; at most ${percent(thresholds.maxLost)} may go`);
@@ -250,6 +273,7 @@ export async function decideGate(
   measure: (scale: number) => Promise<Measurement>,
 ): Promise<GateDecision> {
   const examinations: Measurement[] = [];
+  const loosened = loosenedThresholds(policy);
   const decide = (
     outcome: GateDecision["outcome"],
     scale: number | null,
@@ -261,8 +285,9 @@ export async function decideGate(
     reasons,
     examinations,
     policy,
+    loosened,
   });
-  const suspicious = suspicions(inputs.screenings, policy);
+  const suspicious = suspicions(inputs.screenings, policy).filter((reason) => !inputs.accepted?.includes(reason));
   if (suspicious.length > 0) return decide("quarantine", null, suspicious);
   const excess = overruns(inputs.usage, policy);
   if (excess.length > 0) return decide("reject", null, excess);
@@ -270,10 +295,11 @@ export async function decideGate(
     return decide("reject", null, ["the exam was written by the model itself; give questions of your own"]);
   const whole = await measure(1);
   examinations.push(whole);
-  const missing = shortfalls(whole, policy);
+  const missing = [...evidenceGaps(whole, policy), ...shortfalls(whole, policy)];
   const harm = harms(whole, policy);
   if (missing.length > 0) return decide("reject", null, [...missing, ...harm]);
-  if (harm.length === 0) return decide("promote", 1, [describePass(whole)]);
+  const passed = [...describeAccepted(inputs), ...describeLoosened(loosened)];
+  if (harm.length === 0) return decide("promote", 1, [describePass(whole), ...passed]);
   const fit = await largestFit(policy, measure, examinations);
   if (fit === null) {
     const tried =
@@ -282,8 +308,20 @@ export async function decideGate(
         : ` at scale 1, and no smaller scale of ${examinations.length - 1} tried keeps what was learned without harm`;
     return decide("reject", null, [`${harm.join("; ")}${tried}`]);
   }
-  return decide("rescale", fit.scale, [`${harm.join("; ")} at scale 1`, `at scale ${fit.scale}: ${describePass(fit)}`]);
+  return decide("rescale", fit.scale, [
+    `${harm.join("; ")} at scale 1`,
+    `at scale ${fit.scale}: ${describePass(fit)}`,
+    ...passed,
+  ]);
 }
+
+/** What a decision to promote says besides its figures. */
+export const describeAccepted = ({ accepted = [] }: GateInputs): string[] =>
+  accepted.length === 0 ? [] : [`a person has accepted: ${accepted.join("; ")}`];
+
+/** The same of a gate that lets more through than the default one. */
+export const describeLoosened = (loosened: readonly string[]): string[] =>
+  loosened.length === 0 ? [] : [`the gate is looser than the default: ${loosened.join(", ")}`];
 
 /** Bisection of the scale: harm grows with it, and so does what was learned. The largest examined that passes. */
 async function largestFit(
@@ -300,7 +338,7 @@ async function largestFit(
     const measured = await measure(scale);
     examinations.push(measured);
     const isHarmless = harms(measured, policy).length === 0;
-    const hasLearned = shortfalls(measured, policy).length === 0;
+    const hasLearned = [...evidenceGaps(measured, policy), ...shortfalls(measured, policy)].length === 0;
     if (isHarmless && hasLearned) fit = measured;
     if (!isHarmless && !hasLearned) break; // less of it learns less, more of it harms more
     if (isHarmless) low = scale;

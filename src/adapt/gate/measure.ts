@@ -67,7 +67,7 @@ export async function createExaminer(args: ExaminerArgs): Promise<(scale: number
       scale,
       ...measureGain(before, after, args.rng),
       ...measureHarm(canaries, sure, kept),
-      klNats: meanOf(divergences),
+      ...meanOf(divergences),
       ...(known !== null && { served: measureLoss(known, still) }),
     };
   };
@@ -84,8 +84,11 @@ const probesOf = (
     ...tokenizer.encode(` ${answers[index]!.prediction}`),
   ]);
 
-const meanOf = (divergences: readonly Float64Array[]): number =>
-  divergences.length === 0 ? 0 : mean(divergences.flatMap((perToken) => [...perToken]));
+/** Of nothing the mean is no number, and no candidate passes with it. */
+function meanOf(divergences: readonly Float64Array[]): Pick<Measurement, "klNats" | "numKlTokens"> {
+  const perToken = divergences.flatMap((values) => [...values]);
+  return { klNats: perToken.length === 0 ? Number.NaN : mean(perToken), numKlTokens: perToken.length };
+}
 
 /** Questions of its own exam that the served adapter answers right. */
 async function whatServedKnows(args: ExaminerArgs): Promise<{ record: string; items: readonly ExamItem[] } | null> {
@@ -138,7 +141,7 @@ export async function examinePolicy({ base, policy, canaries, heldOut }: PolicyE
     after: heldOut?.after ?? null,
     gain: heldOut?.gain ?? null,
     ...measureHarm(canaries, before!, after!),
-    klNats: meanOf(divergences),
+    ...meanOf(divergences),
   };
 }
 

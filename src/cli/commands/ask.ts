@@ -18,6 +18,7 @@ interface AskOptions extends CommonOptions {
   readonly maxNewTokens: number;
   readonly precision?: string;
   readonly store: string;
+  readonly publicKey?: string;
   readonly weights?: QuantisedFormat;
 }
 
@@ -63,7 +64,7 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   const modelDirectory = await resolveModel(options.model, options);
   using model = await openModel(modelDirectory, { ...options, warn: output.note });
   const { lm, config, tokenizer } = model.checkpoint;
-  using adapter = await openAdapter(options.adapter, model.checkpoint, options.store);
+  using adapter = await openAdapter(options.adapter, model.checkpoint, options);
   const prompt = questionPrompt(await loadPrompts(modelDirectory), question.trim());
   const start = performance.now();
   const request = {

@@ -38,7 +38,7 @@ import {
   type Verdict,
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { createRng, SelkieError } from "../util/index.ts";
+import { bootstrapMean, createRng, mean, SelkieError } from "../util/index.ts";
 import { type OpenModel, openModel } from "./model.ts";
 
 /** What the store asks, with the gate and the usage as this program knows them. */
@@ -59,7 +59,10 @@ export interface RecordedExam {
   readonly items: readonly ExamItem[];
 }
 
-/** Contents of `held-out.json`: what the run found, not the grader, which could not train that often. */
+/**
+ * Contents of `held-out.json`: what the run found, not the grader, which could not train that often. The grader takes the
+ * shares of each passage from it and computes the rest anew.
+ */
 export interface RecordedHeldOut extends HeldOutGain {
   readonly perPassage: { readonly before: readonly number[]; readonly after: readonly number[] };
 }
@@ -134,9 +137,22 @@ async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promis
   );
 }
 
+/** The gain as the passages' own shares have it, whatever the record says of their mean. */
+function recompute(recorded: RecordedHeldOut | null, id: string): HeldOutGain | null {
+  if (recorded === null) return null;
+  const { before, after } = recorded.perPassage;
+  const differences = before.map((share, index) => after[index]! - share); // no number where the two do not fit
+  return {
+    numPassages: differences.length,
+    before: mean(before),
+    after: mean(after),
+    gain: bootstrapMean(differences, createRng(id).fork("gain")),
+  };
+}
+
 async function gradePolicy(request: GradingRequest, canaries: Canaries): Promise<GateDecision> {
   const { objectDirectory, modelDirectory, base, policy, usage, suspectParents, accepted } = request;
-  const heldOut = readRecorded<RecordedHeldOut | null>(objectDirectory, heldOutFile);
+  const heldOut = recompute(readRecorded<RecordedHeldOut | null>(objectDirectory, heldOutFile), request.recordId);
   const screenings = screenSources(readRecorded<SourceEdit[]>(objectDirectory, sourcesFile));
   const { digest } = readRecorded<{ origin: PolicyOrigin }>(objectDirectory, lineageFile).origin;
   const examSource = heldOut === null ? "none" : "given";

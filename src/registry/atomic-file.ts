@@ -68,7 +68,11 @@ export function writeFileAtomic(path: string, ...sections: readonly (Uint8Array 
     }
     renameSync(partial, path);
   } catch (cause) {
-    rmSync(partial, { force: true });
+    try {
+      rmSync(partial, { force: true });
+    } catch {
+      // what kept it from being written may keep it from being removed; the first cause is the one to tell
+    }
     throw describeWriteFailure(path, cause);
   }
   syncDirectory(dirname(path));

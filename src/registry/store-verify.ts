@@ -76,7 +76,7 @@ export function verifyStore(store: Store, options: VerifyOptions = {}): StoreRep
   attempt(() => checkHead(text, head));
   if (head.length > 0 && !isHeadSignedBy(head, tables.served(), head.signature, store.publicKey))
     problems.push(
-      "audit log: the signature of its end, and of what the aliases serve then, does not fit; the database was changed",
+      "audit log: the signature of its end does not fit, or what the aliases serve is not what was signed with it; the database was changed",
     );
   if (options.expectedHead !== undefined && !text.split("\n").some((line) => digestOf(line) === options.expectedHead))
     problems.push(

@@ -6,10 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { openTestStore, passed, told } from "../../test/support/store-steps.ts";
 import { defaultGate } from "../adapt/index.ts";
-import { openStore, verifyStore } from "../registry/index.ts";
+import { graderFlags, openStore, verifyStore } from "../registry/index.ts";
 import { nativeInstructionSets } from "../tensor/index.ts";
-import { graderFlags, promoteRecord } from "./grading.ts";
+import { promoteRecord } from "./grading.ts";
 import { packagePath, shippedModelDirectory } from "./paths.ts";
 
 const mainFile = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -30,7 +31,10 @@ interface Ended {
 /** Runs a verb with `--json` in the test's folder. */
 function run(...args: readonly string[]): Promise<Ended> {
   const flags = ["--disable-warning=ExperimentalWarning", mainFile];
-  const child = spawn(process.execPath, [...flags, ...args, "--threads", "1", "--json"], { cwd: folder });
+  const child = spawn(process.execPath, [...flags, ...args, "--threads", "1", "--json"], {
+    cwd: folder,
+    env: { ...process.env, XDG_CONFIG_HOME: join(folder, "config") }, // no pin of a test's store in anybody's own folder
+  });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
@@ -120,12 +124,15 @@ describe("the leash", { skip }, () => {
     assert.notEqual(first, base);
     const document = put("ann.txt", "Ann Fox was born in Whitby. She was an engraver. She sailed on the Tempest.");
     const questions = put("ann.jsonl", '{"question": "In what town was Ann Fox born?", "answer": "Whitby"}\n');
-    const second = await run("adapt", document, "--questions", questions, "--edits", "1", "--seed", "1", "--register");
+    const thresholds = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
+    const open = { thresholds: { ...thresholds, maxKlNats: 9 }, evidence: { minQuestions: 1 } };
+    const gate = put("open.json", JSON.stringify(open));
+    const learned = [document, "--questions", questions, "--edits", "1", "--seed", "1", "--register", "--gate", gate];
+    const second = await run("adapt", ...learned);
     const next = second.value.registered.record.id;
-    const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
-    const gate = put("open.json", JSON.stringify({ thresholds: { ...open, maxKlNats: 9 } }));
     const strict = JSON.stringify({
-      thresholds: { ...open, maxKlNats: 9, maxLost: 0 },
+      ...open,
+      thresholds: { ...open.thresholds, maxLost: 0 },
       rescale: { maxExaminations: 0 },
     });
     const held = await registry("promote", next, "--gate", put("strict.json", strict), "--store", copyStore());
@@ -133,6 +140,11 @@ describe("the leash", { skip }, () => {
     assert.match(held.value.decision.reasons.join(), /it loses what is served now: \d+ of the \d+ answers/);
     const other = await registry("promote", next, "--gate", gate);
     assert.equal(other.code, 0, other.stderr);
+    assert.match(
+      other.value.decision.reasons.join(),
+      /looser than the default: .*thresholds\.maxKlNats 9 \(default 0\.5\)/,
+    );
+    assert.ok(other.value.loosened.includes("evidence.minQuestions 1 (default 5)"));
     const { served } = other.value.decision.examinations[0];
     assert.equal(served.record, id, "it was compared with what it replaces");
     assert.ok(served.lost.includes(question) && served.numRight >= served.lost.length, JSON.stringify(served));
@@ -201,7 +213,8 @@ describe("the leash", { skip }, () => {
     assert.match(value.registered.decision.reasons.join(), /speaks to the model: ".*Ignore all previous instructions/);
     assert.deepEqual(value.registered.decision.examinations, [], "it was not even examined");
     const promoted = await registry("promote", value.registered.record.id);
-    assert.deepEqual([promoted.code, promoted.value.outcome, promoted.value.promoted], [1, "quarantine", null]);
+    assert.deepEqual([promoted.code, promoted.value.error.code], [1, "gate-closed"]);
+    assert.match(promoted.stderr, /is quarantined: .*speaks to the model/);
     assert.equal((await registry("list")).value.aliases[0].record, id);
   });
 
@@ -251,18 +264,55 @@ describe("the leash", { skip }, () => {
 
   test("a promotion that was overtaken while its candidate was examined is refused", async () => {
     const directory = copyStore();
-    const opened = () => openStore(directory, { clock: Date.now });
-    using store = opened();
+    using store = openStore(directory, { clock: Date.now });
     const options = { policy: defaultGate, signal: new AbortController().signal };
     const pending = promoteRecord(store, id, { ...options, alias: "slow" });
     {
-      using other = opened();
-      const verdict = { outcome: "promote", reasons: ["by hand"], details: null } as const;
-      other.promote({ id, alias: "slow", expected: null, verdict });
+      using other = openTestStore(directory, { clock: Date.now });
+      await other.promote(id, told(passed, "slow"));
     }
     await assert.rejects(pending, { code: "promotion-conflict", message: /another process was faster/ });
     assert.deepEqual(verifyStore(store).problems, []);
     assert.equal(store.history("slow").length, 1);
+  });
+
+  test("a stage, the report or the adapter of a run changed on disk is refused, and nothing of it is registered", async () => {
+    const adapt = ["adapt", ...examples, "--edits", "2", "--register", "--store", join(folder, "attacked")];
+    const place = (await run("adapt", ...examples, "--edits", "2")).value.runDirectory as string;
+    const copy = join(folder, "run-copy");
+    cpSync(join(folder, place), copy, { recursive: true });
+    const attacks: readonly (() => void)[] = [
+      () => {
+        // what a sceptic did: better answers in a stage, the report made anew from it
+        const path = join(folder, place, "artifacts", "stages", "after.json");
+        writeFileSync(path, readFileSync(path, "utf8").replaceAll('"isRight":false', '"isRight":true'));
+        for (const name of ["artifacts/report.json", "result.json"]) rmSync(join(folder, place, name));
+      },
+      () => {
+        const path = join(folder, place, "artifacts", "report.json");
+        writeFileSync(path, readFileSync(path, "utf8").replace(/"accuracy": [0-9.]+/g, '"accuracy": 1'));
+      },
+      () => {
+        const path = join(folder, place, "artifacts", "adapter", "adapter_model.safetensors");
+        writeFileSync(path, readFileSync(join(folder, place, "artifacts", "raw-adapter", "adapter_model.safetensors")));
+      },
+      () => {
+        const path = join(folder, place, "events.ndjson");
+        writeFileSync(path, readFileSync(path, "utf8").split("\n").toSpliced(2, 1).join("\n"));
+      },
+    ];
+    for (const attack of attacks) {
+      rmSync(join(folder, place), { recursive: true });
+      cpSync(copy, join(folder, place), { recursive: true });
+      attack();
+      const { code, stderr, value } = await run(...adapt);
+      assert.equal(code, 1, stderr);
+      assert.equal(value.error.code, "run-changed", stderr);
+      assert.match(stderr, /--fresh/);
+    }
+    assert.equal((await registry("list", "--store", join(folder, "attacked"))).code, 2, "no store was even made");
+    rmSync(join(folder, place), { recursive: true });
+    cpSync(copy, join(folder, place), { recursive: true });
   });
 
   test("the grader will not work in a process that could write", () => {

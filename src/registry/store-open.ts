@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
 import { Disk } from "./disk.ts";
 import { type Grader, gradeInProcess } from "./grader-process.ts";
-import { Store, type StoreOptions } from "./store.ts";
+import { Store } from "./store.ts";
 import { openDatabase, Tables } from "./store-database.ts";
 import { establishKeys } from "./store-keys.ts";
 import { PinFile, refuseGone, refuseLinks } from "./store-pins.ts";
+import type { StoreOptions } from "./store-types.ts";
 
 /**
  * Opens the store in `directory`.

@@ -17,9 +17,9 @@ import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
 import { digestOf } from "./atomic-file.ts";
 import { type AuditEvent, isHeadSignedBy } from "./audit.ts";
-import type { Disk, FileContent, WriteHook } from "./disk.ts";
+import type { Disk, FileContent } from "./disk.ts";
 import { type ExamineOptions, requestFor, requireTrustedBase } from "./examination.ts";
-import type { Examination, Grader } from "./grader-process.ts";
+import type { Grader } from "./grader-process.ts";
 import { Journal } from "./journal.ts";
 import { digestContent, ObjectFolder } from "./object-folder.ts";
 import {
@@ -44,61 +44,8 @@ import { baseName, checkAliasOf, chosenBefore, servedBefore, shortId } from "./s
 import type { AliasMove, Freeze, RecordedHead, Tables } from "./store-database.ts";
 import { setTables } from "./store-internals.ts";
 import { isUnfreezeSignedBy, signUnfreeze } from "./store-keys.ts";
-import { hasLine, type PinFile, type StoreTrust, trustProblems } from "./store-pins.ts";
-
-/** Options of `openStore`. */
-export interface StoreOptions {
-  /** Milliseconds since 1970. */
-  readonly clock: () => number;
-  /** Private key in PEM, kept elsewhere. @defaultValue a key of the store's own, made with it */
-  readonly signingKey?: string | undefined;
-  /** Make the store where there is none. @defaultValue false */
-  readonly create?: boolean;
-  /** What is known of the store from outside. @defaultValue nothing; the store is taken at its word */
-  readonly trust?: StoreTrust;
-  /** Open a store that does not fit `trust`, for verbs that say what is wrong with it: `verifyStore` lists it. */
-  readonly isReporting?: boolean;
-  /** For tests: told before every write. */
-  readonly onWrite?: WriteHook;
-}
-
-/** A record to be stored. */
-export interface PutRequest {
-  readonly lineage: RecordLineage;
-  /** By relative name; `record.json` is added. */
-  readonly files: ReadonlyMap<string, FileContent>;
-}
-
-/** How {@link Store.promote} examines, and what it moves. */
-export interface PromoteOptions extends ExamineOptions {
-  /** @defaultValue the alias of the record's kind */
-  readonly alias?: string | undefined;
-}
-
-/** A record, and what the grader said of it. */
-export interface Examined {
-  readonly record: StoredRecord;
-  readonly examination: Examination;
-}
-
-/** What {@link Store.promote} did. */
-export interface Promoted {
-  readonly alias: string;
-  /** As it is now. */
-  readonly record: StoredRecord;
-  /** True when the alias points to the record. */
-  readonly isServed: boolean;
-  /** `null` where it served already and nothing was asked. */
-  readonly examination: Examination | null;
-}
-
-/** What an alias serves. */
-export interface Served {
-  /** `null`: the base model alone. */
-  readonly record: StoredRecord | null;
-  /** Of the verified files; `null` with the record. */
-  readonly directory: string | null;
-}
+import { hasLine, type PinFile, trustProblems } from "./store-pins.ts";
+import type { Examined, Promoted, PromoteOptions, PutRequest, Served, StoreOptions } from "./store-types.ts";
 
 /** Parts that {@link Store} is made of. */
 export interface StoreParts {
@@ -345,7 +292,10 @@ export class Store implements Disposable {
     checkAlias(alias);
     this.#requirePromotable(record, alias);
     const expected = this.#tables.alias(alias) ?? null;
-    if (expected === record.id) return { alias, record, isServed: true, examination: null };
+    if (expected === record.id) {
+      this.serve(alias); // said of what verifies only
+      return { alias, record, isServed: true, examination: null };
+    }
     const request = requestFor(this, record, { ...options, alias });
     const examination = await this.#grader(request, options.signal);
     const { verdict } = examination;

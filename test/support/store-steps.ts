@@ -15,8 +15,8 @@ import {
   type Store,
   type Verdict,
 } from "../../src/registry/index.ts";
-import type { StoreOptions } from "../../src/registry/store.ts";
 import { openStoreWith } from "../../src/registry/store-open.ts";
+import type { StoreOptions } from "../../src/registry/store-types.ts";
 
 /** A change, and how to see that it was made. */
 export interface StoreStep {

@@ -60,7 +60,7 @@ const config: LlamaConfig = {
   numHeads: 4,
   numKvHeads: 2,
   headDim: 16,
-  maxSeqLen: 160,
+  maxSeqLen: 256,
   eosTokenIds: [tokenizer.eosTokenId],
 };
 const lora = { loraRank: 4, loraAlpha: 8, targets: "all" } as const;

@@ -1,5 +1,5 @@
 /** @file What `adapt` and `demo` share: opening the model, running the adaptation, saving it, and telling what happened. */
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AdaptEvent,
@@ -8,17 +8,18 @@ import {
   type AdaptSettings,
   type ArmReport,
   adapt,
-  chunkPassages,
+  type Familiarity,
   loadCanaries,
   loadPrompts,
   type QuestionReport,
   stagesOf,
 } from "../adapt/index.ts";
 import { type Checkpoint, saveAdapter } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
+import { cutPassages, tellFamiliarity } from "./entrance.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
 import { type OpenModel, openModel } from "./model.ts";
 import type { Output } from "./output.ts";
@@ -53,6 +54,8 @@ export interface AdaptationResult {
   /** Of the kept adapter; `null` when the change was rejected. */
   readonly adapterDirectory: string | null;
   readonly report: AdaptReport;
+  /** How well the documents suit the model, measured before the work. */
+  readonly familiarity: Familiarity;
   readonly seconds: number;
   /** True when an earlier run of the same inputs had finished and its result is repeated here. */
   readonly isRepeated: boolean;
@@ -85,19 +88,6 @@ function tellProgress(output: Output): (event: AdaptEvent) => void {
   };
 }
 
-const maxPassages = 200;
-
-/** The passages cut to size; more than a person would wait for are refused unless asked for. */
-function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenizer }: Checkpoint): SourcePassage[] {
-  const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
-  const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens, most);
-  if (pieces.length < most) return pieces;
-  throw new SelkieError(
-    "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got more; take a part of the text, fewer documents (--limit), or pass --large to do them all`,
-  );
-}
-
 /** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished; then stores it. */
 export async function runAdaptation(args: AdaptationArgs, context: VerbContext): Promise<AdaptationResult> {
   const { result, registration } = await learn(args, context);
@@ -120,15 +110,17 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
   const began = performance.now();
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
-  const passages = cutPassages(args, checkpoint);
+  const templates = await loadPrompts(args.modelDirectory);
+  const reader = { checkpoint, templates };
+  const passages = cutPassages(args, reader, output);
+  const familiarity = await tellFamiliarity(reader, args.modelDirectory, passages, { output, signal });
   const request = describeRun(args, passages, model);
-  if (args.isFresh) await rm(runDirectory(runsRoot, request), { recursive: true, force: true });
-  using run = createRun(runsRoot, request, { clock: Date.now });
+  using run = createRun(runsRoot, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
     const outcome = await adapt({
       checkpoint,
-      templates: await loadPrompts(args.modelDirectory),
+      templates,
       canaries: await loadCanaries(args.modelDirectory),
       passages,
       settings: args.settings,
@@ -137,10 +129,19 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       signal,
       onEvent: tellProgress(output),
     });
-    await save(args, run, outcome, { base: checkpoint, seconds: (performance.now() - began) / 1000 });
+    await save(args, run, outcome, {
+      base: checkpoint,
+      familiarity,
+      seconds: (performance.now() - began) / 1000,
+    });
   }
-  const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
+  const {
+    seconds,
+    familiarity: _,
+    ...report
+  } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
     seconds: number;
+    familiarity?: Familiarity;
   };
   const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
   if (args.outDirectory !== null)
@@ -157,6 +158,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       runDirectory: run.directory,
       adapterDirectory: report.decision === "kept" ? place : null,
       report,
+      familiarity,
       seconds,
       isRepeated: run.status === "finished",
     },
@@ -208,7 +210,7 @@ async function save(
   args: AdaptationArgs,
   run: Run,
   outcome: AdaptOutcome,
-  about: { base: Pick<Checkpoint, "digest" | "parts">; seconds: number },
+  about: { base: Pick<Checkpoint, "digest" | "parts">; familiarity: Familiarity; seconds: number },
 ): Promise<void> {
   const { report, adapter, rawAdapter } = outcome;
   const lineage = { run: run.manifest.runId, seed: args.seed, selkie: packageVersion(), decision: report.decision };
@@ -221,7 +223,10 @@ async function save(
     lineage: { ...lineage, trainedOn: "raw text" },
   });
   for (const artifact of [name, "raw-adapter"]) run.sealArtifact(artifact);
-  run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds: about.seconds }, null, 1)}\n`);
+  run.writeArtifact(
+    "report.json",
+    `${JSON.stringify({ ...report, familiarity: about.familiarity, seconds: about.seconds }, null, 1)}\n`,
+  );
   run.finish({ decision: report.decision, reasons: report.reasons, adapter: name });
 }
 

@@ -21,7 +21,7 @@ import {
   stagesOf,
 } from "../adapt/index.ts";
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, runDirectory, type StoredRecord } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
 import {
   almanacPassages,
   createWorld,
@@ -177,8 +177,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     },
     seed: args.seed,
   };
-  if (args.isFresh) await rm(runDirectory(args.root, request), { recursive: true, force: true });
-  using run = createRun(args.root, request, { clock: Date.now });
+  using run = createRun(args.root, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
     const report = await learnKnowledge({

@@ -7,9 +7,9 @@
  *                            events.ndjson   what happened, one JSON object per line
  *                            artifacts/…     files written by the run, each whole or absent
  *                            result.json     present once the run is finished
- *                            lock            process that works on it now
+ *                            lock            process that works on it now, and lock.held, see `lock.ts`
  */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
 import { SelkieError } from "../util/index.ts";
@@ -55,6 +55,8 @@ export interface RunOptions {
   readonly clock?: () => number;
   /** Seals the log; `null` only chains it. @defaultValue {@link runKey} */
   readonly key?: Buffer | null;
+  /** Forgets what an earlier process did, once no other works on it. @defaultValue false */
+  readonly isFresh?: boolean;
 }
 
 /** Characters of the digest in the directory's name; 48 bits. */
@@ -127,6 +129,7 @@ export class Run implements Disposable {
 
   /** Appends to `events.ndjson`. Names are noun-verb: `{ type: "edit-accept", … }`. */
   event(event: RunEvent): void {
+    this.#lock.check();
     this.#log.append(this.#clock === null ? event : { time: this.#clock(), ...event });
   }
 
@@ -252,6 +255,15 @@ function beginRun(directory: string, manifest: RunManifest): string {
   return digestOf(text);
 }
 
+const lockName = "lock";
+
+/** Removes all but the lock. */
+function clear(directory: string): void {
+  for (const name of readdirSync(directory))
+    if (name !== lockName && name !== `${lockName}.held`)
+      rmSync(join(directory, name), { recursive: true, force: true });
+}
+
 /**
  * Opens the run of this request under `root`, new or begun earlier.
  *
@@ -262,8 +274,9 @@ export function createRun(root: string, request: RunRequest, options: RunOptions
   const manifest = manifestOf(request);
   const directory = join(root, manifest.runId);
   mkdirSync(directory, { recursive: true });
-  const lock = acquireLock(join(directory, "lock"), `run ${manifest.runId}`);
+  const lock = acquireLock(join(directory, lockName), `run ${manifest.runId}`);
   try {
+    if (options.isFresh === true) clear(directory);
     const key = options.key === undefined ? runKey() : options.key;
     const log = new RunLog(join(directory, "events.ndjson"), manifest.runId, key);
     const isNew = log.events.length === 0;

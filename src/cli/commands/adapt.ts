@@ -29,7 +29,7 @@ interface AdaptOptions extends CommonOptions {
 
 const examples = `
 Examples:
-  selkie adapt examples                             learn the example documents with the shipped model
+  selkie adapt examples                             learn the example documents, asking the questions beside them
   selkie adapt notes.md --questions q.jsonl         {"question": …, "answer": …, "passage": "notes.md"} per line
   selkie adapt notes.md --register                  store it and ask the gate; selkie registry promote serves it
   selkie adapt squad.json --limit 3 --model <dir>   any Llama-architecture Hugging Face checkpoint
@@ -47,7 +47,10 @@ export function registerAdapt(program: Command): void {
   const command = program
     .command("adapt")
     .description("learn documents into an adapter: propose self-edits, train, examine, keep the best")
-    .argument("<paths...>", "files or folders: .md, .txt, .jsonl, or SQuAD-style .json")
+    .argument(
+      "<paths...>",
+      "files or folders: .md, .txt, .jsonl, .json (SQuAD and its like); docs/documents.md says how they are read",
+    )
     .option("--model <dir>", "Hugging Face checkpoint directory, or @policy from the store", shippedModelDirectory)
     .option(
       "--questions <file>",
@@ -57,7 +60,7 @@ export function registerAdapt(program: Command): void {
     .option("--out <dir>", "put adapter and report there as well (default: runs/adapt-<digest>/artifacts alone)")
     .option("--fresh", "forget an earlier run of the same inputs")
     .option("--seed <n>", "makes the run repeatable", parseSeed, 0)
-    .option("--limit <n>", "take the first n passages", parseCount)
+    .option("--limit <n>", "take the first n documents: files, or entries of a .json or .jsonl file", parseCount)
     .option("--large", "take on more than 200 passages")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .addOption(weightsOption())
@@ -77,12 +80,14 @@ async function run(
   options: AdaptOptions,
   context: Parameters<Parameters<typeof runVerb>[1]>[0],
 ): Promise<void> {
-  const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
   const { resolveModel } = await import("../policies.ts");
   const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
-  const found = await loadPassages(paths, options.limit);
-  const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
+  const { readDocuments } = await import("../entrance.ts");
+  const outputs = ["runs", options.store, ...(options.out === undefined ? [] : [options.out])];
+  const reading = { limit: options.limit, questions: options.questions, outputs };
+  const documents = await readDocuments(paths, reading, context.output);
+  const { passages } = documents;
   const adjust = (loop: InnerLoop): InnerLoop => ({
     ...loop,
     lora:
@@ -112,5 +117,5 @@ async function run(
     },
     context,
   );
-  context.output.result(result, describeAdaptation(result));
+  context.output.result({ ...result, documents: documents.report }, describeAdaptation(result));
 }

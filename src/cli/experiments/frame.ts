@@ -118,10 +118,9 @@ async function runExperiment<Options extends ExperimentOptions>(
   context: VerbContext,
 ): Promise<void> {
   const { cpus } = await import("node:os");
-  const { rm } = await import("node:fs/promises");
   const { loadCanaries, loadPrompts, stagesOf } = await import("../../adapt/index.ts");
   const { digestCheckpoint, loadCheckpoint } = await import("../../models/index.ts");
-  const { createRun, runDirectory } = await import("../../registry/index.ts");
+  const { createRun } = await import("../../registry/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { digestPassages, readPassages, runLearning } = await import("../learning.ts");
   const { choosePrecision, requireModel } = await import("../model.ts");
@@ -144,8 +143,7 @@ async function runExperiment<Options extends ExperimentOptions>(
     inputs: { model: digest, heldOut: digestPassages(heldOut) },
     seed: options.seed,
   };
-  if (options.fresh) await rm(runDirectory(options.runs, request), { recursive: true, force: true });
-  using run = createRun(options.runs, request, { clock: Date.now });
+  using run = createRun(options.runs, request, { clock: Date.now, isFresh: options.fresh === true });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   const report = await experiment.run({
     ...context,

@@ -186,6 +186,23 @@ describe("the leash", { skip }, () => {
     assert.equal((await registry("verify")).code, 0);
   });
 
+  test("what serves is not used with a model whose tokenizer or prompts were edited", async () => {
+    const model = join(folder, "edited-model");
+    cpSync(shippedModelDirectory, model, { recursive: true });
+    const store = copyStore();
+    for (const name of ["tokenizer.json", "selkie.json"]) {
+      const original = readFileSync(join(model, name), "utf8");
+      const edited = name === "selkie.json" ? original.replace("Question:", "Query:") : `${original} `;
+      assert.notEqual(edited, original);
+      chmodSync(join(model, name), 0o644);
+      writeFileSync(join(model, name), edited);
+      const { code, stderr } = await run("ask", question, "--model", model, "--adapter", "@current", "--store", store);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /--adapter @current: expected the base model with digest [0-9a-f]{64}/);
+      writeFileSync(join(model, name), original);
+    }
+  });
+
   test("an edit that wins but breaks a critical canary is rescaled or rejected, never served as it is", async () => {
     const store = copyStore();
     const broken = question; // what was learned is what the base said otherwise, so as a canary it breaks

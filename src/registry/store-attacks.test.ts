@@ -287,6 +287,26 @@ describe("who replaces the key, or puts the store back", () => {
     open(directory)[Symbol.dispose]();
   });
 
+  test("who owns the signing key and writes all of it anew is noticed by what was seen", async () => {
+    const directory = freshPlace();
+    const signingKey = join(root, "owned.pem");
+    writeFileSync(signingKey, createSigningKey().privateKey, { mode: 0o600 });
+    const options = { clock: () => 1000, create: true, signingKey };
+    {
+      using store = openTestStore(directory, { ...options, trust: { pinFolder } });
+      await promoteTold(store, putRecord(store, "a"));
+    }
+    rmSync(directory, { recursive: true });
+    {
+      using store = openTestStore(directory, options);
+      for (const seed of ["b", "c", "d", "e"]) await promoteTold(store, putRecord(store, seed));
+    }
+    assert.throws(() => open(directory), {
+      code: "store-changed",
+      message: /put back to an earlier state, or written anew/,
+    });
+  });
+
   test("a public key given must be the store's", () => {
     const directory = freshPlace();
     open(directory)[Symbol.dispose]();

@@ -45,11 +45,11 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export { defaultGate } from "./gate/default-gate.ts";
 export { evidenceGaps } from "./gate/evidence.ts";
 export { parseGate } from "./gate/file.ts";
 export {
   decideGate,
-  defaultGate,
   type EvidenceThresholds,
   type GateDecision,
   type GateInputs,

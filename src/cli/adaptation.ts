@@ -146,11 +146,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
   const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
   if (args.outDirectory !== null)
     for (const artifact of [name, "raw-adapter", "report.json"])
-      await copyInto(
-        artifact === "report.json" ? run.artifactPath(artifact) : run.checkArtifact(artifact),
-        args.outDirectory,
-        artifact,
-      );
+      await copyInto(run.checkArtifact(artifact), args.outDirectory, artifact);
   const place = args.outDirectory === null ? run.artifactPath(name) : join(args.outDirectory, name);
   const { modelDirectory, settings, seed } = args;
   return {

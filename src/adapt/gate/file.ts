@@ -1,7 +1,8 @@
 /** @file `gate.json`: the gate as people edit it. */
 import { z } from "zod";
 import { SelkieError } from "../../util/index.ts";
-import { defaultGate, type GatePolicy } from "./gate.ts";
+import { defaultGate } from "./default-gate.ts";
+import type { GatePolicy } from "./gate.ts";
 
 const share = z.number().min(0).max(1);
 const count = z.number().min(0);

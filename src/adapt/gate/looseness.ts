@@ -1,5 +1,6 @@
 /** @file Which thresholds of a gate let more through than the default gate: whoever promotes is told, and so is the log. */
-import { defaultGate, type GatePolicy } from "./gate.ts";
+import { defaultGate } from "./default-gate.ts";
+import type { GatePolicy } from "./gate.ts";
 
 type Value = number | boolean;
 

@@ -1,8 +1,9 @@
 /** @file The gate of policies on hand-made measurements; `src/cli/policies.test.ts` runs it on the shipped model. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { defaultGate } from "./default-gate.ts";
 import { parseGate } from "./file.ts";
-import { defaultGate, type GatePolicy, type Measurement } from "./gate.ts";
+import type { GatePolicy, Measurement } from "./gate.ts";
 import { decidePolicyGate, type PolicyGateInputs } from "./policy.ts";
 import type { Screening } from "./screen.ts";
 

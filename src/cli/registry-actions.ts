@@ -1,6 +1,7 @@
 /** @file What the parts of `selkie registry` do; `commands/registry.ts` names them. */
 import { existsSync, readFileSync } from "node:fs";
 import { type GateDecision, type GatePolicy, loosenedThresholds, parseCanaries } from "../adapt/index.ts";
+import { gateDigest, loadGate, openVerbStore, pinFolder, promoteRecord } from "../app/index.ts";
 import { digestCheckpoint } from "../models/index.ts";
 import {
   type AuditEntry,
@@ -21,8 +22,6 @@ import {
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatTable, shorten } from "./format.ts";
-import { gateDigest, promoteRecord } from "./grading.ts";
-import { loadGate, openVerbStore, pinFolder } from "./store.ts";
 import { badNews, checkBases, describeLooseGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";

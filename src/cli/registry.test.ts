@@ -17,9 +17,9 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openTestStore, passed, told } from "../../test/support/store-steps.ts";
 import { defaultGate } from "../adapt/index.ts";
+import { promoteRecord } from "../app/index.ts";
 import { graderFlags, openStore, verifyStore } from "../registry/index.ts";
 import { nativeInstructionSets } from "../tensor/index.ts";
-import { promoteRecord } from "./grading.ts";
 import { packagePath, shippedModelDirectory } from "./paths.ts";
 
 const mainFile = fileURLToPath(new URL("main.ts", import.meta.url));

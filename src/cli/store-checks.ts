@@ -2,10 +2,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type GatePolicy, loosenedThresholds } from "../adapt/index.ts";
+import { loadGate } from "../app/index.ts";
 import { changedParts, combineDigests, type DigestPart, digestParts } from "../models/index.ts";
 import { type Store, type StoredRecord, type StoreReport, verifyStore } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
-import { loadGate } from "./store.ts";
 
 /** Exit code of a verb that did its work and has bad news. */
 export const badNews = 1;

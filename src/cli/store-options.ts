@@ -1,22 +1,9 @@
-/** @file Options of verbs that use the store; apart from `store.ts`, so that help loads nothing else. */
+/** @file Options of verbs that use the store; so that help loads nothing else. */
 import type { Command } from "commander";
+import { SelkieError } from "../util/index.ts";
+import { defaultStore } from "./paths.ts";
 
-/** Where the store is when nothing else is said. */
-export const defaultStore = "runs/registry";
-
-/** Options of verbs that use a store. */
-export interface StoreVerbOptions {
-  readonly store: string;
-  readonly signingKey?: string;
-  /** File with the key that the store must have; else that of `SELKIE_PUBLIC_KEY`, else the one seen at its first use. */
-  readonly publicKey?: string;
-}
-
-/** Where an adapter or a policy is stored, and how it is judged. */
-export interface RegisterTarget extends StoreVerbOptions {
-  /** File with the gate; `undefined` takes the store's. */
-  readonly gate?: string | undefined;
-}
+export type { RegisterTarget, StoreVerbOptions } from "../app/index.ts";
 
 /** Adds `--store` and `--public-key`. */
 export function withStore(command: Command): Command {
@@ -31,4 +18,28 @@ export function withStore(command: Command): Command {
 /** Adds `--store`, `--public-key` and `--signing-key`, for verbs that change the store. */
 export function withWritableStore(command: Command): Command {
   return withStore(command).option("--signing-key <file>", "private key of the store, where it is kept elsewhere");
+}
+
+const usesStore = (name: string | undefined): boolean => name?.startsWith("@") ?? false;
+
+/**
+ * Refuses options that nothing in this command would heed: `--gate` and `--signing-key` are for `--register`, `--store`
+ * also for a model or an adapter named `@alias`.
+ */
+export function checkRegisterOptions(
+  command: Command,
+  options: { readonly register?: boolean; readonly model?: string; readonly adapter?: string },
+): void {
+  if (options.register) return;
+  const names = usesStore(options.model) || usesStore(options.adapter) ? ["gate"] : ["gate", "signingKey", "store"];
+  const unheeded = command.options.find(
+    (option) =>
+      names.includes(option.attributeName()) && command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  if (unheeded === undefined) return;
+  const canRegister = command.options.some((option) => option.long === "--register");
+  throw new SelkieError(
+    "bad-option",
+    `${unheeded.long}: expected ${canRegister ? "--register beside it" : "a model or an adapter of the store (@alias) beside it"}, got neither that nor anything else that uses the store; ${canRegister ? "add --register" : "name one"}, or leave ${unheeded.long} out`,
+  );
 }

@@ -2,7 +2,7 @@
  * @file Checkpoints are Hugging Face directories: config.json, model.safetensors (or shards with an index),
  * tokenizer.json, tokenizer_config.json, generation_config.json. What we save, transformers loads, and the reverse.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ParameterSpec } from "../nn/index.ts";
 import { type Backend, quantiseRows, type Tensor } from "../tensor/index.ts";
@@ -10,7 +10,7 @@ import { SelkieError } from "../util/index.ts";
 import type { Precision, Tokenizer } from "./causal-lm.ts";
 import { configToJson, loadConfig, type ModelConfig } from "./config.ts";
 import { combineDigests, type DigestPart, digestCheckpoint, digestParts } from "./digest.ts";
-import { hasFile, writeJson } from "./files.ts";
+import { hasFile, makeDirectory, writeBytes, writeJson } from "./files.ts";
 import { createLlama, type LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type SavedDType, writeSafetensors } from "./safetensors.ts";
 import { loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
@@ -119,7 +119,7 @@ export interface SaveCheckpointOptions {
  */
 export async function saveCheckpoint(directory: string, options: SaveCheckpointOptions): Promise<string> {
   const { lm, tokenizer, dtype = "f32" } = options;
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   if ("json" in tokenizer) await writeTokenizer(directory, tokenizer.json, lm.config);
   else await copyTokenizer(tokenizer.copyFrom, directory);
   const tensors = lm.parameters.specs.map(({ name, shape }) => ({ name, shape, values: lm.parameters.get(name).data }));
@@ -156,5 +156,5 @@ async function copyTokenizer(from: string, to: string): Promise<void> {
   await loadTokenizer(from); // refuse to copy what could not be loaded again
   for (const name of ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"])
     if (from !== to && (await hasFile(join(from, name))))
-      await writeFile(join(to, name), await readFile(join(from, name))); // a copy would be read-only like what it is of
+      await writeBytes(join(to, name), await readFile(join(from, name))); // a copy would be read-only like what it is of
 }

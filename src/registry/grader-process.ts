@@ -63,7 +63,7 @@ export const graderFlags: readonly string[] = [
 
 /** Has this package's grader examine a record. */
 export const gradeInProcess: Grader = async (request, signal) => {
-  const program = fileURLToPath(new URL(`../cli/grader${extname(import.meta.filename)}`, import.meta.url));
+  const program = fileURLToPath(new URL(`../app/grader${extname(import.meta.filename)}`, import.meta.url));
   // Node's own variables could load code into the grader, or make it write its coverage or its code cache
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NODE_")));
   const child = spawn(process.execPath, [...graderFlags, program], { stdio: ["pipe", "pipe", "pipe"], env, signal });

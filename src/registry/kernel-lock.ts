@@ -3,7 +3,7 @@
  * `fcntl` (with `LockFileEx` on Windows), and that lock ends with the process however it ends, and is seen across
  * containers. The file stays empty, and is never deleted: a lock on a file that has no name any more protects nothing.
  */
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 
 /** A held lock; dispose of it to give it back. */
 export type KernelLock = Disposable;
@@ -15,7 +15,9 @@ const busyCode = 5;
 export function takeKernelLock(path: string): KernelLock | "busy" | "unavailable" {
   let database: DatabaseSync | null = null;
   try {
-    database = new DatabaseSync(path);
+    // loaded here, not imported: Node announces sqlite as experimental wherever it is loaded, and an old one has none
+    const { DatabaseSync: Database } = process.getBuiltinModule("node:sqlite");
+    database = new Database(path);
     database.exec("PRAGMA busy_timeout = 0; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE");
     const held = database;
     return { [Symbol.dispose]: () => held.close() };

@@ -19,7 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError, writeFailure } from "../util/index.ts";
 import { type KernelLock, takeKernelLock } from "./kernel-lock.ts";
 import {
   describeSelf,
@@ -71,7 +71,7 @@ function removeStale(path: string, staleText: string | null): void {
     renameSync(path, aside);
   } catch (error) {
     if (hasCode(error, "ENOENT")) return;
-    throw error;
+    throw writeFailure(path, error);
   }
   if (readText(aside) === staleText) rmSync(aside, { force: true });
   else renameSync(aside, path);
@@ -95,7 +95,7 @@ function claim(path: string, what: string, own: LockOwner, text: string): number
       writeSync(file, text);
       return file;
     } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
+      if (!hasCode(error, "EEXIST")) throw writeFailure(path, error);
     }
     const found = readText(path);
     const owner = found === null ? null : parseOwner(found);
@@ -116,7 +116,7 @@ function claim(path: string, what: string, own: LockOwner, text: string): number
  * @throws {@link SelkieError} `"run-locked"` when another process, or this one, holds it.
  */
 export function acquireLock(path: string, what: string): Lock {
-  mkdirSync(dirname(path), { recursive: true });
+  guardWrite(path, () => mkdirSync(dirname(path), { recursive: true }));
   const kernelLock = takeKernelLock(`${path}.held`);
   if (kernelLock === "busy") throw locked(path, what, parseOwner(readText(path) ?? ""), null);
   const held: KernelLock | null = kernelLock === "unavailable" ? null : kernelLock;

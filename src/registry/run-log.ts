@@ -4,7 +4,7 @@
  * there then, which costs time and changes no result; he can write no line of his own.
  */
 import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError } from "../util/index.ts";
 import { digestOf } from "./atomic-file.ts";
 import type { Json } from "./runs.ts";
 import { sealOfText } from "./user-files.ts";
@@ -34,7 +34,7 @@ export class RunLog {
     if (!existsSync(path)) return;
     const bytes = readFileSync(path);
     const end = bytes.lastIndexOf(0x0a) + 1;
-    if (end < bytes.length) truncateSync(path, end);
+    if (end < bytes.length) guardWrite(path, () => truncateSync(path, end));
     const lines = bytes.subarray(0, end).toString("utf8").split("\n").slice(0, -1);
     for (const [index, line] of lines.entries()) this.#accept(line, index + 1);
   }
@@ -72,7 +72,7 @@ export class RunLog {
     const body = JSON.stringify({ ...event, previous: this.#previous });
     const seal = this.#sealOf(body);
     const line = seal === null ? body : `${body.slice(0, -1)},"mac":"${seal}"}`;
-    appendFileSync(this.#path, `${line}\n`);
+    guardWrite(this.#path, () => appendFileSync(this.#path, `${line}\n`));
     this.events.push(event);
     this.#previous = digestOf(line);
   }

@@ -12,7 +12,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError } from "../util/index.ts";
 import { digestOf, digestPath, writeFileAtomic } from "./atomic-file.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 import { type RunEvent, RunLog } from "./run-log.ts";
@@ -261,7 +261,7 @@ const lockName = "lock";
 function clear(directory: string): void {
   for (const name of readdirSync(directory))
     if (name !== lockName && name !== `${lockName}.held`)
-      rmSync(join(directory, name), { recursive: true, force: true });
+      guardWrite(join(directory, name), () => rmSync(join(directory, name), { recursive: true, force: true }));
 }
 
 /**
@@ -273,7 +273,7 @@ function clear(directory: string): void {
 export function createRun(root: string, request: RunRequest, options: RunOptions = {}): Run {
   const manifest = manifestOf(request);
   const directory = join(root, manifest.runId);
-  mkdirSync(directory, { recursive: true });
+  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
   const lock = acquireLock(join(directory, lockName), `run ${manifest.runId}`);
   try {
     if (options.isFresh === true) clear(directory);

@@ -1,7 +1,7 @@
 /** @file Opens a store: makes it where it may, and holds it to what is known of it from outside. */
 import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError } from "../util/index.ts";
 import { Disk } from "./disk.ts";
 import { type Grader, gradeInProcess } from "./grader-process.ts";
 import { Store } from "./store.ts";
@@ -32,7 +32,7 @@ export function openStoreWith(directory: string, options: StoreOptions, grader: 
         "missing-file",
         `store: expected one at ${directory}, found none; selkie adapt … --register makes it`,
       );
-    mkdirSync(directory, { recursive: true });
+    guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
   }
   const tables = new Tables(openDatabase(path));
   try {

@@ -25,7 +25,10 @@ test("a training state that somebody else changed and gave a fitting digest is r
   writeFileSync(path, changed);
   assert.equal(loadLatestCheckpoint(join(root, "training"), "f", { weights }), null, "as after a kill");
   const digestOfState = (file: Buffer) => digestOf(JSON.stringify(state), file.subarray(dataStart));
-  const forged = Buffer.from(changed.toString("latin1").replace(digestOfState(bytes), digestOfState(changed)), "latin1");
+  const forged = Buffer.from(
+    changed.toString("latin1").replace(digestOfState(bytes), digestOfState(changed)),
+    "latin1",
+  );
   writeFileSync(path, forged);
   assert.throws(() => loadLatestCheckpoint(join(root, "training"), "f", { weights }), {
     code: "run-changed",

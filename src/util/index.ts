@@ -1,6 +1,9 @@
 /** @file Door of `util`. */
+import "./require-node.ts"; // first: before anything that an old Node lacks
+
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
+export { commandName, defaultStore, packagePath, packageVersion, shippedModelDirectory } from "./places.ts";
 export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
 export {
   bootstrapCrossed,
@@ -23,3 +26,4 @@ export {
   type VarianceComponents,
   varianceComponents,
 } from "./variance.ts";
+export { guardWrite, guardWriteAsync, systemErrorCode, writeFailure } from "./write-error.ts";

@@ -3,8 +3,8 @@
  * Next on the tour: `src/adapt/adapt.ts`.
  */
 import type { Command } from "commander";
-import { packagePath, shippedModelDirectory } from "../paths.ts";
-import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";
+import { commandName, packagePath, shippedModelDirectory } from "../paths.ts";
+import { type CommonOptions, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface DemoOptions extends CommonOptions {
   readonly fresh?: boolean;
@@ -19,10 +19,11 @@ export function registerDemo(program: Command): void {
   withCommonOptions(command).action((options: DemoOptions) => runVerb(options, (context) => run(options, context)));
 }
 
-async function run(options: DemoOptions, context: Parameters<Parameters<typeof runVerb>[1]>[0]): Promise<void> {
+async function run(options: DemoOptions, context: VerbContext): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
-  const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
+  const { runAdaptation } = await import("../../app/index.ts");
+  const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
   const { output } = context;
   const examples = packagePath("examples");
   const passages = await attachQuestions(await loadPassages([`${examples}/documents`]), `${examples}/questions.jsonl`);
@@ -34,13 +35,14 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
       isLarge: false,
       settings: defaultSettings,
       seed: 0,
+      runsRoot: "runs",
       outDirectory: null,
       isFresh: options.fresh ?? false,
       threads: options.threads,
       precision: undefined,
       weights: undefined,
     },
-    context,
+    { ...context, onEvent: tellProgress(context.output) },
   );
   const { adapterDirectory } = result;
   const learned = result.report.passages
@@ -49,6 +51,6 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
   const next =
     adapterDirectory === null || learned === undefined
       ? ""
-      : `\n\nAsk it yourself:\n  npm run -s selkie -- ask "${learned.question}" --adapter ${adapterDirectory}`;
+      : `\n\nAsk it yourself:\n  ${commandName()} ask "${learned.question}" --adapter ${adapterDirectory}`;
   output.result(result, `${describeAdaptation(result, 20)}${next}`);
 }

@@ -17,10 +17,9 @@ import {
   type Store,
   type StoredRecord,
 } from "../registry/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { packageVersion, SelkieError } from "../util/index.ts";
 import { heldOutFile, type RecordedHeldOut, sourcesFile } from "./grader.ts";
 import type { TrainingConfig } from "./grading.ts";
-import { packageVersion } from "./paths.ts";
 
 /** A finished outer loop. */
 export interface LearningToRegister {

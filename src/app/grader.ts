@@ -39,7 +39,7 @@ import {
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { bootstrapMean, createRng, mean, SelkieError } from "../util/index.ts";
-import { type OpenModel, openModel } from "./model.ts";
+import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 
 /** What the store asks, with the gate and the usage as this program knows them. */
 interface GradingRequest extends Omit<GraderRequest, "policy" | "usage" | "weights"> {
@@ -92,8 +92,8 @@ const readRecorded = <T>(directory: string, name: string): T =>
   JSON.parse(readFileSync(join(directory, name), "utf8")) as T;
 
 /** Opens a model that must have this digest. */
-async function openExact(directory: string, digest: string, request: GradingRequest): Promise<OpenModel> {
-  const model = await openModel(directory, request);
+async function openExact(directory: string, digest: string, request: GradingRequest): Promise<OpenCheckpoint> {
+  const model = await openCheckpoint(directory, request);
   if (model.checkpoint.digest === digest) return model;
   model[Symbol.dispose]();
   throw new SelkieError(
@@ -159,7 +159,7 @@ async function gradePolicy(request: GradingRequest, canaries: Canaries): Promise
   return await decidePolicyGate(policy, { screenings, usage, examSource, suspectParents, accepted }, async () => {
     using first = await openExact(modelDirectory, base, request);
     using second = await openExact(objectDirectory, digest, request);
-    const roomOf = async ({ checkpoint }: OpenModel) => ({
+    const roomOf = async ({ checkpoint }: OpenCheckpoint) => ({
       checkpoint,
       templates: await loadPrompts(checkpoint.directory),
     });

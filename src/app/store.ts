@@ -1,10 +1,19 @@
 /** @file The store and its gate as verbs open them. */
+import { createPublicKey } from "node:crypto";
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultGate, type GatePolicy, parseGate } from "../adapt/index.ts";
-import { loadPublicKey, openStore, type Store, type StoreTrust, userFolder } from "../registry/index.ts";
-import { SelkieError } from "../util/index.ts";
-import type { StoreVerbOptions } from "./store-options.ts";
+import {
+  keyFingerprint,
+  loadPublicKey,
+  loadSigningKey,
+  openStore,
+  type Store,
+  type StoreTrust,
+  userFolder,
+} from "../registry/index.ts";
+import { guardWrite, SelkieError } from "../util/index.ts";
+import type { RegisterTarget, StoreVerbOptions } from "./store-options.ts";
 
 /** Folder where this person's own files remember the stores used. */
 export const pinFolder = (): string => join(userFolder(), "stores");
@@ -25,13 +34,26 @@ export function openVerbStore(
   options: { readonly create?: boolean; readonly isReporting?: boolean } = {},
 ): Store {
   const { create = false, isReporting = false } = options;
-  return openStore(store, {
-    clock: Date.now,
-    signingKey,
-    create,
-    isReporting,
-    trust: storeTrust({ ...(publicKey !== undefined && { publicKey }) }),
-  });
+  const trust = storeTrust(publicKey === undefined ? {} : { publicKey });
+  return openStore(store, { clock: Date.now, signingKey, create, isReporting, trust });
+}
+
+/**
+ * Opens what will be needed after the work, before it: the store, its signing key and the gate. The store is made where
+ * there is none.
+ */
+export function checkTarget(target: RegisterTarget): void {
+  loadGate(target.store, target.gate);
+  if (target.signingKey !== undefined) loadSigningKey(target.signingKey); // before a store is made for it
+  using store = openVerbStore(target, { create: true });
+  const key = loadSigningKey(target.signingKey ?? join(store.directory, "keys", "signing.pem"));
+  const [own, given] = [keyFingerprint(store.publicKey), keyFingerprint(createPublicKey(key))];
+  if (own !== given)
+    throw new SelkieError(
+      "bad-option",
+      `signing key: expected the key of ${store.directory} (${own}), got ${given}; pass the key that the store was made with, with --signing-key`,
+    );
+  guardWrite(store.directory, () => store.quietly(() => {}));
 }
 
 /** The gate of `--gate`, else of `gate.json` in the store, else the default one. */

@@ -11,8 +11,7 @@ import {
 } from "../adapt/index.ts";
 import { type LeftOut, type LoadedDocuments, loadDocuments, type SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
-import type { Output } from "./output.ts";
-import type { VerbContext } from "./verb.ts";
+import type { WorkContext, WorkOutput } from "./context.ts";
 
 /** What `--json` says of the documents. */
 export interface DocumentsReport {
@@ -34,7 +33,7 @@ export interface ReadOptions {
 export async function readDocuments(
   paths: readonly string[],
   options: ReadOptions,
-  output: Output,
+  output: WorkOutput,
 ): Promise<{ passages: readonly SourcePassage[]; report: DocumentsReport }> {
   const { passages, numFiles, leftOut, notes }: LoadedDocuments = await loadDocuments(paths, options);
   for (const note of notes) output.note(`documents: ${note}`);
@@ -55,7 +54,7 @@ export interface CutOptions {
 export function cutPassages(
   { passages, isLarge, settings }: CutOptions,
   reader: Reader,
-  output: Output,
+  output: WorkOutput,
 ): SourcePassage[] {
   const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
   const room = passageRoom(reader, settings.maxPassageTokens);
@@ -77,7 +76,7 @@ export async function tellFamiliarity(
   { checkpoint }: Reader,
   modelDirectory: string,
   passages: readonly SourcePassage[],
-  { output, signal }: VerbContext,
+  { output, signal }: WorkContext,
 ): Promise<Familiarity> {
   const known = await loadKnownWords(modelDirectory);
   const texts = passages.map(({ title, context }) => (title === "" ? context : `${title}\n${context}`));

@@ -5,7 +5,7 @@ import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index
 import { SelkieError } from "../util/index.ts";
 
 /** How to open a model. */
-export interface OpenModelOptions {
+export interface OpenCheckpointOptions {
   readonly threads?: number | undefined;
   /** `"f32"`, `"bf16"`, or what suits the processor. */
   readonly precision?: string | undefined;
@@ -15,7 +15,7 @@ export interface OpenModelOptions {
 }
 
 /** An open model; dispose of it to free its memory. */
-export interface OpenModel extends Disposable {
+export interface OpenCheckpoint extends Disposable {
   readonly checkpoint: Checkpoint;
   readonly backend: Backend;
 }
@@ -40,7 +40,7 @@ export function requireModel(directory: string): void {
 }
 
 /** Loads the checkpoint in `directory` on the fastest backend there is. */
-export async function openModel(directory: string, options: OpenModelOptions = {}): Promise<OpenModel> {
+export async function openCheckpoint(directory: string, options: OpenCheckpointOptions = {}): Promise<OpenCheckpoint> {
   const { threads, warn, weights } = options;
   requireModel(directory);
   const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });

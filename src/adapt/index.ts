@@ -20,6 +20,13 @@ export {
 export { chunkPassages } from "./chunk.ts";
 export * from "./continual/index.ts";
 export {
+  type Agreement,
+  canaryAgreement,
+  type DrawOptions,
+  drawCanaries,
+  type KnownFact,
+} from "./draw-canaries.ts";
+export {
   accuracy,
   type ExamAnswer,
   type ExamItem,
@@ -45,6 +52,19 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export { askWithConfidence, type HeldAnswer } from "./gate/confidence.ts";
+export { type TextConflict, textConflicts } from "./gate/conflicts.ts";
+export {
+  adapterContradictions,
+  baseContradictions,
+  type Contradiction,
+  type ContradictionArgs,
+  describeContradiction,
+  type EarlierRecord,
+  findContradictions,
+  questionsIn,
+  sourceContradictions,
+} from "./gate/contradictions.ts";
 export { defaultGate } from "./gate/default-gate.ts";
 export { evidenceGaps } from "./gate/evidence.ts";
 export { parseGate } from "./gate/file.ts";
@@ -78,6 +98,8 @@ export {
 } from "./gate/measure.ts";
 export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate/policy.ts";
 export {
+  type Doubt,
+  type DoubtKind,
   findInjections,
   measureSupport,
   type Screening,
@@ -95,6 +117,7 @@ export {
   pretrainNano,
 } from "./nano.ts";
 export { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
+export { chooseNear, formatKnown, knownFile, loadKnown, parseKnown } from "./near.ts";
 export {
   defaultTemplates,
   fillTemplate,
@@ -114,6 +137,7 @@ export {
   type Writer,
   writeExam,
 } from "./propose.ts";
+export { isAboutPassage } from "./relevance.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
 export * from "./retrieve/index.ts";
 export { type ProxyParts, proxyParts } from "./rewards/proxy.ts";
@@ -164,6 +188,7 @@ export {
   trialSeed,
 } from "./rewards/selection.ts";
 export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
+export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,

@@ -8,23 +8,32 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import {
   type Canaries,
+  type Contradiction,
+  type ContradictionArgs,
+  chooseNear,
   createExaminer,
   decideGate,
   decidePolicyGate,
+  type EarlierRecord,
   type ExamItem,
+  type ExamRoom,
   examinePolicy,
+  findContradictions,
   type GateDecision,
   type GateInputs,
   type GatePolicy,
   type HeldOutGain,
+  loadKnown,
   loadPrompts,
   parseCanaries,
+  questionsIn,
   type ServedAdapter,
   type SourceEdit,
   screenSources,
   type TrainingUsage,
 } from "../adapt/index.ts";
 import { checkAdapterBase, loadAdapter } from "../models/index.ts";
+import { bankOf, type LoraAdapter } from "../nn/index.ts";
 import {
   digestOf,
   type GradedFiles,
@@ -111,10 +120,19 @@ async function readServed(served: GradedFiles | null, base: string): Promise<Ser
   return { record: served.recordId, adapter: saved.adapter, questions: items };
 }
 
+/** What an earlier record was learned from and examined with. */
+function readEarlier(files: GradedFiles): EarlierRecord {
+  requireFiles(files);
+  const sources = readRecorded<SourceEdit[]>(files.objectDirectory, sourcesFile);
+  const { items } = readRecorded<RecordedExam>(files.objectDirectory, examFile);
+  return { record: files.recordId, contexts: sources.map(({ context }) => context), questions: items };
+}
+
 async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promise<GateDecision> {
   const { objectDirectory, modelDirectory, base, policy } = request;
   const exam = readRecorded<RecordedExam>(objectDirectory, examFile);
-  const screenings = screenSources(readRecorded<SourceEdit[]>(objectDirectory, sourcesFile));
+  const sources = readRecorded<SourceEdit[]>(objectDirectory, sourcesFile);
+  const screenings = screenSources(sources);
   using model = await openExact(modelDirectory, base, request);
   const { checkpoint } = model;
   const saved = await loadAdapter(objectDirectory);
@@ -122,19 +140,43 @@ async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promis
   const served = await readServed(request.served, base);
   const templates = await loadPrompts(modelDirectory);
   const rng = createRng(request.recordId);
-  const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, served, rng };
+  const known = await loadKnown(modelDirectory);
+  const asked = canaries.items.map(({ question }) => question);
+  const near = chooseNear(
+    known,
+    sources.map(({ context }) => context),
+    maxNear,
+    asked,
+  );
+  const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, near, served, rng };
+  const contradictions = await disagreements({ checkpoint, templates }, saved.adapter, {
+    sources,
+    questions: [...exam.items, ...questionsIn(sources.flatMap(({ documents }) => documents))],
+    known: [...(canaries.hasGold ? canaries.items : []), ...near],
+    earlier: request.earlier.map(readEarlier),
+    minProbability: policy.thresholds.minHeldProbability,
+  });
   // whatever the lineage says, the rank is what the weights have
   const usage = { ...request.usage, loraRank: Math.max(request.usage.loraRank ?? 0, saved.adapter.loraRank) };
   let measure: Awaited<ReturnType<typeof createExaminer>> | undefined;
   // awaited here: the model is closed when this function returns
-  return await decideGate(
-    policy,
-    { screenings, usage, examSource: exam.source, accepted: request.accepted },
-    async (scale) => {
-      measure ??= await createExaminer(args);
-      return measure(scale);
-    },
-  );
+  const inputs = { screenings, usage, examSource: exam.source, contradictions, accepted: request.accepted };
+  return await decideGate(policy, inputs, async (scale) => {
+    measure ??= await createExaminer(args);
+    return measure(scale);
+  });
+}
+
+const maxNear = 60;
+
+async function disagreements(
+  room: Omit<ExamRoom, "bank">,
+  adapter: LoraAdapter,
+  args: ContradictionArgs,
+): Promise<Contradiction[]> {
+  const { lm } = room.checkpoint;
+  using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
+  return await findContradictions({ ...room, bank }, args);
 }
 
 /** The gain as the passages' own shares have it, whatever the record says of their mean. */
@@ -177,6 +219,7 @@ async function grade(request: GradingRequest): Promise<GateDecision> {
 /** The decision as it goes into the store: figures and thresholds, not the texts. */
 function toVerdict(decision: GateDecision): Verdict {
   const { outcome, reasons, scale, examinations, policy, usage, examSource, screenings, loosened } = decision;
+  const { contradictions = [] } = decision;
   const measured = examinations.map(({ broken, criticalBroken, served, ...figures }) => ({
     ...figures,
     ...(served !== undefined && {
@@ -192,7 +235,7 @@ function toVerdict(decision: GateDecision): Verdict {
     numUnsupported: support.unsupported.length,
     numInjections: injections.length,
   }));
-  const details = { scale, examinations: measured, sources, usage, examSource, policy, loosened };
+  const details = { scale, examinations: measured, sources, contradictions, usage, examSource, policy, loosened };
   // as JSON has it, so that what is signed is what is read back
   return JSON.parse(JSON.stringify({ outcome, reasons, details })) as Verdict;
 }

@@ -67,6 +67,18 @@ function replacedBy(store: Store, { id, kind, base }: StoredRecord, alias: strin
   return { recordId: served, objectDirectory: store.objectPath(served) };
 }
 
+/** Adapters of the same base that were promoted before, verified; the passages of one served now among them. */
+function earlierRecords(store: Store, { id, kind, base }: StoredRecord): GradedFiles[] {
+  if (kind !== "adapter") return [];
+  const promoted = store
+    .list()
+    .filter((known) => known.id !== id && known.kind === kind && known.base === base && known.state === "promoted");
+  return promoted.map((known) => {
+    store.verifyRecord(known.id);
+    return { recordId: known.id, objectDirectory: store.objectPath(known.id) };
+  });
+}
+
 const suspectParents = (store: Store, { id }: StoredRecord): string[] =>
   store
     .lineage(id)
@@ -116,6 +128,7 @@ export function requestFor(store: Store, record: StoredRecord, options: ExamineO
     policy: gate,
     usage: usageOf(store, record),
     served: replacedBy(store, record, alias),
+    earlier: earlierRecords(store, record),
     suspectParents: kind === "policy" ? suspectParents(store, record) : [],
     accepted: record.accepted,
     threads,

@@ -30,6 +30,8 @@ export interface GraderRequest extends GradedFiles {
   readonly usage: Json;
   /** The adapter that the candidate would replace; `null` where there is none, and for policies. */
   readonly served: GradedFiles | null;
+  /** Adapters of the same base that were promoted before, whose passages may not be contradicted unseen. */
+  readonly earlier: readonly GradedFiles[];
   /** Parents of a policy that were quarantined. */
   readonly suspectParents: readonly string[];
   /** Reasons for quarantine that a person has lifted. */

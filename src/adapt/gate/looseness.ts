@@ -4,8 +4,12 @@ import type { GatePolicy } from "./gate.ts";
 
 type Value = number | boolean;
 
+/** How sure the base must be for its answer to count against a passage: asking for more lets more through. */
+const reversed = new Set(["minHeldProbability"]);
+
 /** What is looser follows from the name, so that a new threshold cannot be forgotten here. */
 function isLooser(name: string, value: Value, usual: Value): boolean {
+  if (reversed.has(name)) return value > usual;
   if (/^(max|allow)/.test(name)) return value > usual;
   return /^(min|require)/.test(name) && value < usual;
 }

@@ -16,30 +16,31 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createSigningKey, openStore, type Store, verifyStore, type WriteHook } from "../src/registry/index.ts";
-import { litter, putRecord, type StoreStep, storeSteps } from "./support/store-steps.ts";
+import { createSigningKey, type Store, verifyStore, type WriteHook } from "../src/registry/index.ts";
+import { base, litter, openTestStore, putRecord, type StoreStep, storeSteps } from "./support/store-steps.ts";
 
 const root = mkdtempSync(join(tmpdir(), "selkie-faults-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 const program = fileURLToPath(new URL("support/store-steps.ts", import.meta.url));
 const nodeFlags = ["--disable-warning=ExperimentalWarning"];
 const open = (directory: string, onWrite: WriteHook = () => {}): Store =>
-  openStore(directory, { clock: () => 1000, create: true, onWrite });
+  openTestStore(directory, { clock: () => 1000, create: true, onWrite });
 
 /** Per step, a store to which all steps before it were applied, in a folder with the holder's key. */
-const prepared = storeSteps.map((step, index) => {
+const prepared: { readonly step: StoreStep; readonly folder: string }[] = [];
+for (const [index, step] of storeSteps.entries()) {
   const folder = join(root, `before-${index}`);
+  prepared.push({ step, folder });
   if (index === 0) {
     mkdirSync(folder);
     writeFileSync(join(folder, "holder.pem"), createSigningKey().privateKey, { mode: 0o600 });
-    return { step, folder };
+    continue;
   }
   cpSync(join(root, `before-${index - 1}`), folder, { recursive: true });
   using store = open(join(folder, "store"));
-  storeSteps[index - 1]!.run(store);
+  await storeSteps[index - 1]!.run(store);
   if (step.name === "gc") litter(store);
-  return { step, folder };
-});
+}
 
 let numCopies = 0;
 function copyOf(folder: string): string {
@@ -49,10 +50,10 @@ function copyOf(folder: string): string {
 }
 
 /** The store opens, verifies, takes the step if it was not made, and keeps nothing that gc would not clear away. */
-function checkRecovery(directory: string, step: StoreStep, when: string): void {
+async function checkRecovery(directory: string, step: StoreStep, when: string): Promise<void> {
   using store = open(directory);
   assert.deepEqual(verifyStore(store).problems, [], when);
-  if (!step.isDone(store)) step.run(store);
+  if (!step.isDone(store)) await step.run(store);
   assert.ok(step.isDone(store), when);
   assert.deepEqual(verifyStore(store).problems, [], when);
   store.gc();
@@ -64,7 +65,7 @@ function checkRecovery(directory: string, step: StoreStep, when: string): void {
 class InjectedFault extends Error {}
 
 /** Takes `step` with a fault before write `failAt`; `null` when it has fewer writes, else what was to be written. */
-function failAtWrite(directory: string, step: StoreStep, failAt: number): string | null {
+async function failAtWrite(directory: string, step: StoreStep, failAt: number): Promise<string | null> {
   let numWrites = 0;
   let faulted: string | null = null;
   try {
@@ -73,7 +74,7 @@ function failAtWrite(directory: string, step: StoreStep, failAt: number): string
       faulted ??= what;
       throw new InjectedFault(what); // nothing is written after the first fault, clean-up included
     });
-    step.run(store);
+    await step.run(store);
   } catch (error) {
     if (!(error instanceof InjectedFault)) throw error;
   }
@@ -82,12 +83,12 @@ function failAtWrite(directory: string, step: StoreStep, failAt: number): string
 
 describe("a fault before any write leaves a store that opens, verifies and takes the change again", () => {
   for (const { step, folder } of prepared)
-    test(step.name, () => {
+    test(step.name, async () => {
       let failAt = 1;
       for (; ; failAt++) {
         const directory = copyOf(folder);
-        const what = failAtWrite(directory, step, failAt);
-        checkRecovery(directory, step, `fault before "${what}"`);
+        const what = await failAtWrite(directory, step, failAt);
+        await checkRecovery(directory, step, `fault before "${what}"`);
         if (what === null) break;
       }
       assert.ok(failAt > 3, `it has ${failAt - 1} writes`); // at least the commit, the line and the mark
@@ -106,7 +107,7 @@ describe("so does SIGKILL", () => {
           child.on("exit", (...end) => resolve(end)),
         );
         assert.ok(code === 0 || signal === "SIGKILL", `ended with ${code}`);
-        checkRecovery(directory, step, `killed before write ${killAt}`);
+        await checkRecovery(directory, step, `killed before write ${killAt}`);
         return signal !== null;
       };
       for (let killAt = 1; ; killAt += 2) {
@@ -116,14 +117,14 @@ describe("so does SIGKILL", () => {
     });
 });
 
-test("a line of the log torn by a kill is written whole by whoever opens the store next", () => {
+test("a line of the log torn by a kill is written whole by whoever opens the store next", async () => {
   for (let failAt = 1; ; failAt++) {
     const torn = copyOf(prepared[1]!.folder);
-    const what = failAtWrite(torn, prepared[1]!.step, failAt);
+    const what = await failAtWrite(torn, prepared[1]!.step, failAt);
     assert.notEqual(what, null, "there is a write to the log");
     if (!what!.startsWith("append")) continue;
     appendFileSync(join(torn, "audit.ndjson"), '{"base":"bbbb');
-    checkRecovery(torn, prepared[1]!.step, "torn line");
+    await checkRecovery(torn, prepared[1]!.step, "torn line");
     break;
   }
 });
@@ -139,7 +140,7 @@ test("a log cut by a line, by all lines, or emptied is found by verify", () => {
       .slice(0, keep)
       .reduce((sum, line) => sum + line.length + 1, 0);
     truncateSync(path, end);
-    assert.match(verifyStore(store).problems.join("\n"), /its end was cut off/);
+    assert.match(verifyStore(store).problems.join("\n"), /its end was cut off|the log is gone or empty/);
   }
 });
 
@@ -148,17 +149,26 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** Starts a process that waits for a byte on its input, then runs `body` with an open store. */
-function contender(directory: string, body: string): { go(): void; readonly ended: Promise<Ended> } {
-  const door = JSON.stringify(new URL("../src/registry/index.ts", import.meta.url).href);
-  const code = `import { readSync } from "node:fs"; import { openStore } from ${door};
-    using store = openStore(process.argv[1], { clock: () => 1000, create: true });
-    process.stdout.write("ready"); readSync(0, Buffer.alloc(1)); ${body}`;
+/**
+ * Starts a process that opens the store, runs `body`, and waits for a byte on its input where that calls `wait()`. The
+ * grader of its store waits too, so that what it says is of the store as it was.
+ */
+function contender(
+  directory: string,
+  body: string,
+): { go(): void; readonly ready: Promise<unknown>; readonly ended: Promise<Ended> } {
+  const door = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+  const code = `import { readSync } from "node:fs"; import { openStoreWith } from ${door("../src/registry/store-open.ts")};
+    import { gradeAsTold, passed, told } from ${door("support/store-steps.ts")};
+    const wait = () => { process.stdout.write("ready"); readSync(0, Buffer.alloc(1)); };
+    const grade = (request) => { wait(); return gradeAsTold(request); };
+    using store = openStoreWith(process.argv[1], { clock: () => 1000, create: true }, grade); ${body}`;
   const child = spawn(process.execPath, [...nodeFlags, "--input-type=module", "-e", code, directory]);
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const ready = new Promise((resolve) => child.stdout.once("data", resolve));
   return {
+    ready,
     go: () => void ready.then(() => child.stdin.end("!")),
     ended: new Promise((resolve) => child.on("close", (exit) => resolve({ code: exit, stderr }))),
   };
@@ -171,13 +181,10 @@ describe("two processes at once", () => {
     {
       using store = open(directory);
       for (const seed of ["one", "two"]) ids.push(putRecord(store, seed));
+      store.sealCanaries(base, '{"question":"Who?","answer":"Ann"}\n');
     }
-    const both = ids.map((id) =>
-      contender(
-        directory,
-        `store.promote({ id: "${id}", alias: "current", expected: null, verdict: { outcome: "promote", reasons: [], details: null } });`,
-      ),
-    );
+    const both = ids.map((id) => contender(directory, `await store.promote("${id}", told(passed));`));
+    await Promise.all(both.map(({ ready }) => ready)); // both were examined against the same
     for (const { go } of both) go();
     const ends = await Promise.all(both.map(({ ended }) => ended));
     assert.deepEqual(ends.map(({ code }) => code).toSorted(), [0, 1], ends.map(({ stderr }) => stderr).join());
@@ -195,7 +202,7 @@ describe("two processes at once", () => {
     const all = [1, 2, 3].map((seed) =>
       contender(
         directory,
-        `for (const part of ["a", "b", "c"]) store.put({ lineage: ${lineage(seed)}, files: new Map([["w", part]]) });`,
+        `wait(); for (const part of ["a", "b", "c"]) store.put({ lineage: ${lineage(seed)}, files: new Map([["w", part]]) });`,
       ),
     );
     for (const { go } of all) go();

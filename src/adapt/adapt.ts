@@ -22,7 +22,8 @@ import {
 } from "./candidates.ts";
 import { type ExamItem, examine, type Sitting } from "./exam.ts";
 import { baseContradictions, questionsIn } from "./gate/contradictions.ts";
-import { defaultGate } from "./gate/gate.ts";
+import { defaultGate } from "./gate/default-gate.ts";
+
 import { chooseNear, loadKnown } from "./near.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "./propose.ts";

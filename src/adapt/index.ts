@@ -65,10 +65,12 @@ export {
   questionsIn,
   sourceContradictions,
 } from "./gate/contradictions.ts";
+export { defaultGate } from "./gate/default-gate.ts";
+export { evidenceGaps } from "./gate/evidence.ts";
 export { parseGate } from "./gate/file.ts";
 export {
   decideGate,
-  defaultGate,
+  type EvidenceThresholds,
   type GateDecision,
   type GateInputs,
   type GatePolicy,
@@ -83,6 +85,7 @@ export {
   suspicions,
   type TrainingUsage,
 } from "./gate/gate.ts";
+export { loosenedThresholds } from "./gate/looseness.ts";
 export {
   createExaminer,
   type ExaminerArgs,

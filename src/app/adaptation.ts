@@ -169,7 +169,7 @@ export async function learnInRun(
   return {
     result: { runDirectory: run.directory, report, familiarity, seconds, isRepeated: run.status === "finished" },
     registration: {
-      adapterDirectory: run.artifactPath(adapterName(report)),
+      adapterDirectory: checked(run, adapterName(report)),
       modelDirectory,
       base: checkpoint.digest,
       passages,
@@ -179,6 +179,12 @@ export async function learnInRun(
       run: run.manifest.runId,
     },
   };
+}
+
+/** Folder of the adapter; it and what is copied beside it are what the run's log says was written. */
+function checked(run: Run, name: string): string {
+  run.checkArtifact("raw-adapter");
+  return run.checkArtifact(name);
 }
 
 /** Contents of `report.json`. */
@@ -247,6 +253,7 @@ async function save(
   const name = adapterName(report);
   await saveAdapter(run.artifactPath(name), adapter, origin("self-edits"));
   await saveAdapter(run.artifactPath("raw-adapter"), rawAdapter, origin("raw text"));
+  for (const artifact of [name, "raw-adapter"]) run.sealArtifact(artifact);
   run.writeArtifact("report.json", `${JSON.stringify({ ...report, ...about }, null, 1)}\n`);
   run.finish({ decision: report.decision, reasons: report.reasons, adapter: name });
 }

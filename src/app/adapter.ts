@@ -6,6 +6,7 @@ import { bankOf, type LoraAdapter, type LoraBank } from "../nn/index.ts";
 import { defaultStore, SelkieError } from "../util/index.ts";
 import { readMark } from "./output-folder.ts";
 import { openVerbStore } from "./store.ts";
+import type { StoreVerbOptions } from "./store-options.ts";
 
 /** An adapter ready for use, or none; dispose of it to free its memory. */
 export interface OpenAdapter extends Disposable {
@@ -49,8 +50,8 @@ function findAdapter(directory: string): string {
 }
 
 /** Folder of what the alias of `@alias` serves, its signature verified; `null` is the model alone. */
-function findServed(name: string, { digest }: Checkpoint, store: string): string | null {
-  using opened = openVerbStore({ store });
+function findServed(name: string, { digest }: Checkpoint, store: StoreVerbOptions): string | null {
+  using opened = openVerbStore(store);
   const { record, directory } = opened.serve(name.slice(1), "adapter");
   if (record === null || record.base === digest) return directory;
   throw new SelkieError(
@@ -66,7 +67,11 @@ export function useAdapter(adapter: LoraAdapter, { lm }: Checkpoint): OpenAdapte
 }
 
 /** Reads the adapter of a folder, a run, an output folder or an alias as `@current`; `null` where that serves the model alone. */
-export async function readAdapter(place: string, checkpoint: Checkpoint, store: string): Promise<LoraAdapter | null> {
+export async function readAdapter(
+  place: string,
+  checkpoint: Checkpoint,
+  store: StoreVerbOptions,
+): Promise<LoraAdapter | null> {
   const directory = place.startsWith("@") ? findServed(place, checkpoint, store) : findAdapter(place);
   if (directory === null) return null;
   const saved = await loadAdapter(directory);
@@ -78,7 +83,7 @@ export async function readAdapter(place: string, checkpoint: Checkpoint, store: 
 export async function openAdapter(
   place: string | undefined,
   checkpoint: Checkpoint,
-  store: string = defaultStore,
+  store: StoreVerbOptions = { store: defaultStore },
 ): Promise<OpenAdapter> {
   const adapter = place === undefined ? null : await readAdapter(place, checkpoint, store);
   return adapter === null ? noAdapter : useAdapter(adapter, checkpoint);

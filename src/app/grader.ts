@@ -1,5 +1,5 @@
 /**
- * @file The grader, a program of its own: `grading.ts` starts it with leave to read and none to write. It owns the exam:
+ * @file The grader, a program of its own: the store (`registry/grader-process.ts`) starts it with leave to read and none to write. It owns the exam:
  * it reads the sealed canaries and the candidate's files itself, checks both against their digests, examines, and
  * answers with one JSON object. Nothing of the candidate runs in it but its weights.
  */
@@ -34,45 +34,28 @@ import {
 } from "../adapt/index.ts";
 import { checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";
-import { digestOf, lineageFile, listFiles, recordId } from "../registry/index.ts";
+import {
+  digestOf,
+  type GradedFiles,
+  type GraderReply,
+  type GraderRequest,
+  type Json,
+  lineageFile,
+  listFiles,
+  type PolicyOrigin,
+  recordId,
+  type Verdict,
+} from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { createRng, SelkieError } from "../util/index.ts";
+import { bootstrapMean, createRng, mean, SelkieError } from "../util/index.ts";
 import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
-import type { PolicyOrigin } from "./policies.ts";
 
-/** A record's files, and the id they must have. */
-export interface GradedFiles {
-  readonly recordId: string;
-  readonly objectDirectory: string;
-}
-
-/** What the grader is asked. */
-export interface GraderRequest {
-  readonly kind: "adapter" | "policy";
-  readonly recordId: string;
-  readonly objectDirectory: string;
-  readonly modelDirectory: string;
-  /** Digest of the model the candidate is of. */
-  readonly base: string;
-  readonly canariesPath: string;
-  readonly canariesDigest: string;
+/** What the store asks, with the gate and the usage as this program knows them. */
+interface GradingRequest extends Omit<GraderRequest, "policy" | "usage" | "weights"> {
   readonly policy: GatePolicy;
   readonly usage: TrainingUsage;
-  /** The adapter that the candidate would replace; `null` where there is none, and for policies. */
-  readonly served: GradedFiles | null;
-  /** Adapters of the same base that were promoted before, whose passages may not be contradicted unseen. */
-  readonly earlier: readonly GradedFiles[];
-  /** Parents of a policy that were quarantined. */
-  readonly suspectParents: readonly string[];
-  readonly threads: number | undefined;
-  readonly precision: string | undefined;
   readonly weights: QuantisedFormat | undefined;
 }
-
-/** What it answers. */
-export type GraderReply =
-  | { readonly decision: GateDecision }
-  | { readonly error: { readonly code: string; readonly message: string } };
 
 /** Names of a record's files that the grader reads, besides the adapter. */
 export const examFile = "exam.json";
@@ -85,12 +68,15 @@ export interface RecordedExam {
   readonly items: readonly ExamItem[];
 }
 
-/** Contents of `held-out.json`: what the run found, not the grader, which could not train that often. */
+/**
+ * Contents of `held-out.json`: what the run found, not the grader, which could not train that often. The grader takes the
+ * shares of each passage from it and computes the rest anew.
+ */
 export interface RecordedHeldOut extends HeldOutGain {
   readonly perPassage: { readonly before: readonly number[]; readonly after: readonly number[] };
 }
 
-function readCanaries({ canariesPath, canariesDigest, base }: GraderRequest): string {
+function readCanaries({ canariesPath, canariesDigest, base }: GradingRequest): string {
   const content = readFileSync(canariesPath, "utf8");
   if (digestOf(content) === canariesDigest) return content;
   throw new SelkieError(
@@ -115,7 +101,7 @@ const readRecorded = <T>(directory: string, name: string): T =>
   JSON.parse(readFileSync(join(directory, name), "utf8")) as T;
 
 /** Opens a model that must have this digest. */
-async function openExact(directory: string, digest: string, request: GraderRequest): Promise<OpenCheckpoint> {
+async function openExact(directory: string, digest: string, request: GradingRequest): Promise<OpenCheckpoint> {
   const model = await openCheckpoint(directory, request);
   if (model.checkpoint.digest === digest) return model;
   model[Symbol.dispose]();
@@ -142,7 +128,7 @@ function readEarlier(files: GradedFiles): EarlierRecord {
   return { record: files.recordId, contexts: sources.map(({ context }) => context), questions: items };
 }
 
-async function gradeAdapter(request: GraderRequest, canaries: Canaries): Promise<GateDecision> {
+async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promise<GateDecision> {
   const { objectDirectory, modelDirectory, base, policy } = request;
   const exam = readRecorded<RecordedExam>(objectDirectory, examFile);
   const sources = readRecorded<SourceEdit[]>(objectDirectory, sourcesFile);
@@ -171,10 +157,11 @@ async function gradeAdapter(request: GraderRequest, canaries: Canaries): Promise
     minProbability: policy.thresholds.minHeldProbability,
   });
   // whatever the lineage says, the rank is what the weights have
-  const usage = { ...request.usage, loraRank: Math.max(request.usage.loraRank, saved.adapter.loraRank) };
+  const usage = { ...request.usage, loraRank: Math.max(request.usage.loraRank ?? 0, saved.adapter.loraRank) };
   let measure: Awaited<ReturnType<typeof createExaminer>> | undefined;
   // awaited here: the model is closed when this function returns
-  return await decideGate(policy, { screenings, usage, examSource: exam.source, contradictions }, async (scale) => {
+  const inputs = { screenings, usage, examSource: exam.source, contradictions, accepted: request.accepted };
+  return await decideGate(policy, inputs, async (scale) => {
     measure ??= await createExaminer(args);
     return measure(scale);
   });
@@ -192,13 +179,26 @@ async function disagreements(
   return await findContradictions({ ...room, bank }, args);
 }
 
-async function gradePolicy(request: GraderRequest, canaries: Canaries): Promise<GateDecision> {
-  const { objectDirectory, modelDirectory, base, policy, usage, suspectParents } = request;
-  const heldOut = readRecorded<RecordedHeldOut | null>(objectDirectory, heldOutFile);
+/** The gain as the passages' own shares have it, whatever the record says of their mean. */
+function recompute(recorded: RecordedHeldOut | null, id: string): HeldOutGain | null {
+  if (recorded === null) return null;
+  const { before, after } = recorded.perPassage;
+  const differences = before.map((share, index) => after[index]! - share); // no number where the two do not fit
+  return {
+    numPassages: differences.length,
+    before: mean(before),
+    after: mean(after),
+    gain: bootstrapMean(differences, createRng(id).fork("gain")),
+  };
+}
+
+async function gradePolicy(request: GradingRequest, canaries: Canaries): Promise<GateDecision> {
+  const { objectDirectory, modelDirectory, base, policy, usage, suspectParents, accepted } = request;
+  const heldOut = recompute(readRecorded<RecordedHeldOut | null>(objectDirectory, heldOutFile), request.recordId);
   const screenings = screenSources(readRecorded<SourceEdit[]>(objectDirectory, sourcesFile));
   const { digest } = readRecorded<{ origin: PolicyOrigin }>(objectDirectory, lineageFile).origin;
   const examSource = heldOut === null ? "none" : "given";
-  return await decidePolicyGate(policy, { screenings, usage, examSource, suspectParents }, async () => {
+  return await decidePolicyGate(policy, { screenings, usage, examSource, suspectParents, accepted }, async () => {
     using first = await openExact(modelDirectory, base, request);
     using second = await openExact(objectDirectory, digest, request);
     const roomOf = async ({ checkpoint }: OpenCheckpoint) => ({
@@ -209,17 +209,42 @@ async function gradePolicy(request: GraderRequest, canaries: Canaries): Promise<
   });
 }
 
-async function grade(request: GraderRequest): Promise<GateDecision> {
+async function grade(request: GradingRequest): Promise<GateDecision> {
   requireConfinement();
   const canaries = parseCanaries(readCanaries(request));
   requireFiles(request);
   return request.kind === "policy" ? gradePolicy(request, canaries) : gradeAdapter(request, canaries);
 }
 
+/** The decision as it goes into the store: figures and thresholds, not the texts. */
+function toVerdict(decision: GateDecision): Verdict {
+  const { outcome, reasons, scale, examinations, policy, usage, examSource, screenings, loosened } = decision;
+  const { contradictions = [] } = decision;
+  const measured = examinations.map(({ broken, criticalBroken, served, ...figures }) => ({
+    ...figures,
+    ...(served !== undefined && {
+      served: { record: served.record, numRight: served.numRight, numLost: served.lost.length },
+    }),
+    numBroken: broken.length,
+    numCriticalBroken: criticalBroken.length,
+  }));
+  const sources = screenings.map(({ id, support, injections }) => ({
+    id,
+    support: support.share,
+    numClaims: support.numClaims,
+    numUnsupported: support.unsupported.length,
+    numInjections: injections.length,
+  }));
+  const details = { scale, examinations: measured, sources, contradictions, usage, examSource, policy, loosened };
+  // as JSON has it, so that what is signed is what is read back
+  return JSON.parse(JSON.stringify({ outcome, reasons, details })) as Verdict;
+}
+
 async function main(): Promise<void> {
   let reply: GraderReply;
   try {
-    reply = { decision: await grade(JSON.parse(await text(process.stdin)) as GraderRequest) };
+    const decision = await grade(JSON.parse(await text(process.stdin)) as GradingRequest);
+    reply = { verdict: toVerdict(decision), decision: decision as unknown as Json };
   } catch (error) {
     const code = error instanceof SelkieError ? error.code : "unexpected";
     reply = { error: { code, message: error instanceof Error ? error.message : String(error) } };

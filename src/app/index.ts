@@ -13,20 +13,19 @@ export {
 export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
 export { type DocumentsReport, readDocuments } from "./entrance.ts";
 export {
+  type Graded,
   type GradingOptions,
   gateDigest,
   gradeRecord,
-  graderFlags,
   type Promotion,
   promoteRecord,
   type TrainingConfig,
-  toVerdict,
 } from "./grading.ts";
 export { claimOutput, markFile, type OutputFolder, type OutputMark, readMark } from "./output-folder.ts";
-export { findPolicy, type PolicyOrigin, policyOrigin, requireDigest, resolveModel } from "./policies.ts";
+export { requireDigest, resolveModel } from "./policies.ts";
 export { describePolicies, type LearningToRegister, registerPolicies } from "./policy-registration.ts";
 export { describeRegistered, type Registered, type Registration, registerAdaptation } from "./registration.ts";
 export { planWindows, type ScoredToken, scoreText, type TextScore } from "./score-text.ts";
 export { checkSettings, type LearnDials, settingsOf } from "./settings.ts";
-export { checkTarget, loadGate, openVerbStore } from "./store.ts";
+export { checkTarget, loadGate, openVerbStore, pinFolder, storeTrust } from "./store.ts";
 export type { RegisterTarget, StoreVerbOptions } from "./store-options.ts";

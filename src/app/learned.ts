@@ -28,6 +28,8 @@ export interface RegisterOptions {
   readonly gate?: string;
   /** File with the private key of the store, where it is kept elsewhere. */
   readonly signingKey?: string;
+  /** File with the key that the store must have. @defaultValue `SELKIE_PUBLIC_KEY`, else the key seen at its first use */
+  readonly publicKey?: string;
   readonly signal?: AbortSignal;
 }
 

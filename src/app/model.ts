@@ -165,14 +165,14 @@ export class Model implements Disposable {
    * @throws {@link SelkieError} `"missing-file"` where there is none, `"adapter-mismatch"` for one of another model.
    */
   async openAdapter(place: string): Promise<Adapter | null> {
-    const weights = await readAdapter(place, this.#open.checkpoint, this.#store);
+    const weights = await readAdapter(place, this.#open.checkpoint, { store: this.#store });
     return weights === null ? null : this.#bind(weights);
   }
 
   async #use(adapter: UseOptions["adapter"]): Promise<OpenAdapter> {
     if (adapter === undefined || adapter === null) return noAdapter;
     const { checkpoint } = this.#open;
-    if (typeof adapter === "string") return openAdapter(adapter, checkpoint, this.#store);
+    if (typeof adapter === "string") return openAdapter(adapter, checkpoint, { store: this.#store });
     if (adapter.base === this.digest) return useAdapter(adapter.weights, checkpoint);
     throw new SelkieError(
       "adapter-mismatch",

@@ -1,28 +1,10 @@
-/** @file Policies of the store as models: finding one by the digest of its checkpoint, and what `--model @policy` opens. */
+/** @file Policies of the store as models: what `--model @policy` opens. */
 import { existsSync } from "node:fs";
 import { digestCheckpoint } from "../models/index.ts";
-import type { Store, StoredRecord } from "../registry/index.ts";
+import type { PolicyOrigin } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { openVerbStore } from "./store.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
-
-/** Part of a policy's lineage that programs read. */
-export interface PolicyOrigin {
-  readonly run: string;
-  readonly round: number;
-  /** Digest of the checkpoint: what adapters trained over it are bound to. */
-  readonly digest: string;
-  /** Directory of the base, when the policy was stored. */
-  readonly model: string;
-}
-
-/** Where a policy comes from. */
-export const policyOrigin = (store: Store, { id }: StoredRecord): PolicyOrigin =>
-  store.lineage(id).origin as unknown as PolicyOrigin;
-
-/** The policy whose checkpoint has this digest; `null` where the digest is of a model that is no policy of the store. */
-export const findPolicy = (store: Store, digest: string): StoredRecord | null =>
-  store.list().find((record) => record.kind === "policy" && policyOrigin(store, record).digest === digest) ?? null;
 
 /** Refuses a model that is not the one with this digest. */
 export async function requireDigest(directory: string, digest: string, who: string): Promise<void> {

@@ -4,9 +4,17 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { openTestStore, told } from "../../test/support/store-steps.ts";
 import { defaultLearnSettings, type RoundReport } from "../adapt/index.ts";
-import { openStore, readAuditLog, type Store, type Verdict, verifyStore, type WriteHook } from "../registry/index.ts";
-import { findPolicy } from "./policies.ts";
+import {
+  findPolicy,
+  readAuditLog,
+  type Store,
+  type StoredRecord,
+  type Verdict,
+  verifyStore,
+  type WriteHook,
+} from "../registry/index.ts";
 import { type LearningToRegister, registerPolicies } from "./policy-registration.ts";
 
 const root = mkdtempSync(join(tmpdir(), "selkie-register-"));
@@ -50,20 +58,25 @@ const learning: LearningToRegister = {
   }),
 };
 const verdict: Verdict = { outcome: "promote", reasons: ["better"], details: null };
-const judge = async (): Promise<Verdict> => verdict;
+const judgeIn =
+  (store: Store) =>
+  async (record: StoredRecord): Promise<StoredRecord> => {
+    store.sealCanaries(base, "{}\n");
+    return (await store.examine(record.id, told(verdict))).record;
+  };
 const open = (directory: string, onWrite: WriteHook = () => {}): Store =>
-  openStore(directory, { clock: () => 1000, create: true, onWrite });
+  openTestStore(directory, { clock: () => 1000, create: true, onWrite });
 
 function checkWhole(store: Store, when: string): void {
   assert.deepEqual(verifyStore(store).problems, [], when);
   const entries = readAuditLog(readFileSync(store.logPath, "utf8"));
   const types = entries.map(({ type }) => type);
-  assert.deepEqual(types, ["record-put", "record-judge", "record-put", "record-judge"], when); // each of them once
+  assert.deepEqual(types, ["record-put", "canaries-seal", "record-judge", "record-put", "record-judge"], when); // each of them once
   const [first, second] = [1, 2].map((round) => findPolicy(store, digestOfRound(round))!);
   assert.deepEqual(store.lineage(first!.id).parents, []);
   assert.deepEqual(store.lineage(second!.id).parents, [first!.id]);
   assert.deepEqual([first!.base, second!.base], [base, base]);
-  assert.equal(store.tables.aliases().length, 0, "nothing is served");
+  assert.equal(store.aliases().length, 0, "nothing is served");
 }
 
 class InjectedFault extends Error {}
@@ -79,14 +92,14 @@ test("policies broken off before any write are stored whole by the next try, eac
         faulted ??= what;
         throw new InjectedFault(what); // nothing is written after the first fault, clean-up included
       });
-      await registerPolicies(store, learning, judge);
+      await registerPolicies(store, learning, judgeIn(store));
     } catch (error) {
       if (!(error instanceof InjectedFault)) throw error;
     }
     {
       using store = open(directory);
       assert.deepEqual(verifyStore(store).problems, [], `fault before "${faulted}"`);
-      await registerPolicies(store, learning, judge);
+      await registerPolicies(store, learning, judgeIn(store));
       checkWhole(store, `fault before "${faulted}"`);
       store.gc();
       assert.deepEqual(verifyStore(store).problems, []);
@@ -101,13 +114,13 @@ test("policies broken off before any write are stored whole by the next try, eac
 
 test("a run that did not record what it learned from is refused, and the model of a policy is its first base", async () => {
   using store = open(join(root, "other"));
-  await assert.rejects(registerPolicies(store, { ...learning, learnedIn: async () => null }, judge), {
+  await assert.rejects(registerPolicies(store, { ...learning, learnedIn: async () => null }, judgeIn(store)), {
     message: /did not record the edits of round 1.*--fresh/,
   });
-  await registerPolicies(store, learning, judge);
+  await registerPolicies(store, learning, judgeIn(store));
   const next = { ...learning, run: "learn-def", modelDirectory: store.objectPath("x") };
   const report = { ...learning.report, base: digestOfRound(2), rounds: [learning.report.rounds[0]!] };
-  const [further] = await registerPolicies(store, { ...next, report }, judge);
+  const [further] = await registerPolicies(store, { ...next, report }, judgeIn(store));
   const lineage = store.lineage(further!.id);
   assert.deepEqual([lineage.base, lineage.parents], [base, [findPolicy(store, digestOfRound(2))!.id]]);
   assert.equal((lineage.origin as { model?: string }).model, "/models/nano");

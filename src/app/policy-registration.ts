@@ -2,22 +2,24 @@
  * @file Puts the policies of an outer loop into the store, each with its lineage, and asks the gate about them. What is
  * there already is left as it is, so that the same command after a kill stores the rest, once.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { EvaluationReport, LearnedRound, LearnReport, LearnSettings, RoundReport } from "../adapt/index.ts";
+import { combineDigests, type DigestPart, digestParts } from "../models/index.ts";
 import {
   digestOf,
   type FileContent,
+  findPolicy,
   type Json,
+  type PolicyOrigin,
+  policyOrigin,
   type RecordLineage,
   type Store,
   type StoredRecord,
-  type Verdict,
 } from "../registry/index.ts";
 import { packageVersion, SelkieError } from "../util/index.ts";
 import { heldOutFile, type RecordedHeldOut, sourcesFile } from "./grader.ts";
 import type { TrainingConfig } from "./grading.ts";
-import { findPolicy, type PolicyOrigin, policyOrigin } from "./policies.ts";
 
 /** A finished outer loop. */
 export interface LearningToRegister {
@@ -36,22 +38,25 @@ export interface LearningToRegister {
 /**
  * Stores every round's policy that is not stored yet and has the gate judge those that it has not; none is promoted.
  *
- * @param judge - The gate's verdict about a stored policy.
+ * @param examine - Has the gate judge a stored policy and returns it as it is then.
  */
 export async function registerPolicies(
   store: Store,
   learning: LearningToRegister,
-  judge: (record: StoredRecord) => Promise<Verdict>,
+  examine: (record: StoredRecord) => Promise<StoredRecord>,
 ): Promise<StoredRecord[]> {
   const start = findPolicy(store, learning.report.base);
   const model = start === null ? resolve(learning.modelDirectory) : policyOrigin(store, start).model;
+  const base = start?.base ?? learning.report.base;
+  const parts = existsSync(model) ? await digestParts(model) : [];
+  const baseParts = combineDigests(parts) === base ? parts : [];
   let parent = start;
   const stored: StoredRecord[] = [];
   for (const round of learning.report.rounds) {
     const known = findRound(store, learning, round);
-    const record = known ?? (await storeRound(store, learning, round, { parent, start, model }));
+    const record = known ?? (await storeRound(store, learning, round, { parent, start, model, baseParts }));
     parent = record;
-    stored.push(record.verdict === null ? store.judge(record.id, await judge(record)) : record);
+    stored.push(record.verdict === null ? await examine(record) : record);
   }
   return stored;
 }
@@ -68,6 +73,8 @@ interface Ancestry {
   readonly start: StoredRecord | null;
   /** Directory of the base. */
   readonly model: string;
+  /** Its files, so that `verify` can say which one changed; empty where the base is not there any more. */
+  readonly baseParts: readonly DigestPart[];
 }
 
 async function storeRound(
@@ -110,7 +117,7 @@ function lineageOf(
   round: RoundReport,
   { passages, edits }: LearnedRound,
   evaluation: EvaluationReport | null,
-  { parent, start, model }: Ancestry,
+  { parent, start, model, baseParts }: Ancestry,
 ): RecordLineage {
   const { update } = settings;
   const training: TrainingConfig = {
@@ -118,11 +125,12 @@ function lineageOf(
     learningRate: update.learningRate,
     loraRank: update.method === "lora" ? update.lora.loraRank : 0,
   };
-  const origin: PolicyOrigin & { readonly selkie: string } = {
+  const origin: PolicyOrigin & { readonly selkie: string; readonly baseParts: readonly DigestPart[] } = {
     run,
     round: round.round,
     digest: round.policy.digest,
     model,
+    baseParts,
     selkie: packageVersion(),
   };
   return {

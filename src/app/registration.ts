@@ -13,7 +13,7 @@ import {
 import type { SourcePassage } from "../tasks/index.ts";
 import { defaultStore, packageVersion } from "../util/index.ts";
 import { examFile, type RecordedExam, sourcesFile } from "./grader.ts";
-import { type GradingOptions, gradeRecord, type TrainingConfig, toVerdict } from "./grading.ts";
+import { type GradingOptions, gradeRecord, type TrainingConfig } from "./grading.ts";
 
 /** An adaptation to be stored. */
 export interface Registration {
@@ -50,8 +50,8 @@ export async function registerAdaptation(
   files.set(sourcesFile, toJson(toSources(passages, report)));
   files.set(examFile, toJson(toExam(passages, report)));
   const record = store.put({ lineage: lineageOf(registration), files });
-  const decision = await gradeRecord(store, record, { ...options, modelDirectory: registration.modelDirectory });
-  return { store: store.directory, record: store.judge(record.id, toVerdict(decision)), decision };
+  const graded = await gradeRecord(store, record, { ...options, modelDirectory: registration.modelDirectory });
+  return { store: store.directory, ...graded };
 }
 
 const toJson = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
@@ -112,7 +112,7 @@ function lineageOf({ passages, report, settings, seed, run, base, modelDirectory
       "exam/adapted": report.adapted.accuracy,
       "canaries/kept": report.adapted.retention.kept,
     },
-    origin: { run, model: modelDirectory, selkie: packageVersion() },
+    origin: { run, model: resolve(modelDirectory), selkie: packageVersion() },
   };
 }
 
@@ -122,7 +122,7 @@ const maxReasons = 4;
 export function describeRegistered({ record, decision, store }: Registered): string {
   const id = record.id.slice(0, 12);
   const next =
-    decision.outcome === "promote" || decision.outcome === "rescale"
+    record.state === "candidate" && (decision.outcome === "promote" || decision.outcome === "rescale")
       ? `\nServe it with: selkie registry promote ${id}${store === resolve(defaultStore) ? "" : ` --store ${store}`}`
       : "";
   const shown = decision.reasons.slice(0, maxReasons).join("; ");

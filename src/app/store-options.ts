@@ -4,6 +4,8 @@
 export interface StoreVerbOptions {
   readonly store: string;
   readonly signingKey?: string;
+  /** File with the key that the store must have; else that of `SELKIE_PUBLIC_KEY`, else the one seen at its first use. */
+  readonly publicKey?: string;
 }
 
 /** Where an adapter or a policy is stored, and how it is judged. */

@@ -1,18 +1,41 @@
 /** @file The store and its gate as verbs open them. */
 import { createPublicKey } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultGate, type GatePolicy, parseGate } from "../adapt/index.ts";
-import { keyFingerprint, loadSigningKey, openStore, type Store } from "../registry/index.ts";
+import {
+  keyFingerprint,
+  loadPublicKey,
+  loadSigningKey,
+  openStore,
+  type Store,
+  type StoreTrust,
+  userFolder,
+} from "../registry/index.ts";
 import { guardWrite, SelkieError } from "../util/index.ts";
 import type { RegisterTarget, StoreVerbOptions } from "./store-options.ts";
 
-/** Opens the store of the options. */
+/** Folder where this person's own files remember the stores used. */
+export const pinFolder = (): string => join(userFolder(), "stores");
+
+/** The public key of `--public-key`, else of the file that `SELKIE_PUBLIC_KEY` names, and the person's own pins. */
+export function storeTrust({ publicKey }: Pick<StoreVerbOptions, "publicKey">): StoreTrust {
+  const path = publicKey ?? process.env["SELKIE_PUBLIC_KEY"] ?? "";
+  return { pinFolder: pinFolder(), ...(path !== "" && { publicKey: loadPublicKey(path) }) };
+}
+
+/**
+ * Opens the store of the options, held to what is known of it from outside.
+ *
+ * @param options - `isReporting` opens one that does not fit, for verbs that tell what `verifyStore` finds.
+ */
 export function openVerbStore(
-  { store, signingKey }: StoreVerbOptions,
-  options: { readonly create?: boolean } = {},
+  { store, signingKey, publicKey }: StoreVerbOptions,
+  options: { readonly create?: boolean; readonly isReporting?: boolean } = {},
 ): Store {
-  return openStore(store, { clock: Date.now, signingKey, create: options.create ?? false });
+  const { create = false, isReporting = false } = options;
+  const trust = storeTrust(publicKey === undefined ? {} : { publicKey });
+  return openStore(store, { clock: Date.now, signingKey, create, isReporting, trust });
 }
 
 /**
@@ -30,12 +53,17 @@ export function checkTarget(target: RegisterTarget): void {
       "bad-option",
       `signing key: expected the key of ${store.directory} (${own}), got ${given}; pass the key that the store was made with, with --signing-key`,
     );
-  guardWrite(store.directory, () => store.tables.database.exec("BEGIN IMMEDIATE; ROLLBACK"));
+  guardWrite(store.directory, () => store.quietly(() => {}));
 }
 
 /** The gate of `--gate`, else of `gate.json` in the store, else the default one. */
 export function loadGate(storeDirectory: string, file: string | undefined): GatePolicy {
   const path = file ?? join(storeDirectory, "gate.json");
+  if (file === undefined && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw new SelkieError(
+      "bad-file",
+      `${path}: expected a file of the store's own, got a link; name the gate with --gate`,
+    );
   return file === undefined && !existsSync(path) ? defaultGate : parseGate(readText(path), path);
 }
 

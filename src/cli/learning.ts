@@ -28,7 +28,6 @@ import {
   openVerbStore,
   registerPolicies,
   requireModel,
-  toVerdict,
 } from "../app/index.ts";
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
@@ -220,13 +219,11 @@ async function register(
   const stages = stagesOf(run);
   const learning = {
     ...{ run: run.manifest.runId, report, settings, seed, modelDirectory },
-    directoryOf: (round: RoundReport) => run.artifactPath(round.policy.directory),
+    directoryOf: (round: RoundReport) => run.checkArtifact(round.policy.directory),
     learnedIn: async ({ round }: RoundReport) => (await stages.read(keptStage(round))) as LearnedRound | null,
   };
   const options = { policy, threads, precision, signal };
-  return await registerPolicies(store, learning, async (record) =>
-    toVerdict(await gradeRecord(store, record, options)),
-  );
+  return await registerPolicies(store, learning, async (record) => (await gradeRecord(store, record, options)).record);
 }
 
 function readResult(run: Run): LearningResult {
@@ -245,6 +242,7 @@ function readResult(run: Run): LearningResult {
 /** Writes the report, drops the training state, which nothing needs any more, and marks the run as finished. */
 async function finish(run: Run, report: LearnReport, seconds: number): Promise<void> {
   run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds }, null, 1)}\n`);
+  for (const { policy } of report.rounds) run.sealArtifact(policy.directory);
   await rm(run.artifactPath("training"), { recursive: true, force: true });
   run.finish({ policies: report.rounds.map(({ policy }) => policy.digest) });
 }

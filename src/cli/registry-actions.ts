@@ -1,7 +1,7 @@
 /** @file What the parts of `selkie registry` do; `commands/registry.ts` names them. */
 import { existsSync, readFileSync } from "node:fs";
-import { parseCanaries } from "../adapt/index.ts";
-import { gateDigest, loadGate, openVerbStore, promoteRecord } from "../app/index.ts";
+import { type GateDecision, type GatePolicy, loosenedThresholds, parseCanaries } from "../adapt/index.ts";
+import { gateDigest, loadGate, openVerbStore, pinFolder, promoteRecord } from "../app/index.ts";
 import { digestCheckpoint } from "../models/index.ts";
 import {
   type AuditEntry,
@@ -10,55 +10,67 @@ import {
   type listFiles,
   loadPublicKey,
   loadSigningKey,
+  PinFile,
   type RecordLineage,
   readAuditLog,
   type Store,
   type StoredRecord,
+  type Verdict,
   verifyStore,
   writeNewKey,
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatTable, shorten } from "./format.ts";
+import { badNews, checkBases, describeLooseGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
 const short = (id: string | null): string => (id === null ? "the base model" : id.slice(0, 12));
 const formatTime = (time: number): string => new Date(time).toISOString().replace("T", " ").slice(0, 19);
 
-/** Exit code of a verb that did its work and has bad news. */
-const badNews = 1;
-
 const aliasesOf = (store: Store, id: string): string[] =>
-  store.tables
+  store
     .aliases()
     .filter(({ record }) => record === id)
     .map(({ name }) => `@${name}`);
 
+/** Why a record is in its state; a row that the log does not lead to cannot be believed. */
+const why = (record: StoredRecord, changed: readonly string[]): string =>
+  changed.includes(record.id) ? "TAMPERED: this row is not what the log says" : record.reasons.join("; ");
+
 /** `selkie registry list`. */
 export async function list(_: readonly string[], options: StoreVerbOptions, { output }: VerbContext): Promise<void> {
-  using store = openVerbStore(options);
+  using store = openVerbStore(options, { isReporting: true });
+  const report = reportStore(store);
   const records = store.list().map((record) => ({ ...record, aliases: aliasesOf(store, record.id) }));
-  const freeze = store.tables.freeze();
+  const frozen = store.frozen();
   const rows = records.map((record) => [
     short(record.id),
     record.kind,
     record.state,
     formatTime(record.time),
     record.aliases.join(" "),
-    shorten(record.reasons.join("; "), 60),
+    shorten(why(record, report.changedRecords), 60),
   ]);
+  const loose = describeLooseGates(store);
+  const table = formatTable([["id", "kind", "state", "stored (UTC)", "alias", "why"], ...rows]);
   const lines = [
-    records.length === 0
-      ? "The store is empty."
-      : formatTable([["id", "kind", "state", "stored (UTC)", "alias", "why"], ...rows]),
-    ...(freeze === null ? [] : [`Promotions are frozen: ${freeze.reason}.`]),
+    ...describeProblems(report),
+    ...(records.length > 0 ? [table] : report.isSound ? ["The store is empty."] : []),
+    ...(loose.length > 0 ? [loose.join("\n")] : []),
+    ...(frozen === null ? [] : [`Promotions are frozen: ${frozen.reason}.`]),
   ];
   output.result(
     {
-      records: records.map(({ verdict: _verdict, ...record }) => record),
-      aliases: store.tables.aliases(),
-      frozen: freeze,
+      records: records.map(({ verdict: _verdict, ...record }) => ({
+        ...record,
+        isTampered: report.changedRecords.includes(record.id),
+      })),
+      aliases: store.aliases(),
+      frozen,
+      problems: report.problems,
+      loosened: loose,
     },
     lines.join("\n\n"),
   );
@@ -66,15 +78,36 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
 
 /** `selkie registry show`. */
 export async function show([id]: readonly string[], options: StoreVerbOptions, { output }: VerbContext): Promise<void> {
-  using store = openVerbStore(options);
+  using store = openVerbStore(options, { isReporting: true });
+  const report = reportStore(store);
   const record = store.get(id!);
   const files = store.verifyRecord(record.id);
   const lineage = store.lineage(record.id);
   const aliases = aliasesOf(store, record.id);
+  const isTampered = report.changedRecords.includes(record.id);
+  const loosened = loosenedFor(record);
+  const shown = isTampered ? { ...record, reasons: [why(record, report.changedRecords)] } : record;
   output.result(
-    { record, aliases, lineage, files, directory: store.objectPath(record.id) },
-    describeRecord(store, record, lineage, files),
+    {
+      record,
+      isTampered,
+      problems: report.problems,
+      loosened,
+      aliases,
+      lineage,
+      files,
+      directory: store.objectPath(record.id),
+    },
+    [...describeProblems(report), describeRecord(store, shown, lineage, files)].join("\n\n"),
   );
+}
+
+function describeGate(record: StoredRecord): string {
+  const policy = (record.verdict?.details as { readonly policy?: GatePolicy } | null | undefined)?.policy;
+  if (record.verdict === null || policy === undefined) return "not judged yet";
+  const loosened = loosenedFor(record);
+  const kind = loosened.length === 0 ? "no looser than the default" : `LOOSER than the default: ${loosened.join(", ")}`;
+  return `${record.verdict.outcome} under gate ${gateDigest(policy).slice(0, 12)}, ${kind}`;
 }
 
 function describeRecord(
@@ -88,6 +121,7 @@ function describeRecord(
     ["id", record.id],
     ["kind", record.kind],
     ["state", `${record.state}${record.reasons.length === 0 ? "" : `: ${record.reasons.join("; ")}`}`],
+    ["gate", describeGate(record)],
     ["alias", aliasesOf(store, record.id).join(" ") || "none"],
     ["stored", `${formatTime(record.time)} UTC`],
     ["base", rest.base ?? "none"],
@@ -174,22 +208,30 @@ export async function promote(
     weights,
     signal,
   });
-  const reasons = decision.reasons.join("; ");
   const value = {
-    outcome: decision.outcome,
+    outcome: decision?.outcome ?? "served-already",
     alias,
     promoted: promoted?.id ?? null,
     examined: examined.id,
     gate: gateDigest(policy),
+    loosened: loosenedThresholds(policy),
     decision,
   };
   if (promoted === null) process.exitCode = badNews;
-  output.result(
-    value,
-    promoted === null
-      ? `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${reasons}.`
-      : `@${alias} serves ${short(promoted.id)}${promoted.id === examined.id ? "" : `, which is ${short(examined.id)} at scale ${decision.scale}`}: ${reasons}.`,
-  );
+  output.result(value, describePromotion(alias, promoted, examined, decision));
+}
+
+function describePromotion(
+  alias: string,
+  promoted: StoredRecord | null,
+  examined: StoredRecord,
+  decision: GateDecision | null,
+): string {
+  if (decision === null) return `@${alias} serves ${short(examined.id)} already; nothing was changed.`;
+  const reasons = decision.reasons.join("; ");
+  if (promoted === null) return `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${reasons}.`;
+  const scaled = promoted.id === examined.id ? "" : `, which is ${short(examined.id)} at scale ${decision.scale}`;
+  return `@${alias} serves ${short(promoted.id)}${scaled}: ${reasons}.`;
 }
 
 interface RollbackOptions extends StoreVerbOptions {
@@ -207,23 +249,22 @@ export async function rollback(_: readonly string[], options: RollbackOptions, {
 }
 
 interface VerifyVerbOptions extends StoreVerbOptions {
-  readonly publicKey?: string;
   readonly expect?: string;
 }
 
 /** `selkie registry verify`. */
 export async function verify(_: readonly string[], options: VerifyVerbOptions, { output }: VerbContext): Promise<void> {
-  using store = openVerbStore(options);
-  const report = verifyStore(store, {
-    ...(options.publicKey !== undefined && { publicKey: loadPublicKey(options.publicKey) }),
-    ...(options.expect !== undefined && { expectedHead: options.expect }),
-  });
-  if (!report.isSound) process.exitCode = badNews;
+  using store = openVerbStore(options, { isReporting: true });
+  const report = verifyStore(store, { ...(options.expect !== undefined && { expectedHead: options.expect }) });
+  const bases = await checkBases(store);
+  const problems = [...report.problems, ...bases.problems];
+  const isSound = problems.length === 0;
+  const notes = [...describeLooseGates(store), ...bases.notes];
+  if (!isSound) process.exitCode = badNews;
+  const sound = `Sound: ${report.numRecords} records, ${report.numEntries} log entries, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`;
   output.result(
-    { ...report, key: keyFingerprint(store.publicKey) },
-    report.isSound
-      ? `Sound: ${report.numRecords} records, ${report.numEntries} log entries, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`
-      : report.problems.join("\n"),
+    { ...report, isSound, problems, notes, key: keyFingerprint(store.publicKey) },
+    [isSound ? sound : problems.join("\n"), ...notes].join("\n"),
   );
 }
 
@@ -233,18 +274,34 @@ export async function log(
   options: StoreVerbOptions & { readonly limit?: number },
   { output }: VerbContext,
 ): Promise<void> {
-  using store = openVerbStore(options);
+  using store = openVerbStore(options, { isReporting: true });
+  const report = reportStore(store);
   const text = existsSync(store.logPath) ? readFileSync(store.logPath, "utf8") : "";
-  const entries = readAuditLog(text).slice(-(options.limit ?? Number.POSITIVE_INFINITY));
-  output.result({ entries }, entries.map(describeEntry).join("\n") || "Nothing has happened yet.");
+  const entries = readEntries(text).slice(-(options.limit ?? Number.POSITIVE_INFINITY));
+  const nothing = report.isSound ? ["Nothing has happened yet."] : [];
+  const lines = entries.length === 0 ? nothing : [entries.map(describeEntry).join("\n")];
+  output.result({ entries, problems: report.problems }, [...describeProblems(report), ...lines].join("\n\n"));
 }
+
+/** Entries of a log whose chain holds; of one that does not, none: the problems say where it breaks. */
+function readEntries(text: string): AuditEntry[] {
+  try {
+    return readAuditLog(text);
+  } catch (error) {
+    if (error instanceof SelkieError) return [];
+    throw error;
+  }
+}
+
+const describeVerdict = ({ outcome, reasons }: Verdict): string => `${outcome}: ${shorten(reasons.join("; "), 80)}`;
 
 function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string {
   const shown = Object.entries(fields)
-    .filter(([name]) => name !== "details")
-    .map(
-      ([name, value]) =>
-        `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(JSON.stringify(value), 80)}`,
+    .filter(([name]) => name !== "evidence")
+    .map(([name, value]) =>
+      name === "verdict"
+        ? describeVerdict(value as unknown as Verdict)
+        : `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(JSON.stringify(value), 80)}`,
     );
   return `${sequence}  ${formatTime(time)}  ${type}  ${shown.join(", ")}`;
 }
@@ -280,6 +337,37 @@ export async function unfreeze(_: readonly string[], options: FreezeOptions, { o
   using store = openVerbStore(options);
   store.unfreeze(loadSigningKey(options.key));
   output.result({ frozen: false }, "Promotions are allowed again.");
+}
+
+/** `selkie registry release`. */
+export async function release(
+  [id]: readonly string[],
+  options: StoreVerbOptions & { readonly reason: string },
+  { output }: VerbContext,
+): Promise<void> {
+  using store = openVerbStore(options);
+  const record = store.release(id!, options.reason);
+  output.result(
+    { record },
+    `${short(record.id)} may be examined again${record.accepted.length === 0 ? "" : `; accepted: ${record.accepted.join("; ")}`}. Serve it with: selkie registry promote ${short(record.id)}`,
+  );
+}
+
+/** `selkie registry forget`. */
+export async function forget(
+  _: readonly string[],
+  { store }: StoreVerbOptions,
+  { output }: VerbContext,
+): Promise<void> {
+  const pins = new PinFile(pinFolder(), store);
+  const isKnown = existsSync(pins.path);
+  pins.remove();
+  output.result(
+    { store: pins.store, isKnown },
+    isKnown
+      ? `What was remembered of ${pins.store} is forgotten; its next use is taken for the first.`
+      : `Nothing was remembered of ${pins.store}.`,
+  );
 }
 
 interface SealOptions extends StoreVerbOptions {

@@ -1,14 +1,24 @@
 /** @file The leash as people use it, on the shipped model: register, gate, promote, roll back, tamper, freeze. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { openTestStore, passed, told } from "../../test/support/store-steps.ts";
 import { defaultGate } from "../adapt/index.ts";
-import { graderFlags, promoteRecord } from "../app/index.ts";
-import { openStore, verifyStore } from "../registry/index.ts";
+import { promoteRecord } from "../app/index.ts";
+import { graderFlags, openStore, verifyStore } from "../registry/index.ts";
 import { nativeInstructionSets } from "../tensor/index.ts";
 import { packagePath, shippedModelDirectory } from "./paths.ts";
 
@@ -30,7 +40,10 @@ interface Ended {
 /** Runs a verb with `--json` in the test's folder. */
 function run(...args: readonly string[]): Promise<Ended> {
   const flags = ["--disable-warning=ExperimentalWarning", mainFile];
-  const child = spawn(process.execPath, [...flags, ...args, "--threads", "1", "--json"], { cwd: folder });
+  const child = spawn(process.execPath, [...flags, ...args, "--threads", "1", "--json"], {
+    cwd: folder,
+    env: { ...process.env, XDG_CONFIG_HOME: join(folder, "config") }, // no pin of a test's store in anybody's own folder
+  });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
@@ -120,12 +133,15 @@ describe("the leash", { skip }, () => {
     assert.notEqual(first, base);
     const document = put("ann.txt", "Ann Fox was born in Whitby. She was an engraver. She sailed on the Tempest.");
     const questions = put("ann.jsonl", '{"question": "In what town was Ann Fox born?", "answer": "Whitby"}\n');
-    const second = await run("adapt", document, "--questions", questions, "--edits", "1", "--seed", "1", "--register");
+    const thresholds = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
+    const open = { thresholds: { ...thresholds, maxKlNats: 9 }, evidence: { minQuestions: 1 } };
+    const gate = put("open.json", JSON.stringify(open));
+    const learned = [document, "--questions", questions, "--edits", "1", "--seed", "1", "--register", "--gate", gate];
+    const second = await run("adapt", ...learned);
     const next = second.value.registered.record.id;
-    const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
-    const gate = put("open.json", JSON.stringify({ thresholds: { ...open, maxKlNats: 9 } }));
     const strict = JSON.stringify({
-      thresholds: { ...open, maxKlNats: 9, maxLost: 0 },
+      ...open,
+      thresholds: { ...open.thresholds, maxLost: 0 },
       rescale: { maxExaminations: 0 },
     });
     const held = await registry("promote", next, "--gate", put("strict.json", strict), "--store", copyStore());
@@ -133,6 +149,11 @@ describe("the leash", { skip }, () => {
     assert.match(held.value.decision.reasons.join(), /it loses what is served now: \d+ of the \d+ answers/);
     const other = await registry("promote", next, "--gate", gate);
     assert.equal(other.code, 0, other.stderr);
+    assert.match(
+      other.value.decision.reasons.join(),
+      /looser than the default: .*thresholds\.maxKlNats 9 \(default 0\.5\)/,
+    );
+    assert.ok(other.value.loosened.includes("evidence.minQuestions 1 (default 5)"));
     const { served } = other.value.decision.examinations[0];
     assert.equal(served.record, id, "it was compared with what it replaces");
     assert.ok(served.lost.includes(question) && served.numRight >= served.lost.length, JSON.stringify(served));
@@ -165,6 +186,23 @@ describe("the leash", { skip }, () => {
     assert.equal((await registry("verify")).code, 0);
   });
 
+  test("what serves is not used with a model whose tokenizer or prompts were edited", async () => {
+    const model = join(folder, "edited-model");
+    cpSync(shippedModelDirectory, model, { recursive: true });
+    const store = copyStore();
+    for (const name of ["tokenizer.json", "selkie.json"]) {
+      const original = readFileSync(join(model, name), "utf8");
+      const edited = name === "selkie.json" ? original.replace("Question:", "Query:") : `${original} `;
+      assert.notEqual(edited, original);
+      chmodSync(join(model, name), 0o644);
+      writeFileSync(join(model, name), edited);
+      const { code, stderr } = await run("ask", question, "--model", model, "--adapter", "@current", "--store", store);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /--adapter @current: expected the base model with digest [0-9a-f]{64}/);
+      writeFileSync(join(model, name), original);
+    }
+  });
+
   test("an edit that wins but breaks a critical canary is rescaled or rejected, never served as it is", async () => {
     const store = copyStore();
     const broken = question; // what was learned is what the base said otherwise, so as a canary it breaks
@@ -173,10 +211,11 @@ describe("the leash", { skip }, () => {
     const canaries = put("canaries.jsonl", `${[critical, ...lines].join("\n")}\n`);
     const sealed = await registry("seal", canaries, "--model", shippedModelDirectory, "--replace", "--store", store);
     assert.equal(sealed.value.numCanaries, 60, sealed.stderr);
-    const disputed = await registry("promote", id, "--store", store);
+    const disputed = await registry("promote", id, "--alias", "trial", "--store", store);
     assert.equal(disputed.value.outcome, "quarantine", "what breaks a canary about its subject contradicts it");
     const gate = put("disputes.json", '{"thresholds": {"maxContradictions": 1000}}');
-    const { code, value } = await registry("promote", id, "--store", store, "--gate", gate);
+    await registry("release", id, "--reason", "a canary of ours", "--store", store);
+    const { code, value } = await registry("promote", id, "--alias", "trial", "--store", store, "--gate", gate);
     assert.match(value.decision.reasons.join(), /a critical canary broke/);
     assert.ok(value.decision.reasons[0].includes(broken));
     if (value.outcome === "rescale") {
@@ -204,7 +243,8 @@ describe("the leash", { skip }, () => {
     assert.match(value.registered.decision.reasons.join(), /speaks to the model: ".*Ignore all previous instructions/);
     assert.deepEqual(value.registered.decision.examinations, [], "it was not even examined");
     const promoted = await registry("promote", value.registered.record.id);
-    assert.deepEqual([promoted.code, promoted.value.outcome, promoted.value.promoted], [1, "quarantine", null]);
+    assert.deepEqual([promoted.code, promoted.value.error.code], [1, "gate-closed"]);
+    assert.match(promoted.stderr, /is quarantined: .*speaks to the model/);
     assert.equal((await registry("list")).value.aliases[0].record, id);
   });
 
@@ -228,7 +268,7 @@ describe("the leash", { skip }, () => {
     const verified = await registry("verify", "--store", store);
     assert.equal(verified.code, 1);
     assert.match(verified.value.problems.join(), /its end was cut off/);
-    const promoted = await registry("promote", id, "--store", store);
+    const promoted = await registry("promote", id, "--alias", "trial", "--store", store);
     assert.equal(promoted.value.error.code, "store-unsound");
   });
 
@@ -243,7 +283,7 @@ describe("the leash", { skip }, () => {
       const store = copyStore();
       const candidate = spawnSync(process.execPath, [...flags, store, ...thorough], { encoding: "utf8" });
       assert.equal(candidate.status, 0, candidate.stderr);
-      const promoted = await registry("promote", id, "--store", store);
+      const promoted = await registry("promote", id, "--alias", "trial", "--store", store);
       assert.equal(promoted.code, 1);
       assert.match(
         promoted.value.error.message,
@@ -254,18 +294,58 @@ describe("the leash", { skip }, () => {
 
   test("a promotion that was overtaken while its candidate was examined is refused", async () => {
     const directory = copyStore();
-    const opened = () => openStore(directory, { clock: Date.now });
-    using store = opened();
+    using store = openStore(directory, { clock: Date.now });
     const options = { policy: defaultGate, signal: new AbortController().signal };
     const pending = promoteRecord(store, id, { ...options, alias: "slow" });
     {
-      using other = opened();
-      const verdict = { outcome: "promote", reasons: ["by hand"], details: null } as const;
-      other.promote({ id, alias: "slow", expected: null, verdict });
+      using other = openTestStore(directory, { clock: Date.now });
+      await other.promote(id, told(passed, "slow"));
     }
     await assert.rejects(pending, { code: "promotion-conflict", message: /another process was faster/ });
     assert.deepEqual(verifyStore(store).problems, []);
     assert.equal(store.history("slow").length, 1);
+  });
+
+  test("a stage, the report or the adapter of a run changed on disk is refused, and nothing of it is registered", async () => {
+    const adapt = ["adapt", ...examples, "--edits", "2", "--register", "--store", join(folder, "attacked")];
+    const place = (await run("adapt", ...examples, "--edits", "2")).value.runDirectory as string;
+    const copy = join(folder, "run-copy");
+    cpSync(join(folder, place), copy, { recursive: true });
+    const attacks: readonly (() => void)[] = [
+      () => {
+        // what a sceptic did: better answers in a stage, the report made anew from it
+        const stages = join(folder, place, "artifacts", "stages");
+        for (const name of readdirSync(stages)) {
+          const text = readFileSync(join(stages, name), "utf8");
+          writeFileSync(join(stages, name), text.replaceAll('"isRight":false', '"isRight":true'));
+        }
+        for (const name of ["artifacts/report.json", "result.json"]) rmSync(join(folder, place, name));
+      },
+      () => {
+        const path = join(folder, place, "artifacts", "report.json");
+        writeFileSync(path, readFileSync(path, "utf8").replace(/"accuracy": [0-9.]+/g, '"accuracy": 1'));
+      },
+      () => {
+        const path = join(folder, place, "artifacts", "adapter", "adapter_model.safetensors");
+        writeFileSync(path, readFileSync(join(folder, place, "artifacts", "raw-adapter", "adapter_model.safetensors")));
+      },
+      () => {
+        const path = join(folder, place, "events.ndjson");
+        writeFileSync(path, readFileSync(path, "utf8").split("\n").toSpliced(2, 1).join("\n"));
+      },
+    ];
+    for (const attack of attacks) {
+      rmSync(join(folder, place), { recursive: true });
+      cpSync(copy, join(folder, place), { recursive: true });
+      attack();
+      const { code, stderr, value } = await run(...adapt);
+      assert.equal(code, 1, stderr);
+      assert.equal(value.error.code, "run-changed", stderr);
+      assert.match(stderr, /--fresh/);
+    }
+    assert.equal((await registry("list", "--store", join(folder, "attacked"))).code, 2, "no store was even made");
+    rmSync(join(folder, place), { recursive: true });
+    cpSync(copy, join(folder, place), { recursive: true });
   });
 
   test("the grader will not work in a process that could write", () => {
@@ -290,7 +370,7 @@ describe("the leash", { skip }, () => {
     const at = ["--store", store];
     const key = join(folder, "holder.pem");
     assert.equal((await registry("freeze", "--key", key, "--reason", "an incident", ...at)).code, 0);
-    const refused = await registry("promote", id, ...at);
+    const refused = await registry("promote", id, "--alias", "trial", ...at);
     assert.deepEqual([refused.code, refused.value.error.code], [1, "frozen"]);
     const wrong = await registry("unfreeze", "--key", join(store, "keys", "signing.pem"), ...at);
     assert.equal(wrong.code, 2);
@@ -303,7 +383,7 @@ describe("the leash", { skip }, () => {
     const store = copyStore();
     writeFileSync(join(store, "gate.json"), '{"budgets": {"maxSteps": 10}}');
     assert.equal((await registry("gate", "--store", store)).value.budgets.maxSteps, 10);
-    const { value } = await registry("promote", id, "--store", store);
+    const { value } = await registry("promote", id, "--alias", "trial", "--store", store);
     assert.match(value.decision.reasons.join(), /over budget: \d+ training steps, at most 10/);
   });
 });

@@ -5,12 +5,17 @@ import { defaultStore } from "./paths.ts";
 
 export type { RegisterTarget, StoreVerbOptions } from "../app/index.ts";
 
-/** Adds `--store`. */
+/** Adds `--store` and `--public-key`. */
 export function withStore(command: Command): Command {
-  return command.option("--store <dir>", "the store of adapters and policies", defaultStore);
+  return command
+    .option("--store <dir>", "the store of adapters and policies", defaultStore)
+    .option(
+      "--public-key <file>",
+      "a copy of the store's keys/public.pem kept elsewhere (default: $SELKIE_PUBLIC_KEY, else the key of its first use)",
+    );
 }
 
-/** Adds `--store` and `--signing-key`, for verbs that change the store. */
+/** Adds `--store`, `--public-key` and `--signing-key`, for verbs that change the store. */
 export function withWritableStore(command: Command): Command {
   return withStore(command).option("--signing-key <file>", "private key of the store, where it is kept elsewhere");
 }

@@ -48,14 +48,20 @@ export const headAfter = (head: AuditHead, line: string): AuditHead => ({
   hash: digestOf(line),
 });
 
-const headText = ({ length, hash }: AuditHead): string => canonicalJson({ length, hash });
+/** What each alias serves; `null` is the base model alone. */
+export type ServedAliases = { readonly [alias: string]: string | null };
 
-/** Signature of a head, base64. */
-export const signHead = (head: AuditHead, key: KeyObject): string => signText(headType, headText(head), key);
+/** The aliases are signed with the end of the log, so that serving need not read the log to know that none was moved. */
+const headText = ({ length, hash }: AuditHead, aliases: ServedAliases): string =>
+  canonicalJson({ length, hash, aliases });
 
-/** True when the head was signed with this key. */
-export const isHeadSignedBy = (head: AuditHead, signature: string, key: KeyObject): boolean =>
-  isTextSignedBy(headType, headText(head), signature, key);
+/** Signature of a head and of what the aliases serve then, base64. */
+export const signHead = (head: AuditHead, aliases: ServedAliases, key: KeyObject): string =>
+  signText(headType, headText(head, aliases), key);
+
+/** True when head and aliases were signed with this key. */
+export const isHeadSignedBy = (head: AuditHead, aliases: ServedAliases, signature: string, key: KeyObject): boolean =>
+  isTextSignedBy(headType, headText(head, aliases), signature, key);
 
 const broken = (message: string): SelkieError => new SelkieError("audit-broken", `audit log: ${message}`);
 
@@ -92,8 +98,12 @@ function parseLine(line: string, number: number): AuditEntry {
 /** Checks that the log ends where the store says it does. */
 export function checkHead(text: string, recorded: AuditHead): void {
   const lines = text.split("\n").slice(0, -1);
+  if (lines.length > 0 && recorded.length === 0)
+    throw broken(`has ${lines.length} lines, of which the database knows none; it was emptied or replaced`);
   if (lines.length < recorded.length)
-    throw broken(`expected ${recorded.length} lines, got ${lines.length}; its end was cut off`);
+    throw broken(
+      `expected ${recorded.length} lines, got ${lines.length}; ${lines.length === 0 ? "the log is gone or empty" : "its end was cut off"}`,
+    );
   if (lines.length > recorded.length)
     throw broken(`expected ${recorded.length} lines, got ${lines.length}; lines were added from outside`);
   const last = lines.at(-1);

@@ -2,8 +2,17 @@
 export { digestFile, digestOf, digestPath, removeFile, writeFileAtomic } from "./atomic-file.ts";
 export { type AuditEntry, type AuditEvent, type AuditHead, readAuditLog } from "./audit.ts";
 export type { FileContent, WriteHook } from "./disk.ts";
+export { type ExamineOptions, findPolicy, type PolicyOrigin, policyOrigin } from "./examination.ts";
+export {
+  type Examination,
+  type GradedFiles,
+  type GraderReply,
+  type GraderRequest,
+  graderFlags,
+} from "./grader-process.ts";
 export { acquireLock, type Lock } from "./lock.ts";
 export {
+  closedStates,
   defaultAliases,
   lineageFile,
   type NamedDigest,
@@ -14,6 +23,7 @@ export {
   type StoredRecord,
   type Verdict,
 } from "./record.ts";
+export type { RunEvent } from "./run-log.ts";
 export {
   canonicalJson,
   createRun,
@@ -37,6 +47,11 @@ export {
   verifyDirectory,
   writeNewKey,
 } from "./signing.ts";
-export { openStore, type PromoteRequest, type PutRequest, type Served, Store, type StoreOptions } from "./store.ts";
-export type { AliasMove, Freeze, RecordedHead, Tables } from "./store-database.ts";
+export type { Store } from "./store.ts";
+export { stackOf } from "./store-aliases.ts";
+export type { AliasMove, Freeze, RecordedHead } from "./store-database.ts";
+export { openStore } from "./store-open.ts";
+export { type Pin, PinFile, type StoreTrust } from "./store-pins.ts";
+export type { Examined, Promoted, PromoteOptions, PutRequest, Served, StoreOptions } from "./store-types.ts";
 export { checkSeal, type StoreReport, type VerifyOptions, verifyStore } from "./store-verify.ts";
+export { runKey, sealOfText, userFolder } from "./user-files.ts";

@@ -19,6 +19,8 @@ export interface JournalParts {
   readonly clock: () => number;
   /** Signs the head; asked for only when something changes. */
   readonly signingKey: () => KeyObject;
+  /** Told of the head after a change has reached the log. */
+  readonly onChange: () => void;
 }
 
 /** Fact that holds the time of the last change. */
@@ -43,6 +45,7 @@ export class Journal {
       return result.value;
     });
     this.settle();
+    this.#parts.onChange();
     return value;
   }
 
@@ -73,7 +76,8 @@ export class Journal {
     const line = nextLine(head, time, event);
     tables.setFact(latestTime, `${time}`);
     const after = headAfter(head, line);
-    tables.setHead({ ...after, signature: signHead(after, signingKey()), bytes: head.bytes, pending: line });
+    const signature = signHead(after, tables.served(), signingKey());
+    tables.setHead({ ...head, ...after, signature, pending: line });
   }
 
   #settle(): void {
@@ -92,6 +96,6 @@ export class Journal {
       if (tail !== "") disk.truncate(path, head.bytes); // a kill tore the line
       disk.append(path, text);
     }
-    tables.setHead({ ...head, bytes: head.bytes + Buffer.byteLength(text), pending: null });
+    tables.setHead({ ...head, start: head.bytes, bytes: head.bytes + Buffer.byteLength(text), pending: null });
   }
 }

@@ -64,6 +64,8 @@ export class ObjectFolder {
         `record ${id}: its ${existsSync(path) ? "files are" : "signature is"} gone; restore the store from a copy`,
       );
     this.#refuseUnsigned(id);
+    if (!lstatSync(path).isFile())
+      throw new SelkieError("signature-invalid", `${path}: expected the signature of a record, got a link; remove it`);
     const files = verifyDirectory(this.objectPath(id), readFileSync(path, "utf8"), publicKey);
     if (recordId(files) === id) return files;
     throw new SelkieError(

@@ -55,6 +55,8 @@ export interface StoredRecord {
   readonly reasons: readonly string[];
   /** Last judgement; `null` before the first. */
   readonly verdict: Verdict | null;
+  /** Reasons of quarantines that a person has lifted; the grader does not put it aside for these again. */
+  readonly accepted: readonly string[];
 }
 
 /** Name of the lineage among a record's files. */
@@ -66,9 +68,29 @@ export function recordId(files: readonly SignedFile[]): string {
   return digestOf(canonicalJson(sorted.map(({ name, digest }) => [name, digest])));
 }
 
-/** State that a verdict gives a record that is not being promoted. */
-export const stateAfter = ({ outcome }: Verdict): RecordState =>
-  outcome === "quarantine" ? "quarantined" : outcome === "reject" ? "rejected" : "candidate";
+/** States that only a person's release ends; see `Store.release`. */
+export const closedStates: readonly RecordState[] = ["quarantined", "rejected"];
+
+/**
+ * State of a record after a verdict other than a promotion. A promoted one stays so: only a rollback takes it out of
+ * service. One that was put aside is not let out by another verdict, which another gate may have given.
+ */
+export function stateAfter(state: RecordState, { outcome }: Verdict): RecordState {
+  if (state === "promoted" || state === "quarantined") return state;
+  if (outcome === "quarantine") return "quarantined";
+  return outcome === "reject" || state === "rejected" ? "rejected" : "candidate";
+}
+
+/** Reasons of a record after a verdict: those of its state. */
+export const reasonsAfter = (state: RecordState, reasons: readonly string[], verdict: Verdict): readonly string[] =>
+  closedStates.includes(state) && stateAfter(state, verdict) === state ? reasons : verdict.reasons;
+
+/** Reason that a release leaves with a record; `verify` derives the same from the log. */
+export const releaseReason = (reason: string): string => `released by a person: ${reason}`;
+
+/** Reason that a rollback leaves with the record that it serves again. */
+export const returnReason = (from: string | null): string =>
+  `rolled back to from ${from === null ? "the base model" : from.slice(0, 12)}`;
 
 /** Alias that a record of each kind is promoted to where none is named; these names are for that kind alone. */
 export const defaultAliases: Readonly<Record<RecordKind, string>> = {

@@ -1,5 +1,6 @@
 /**
- * @file Runs on disk. The directory of a run is named by what determines its result (kind, config, digests of the
+ * @file Runs on disk. What is read back is checked against the run's log, which is chained and, where this person has a
+ * key (`user-files.ts`), sealed with it. The directory of a run is named by what determines its result (kind, config, digests of the
  * inputs, seed, version), so the same request finds the same directory and goes on, and two runs never share one:
  *
  *     <root>/<kind>-<digest>/manifest.json   what was asked for, and on what machine
@@ -8,12 +9,14 @@
  *                            result.json     present once the run is finished
  *                            lock            process that works on it now, and lock.held, see `lock.ts`
  */
-import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
 import { guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
-import { digestOf, writeFileAtomic } from "./atomic-file.ts";
+import { digestOf, digestPath, writeFileAtomic } from "./atomic-file.ts";
 import { acquireLock, type Lock } from "./lock.ts";
+import { type RunEvent, RunLog } from "./run-log.ts";
+import { runKey } from "./user-files.ts";
 
 /** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
@@ -50,6 +53,8 @@ export type RunStatus = "new" | "resumed" | "finished";
 export interface RunOptions {
   /** Milliseconds since 1970, put into every event as `time`. @defaultValue events carry no time */
   readonly clock?: () => number;
+  /** Seals the log; `null` only chains it. @defaultValue {@link runKey} */
+  readonly key?: Buffer | null;
   /** Forgets what an earlier process did, once no other works on it. @defaultValue false */
   readonly isFresh?: boolean;
 }
@@ -109,47 +114,72 @@ export class Run implements Disposable {
   readonly manifest: RunManifest;
   readonly status: RunStatus;
   readonly #lock: Lock;
+  readonly #log: RunLog;
   readonly #clock: (() => number) | null;
 
   /** Use {@link createRun}. */
-  constructor(directory: string, manifest: RunManifest, status: RunStatus, lock: Lock, clock: (() => number) | null) {
+  constructor(directory: string, manifest: RunManifest, status: RunStatus, parts: RunParts) {
     this.directory = directory;
     this.manifest = manifest;
     this.status = status;
-    this.#lock = lock;
-    this.#clock = clock;
+    this.#lock = parts.lock;
+    this.#log = parts.log;
+    this.#clock = parts.clock;
   }
 
   /** Appends to `events.ndjson`. Names are noun-verb: `{ type: "edit-accept", … }`. */
-  event(event: { readonly type: string; readonly [field: string]: Json }): void {
+  event(event: RunEvent): void {
     this.#lock.check();
-    const line = this.#clock === null ? event : { time: this.#clock(), ...event };
-    const path = this.#path("events.ndjson");
-    guardWrite(path, () => appendFileSync(path, `${JSON.stringify(line)}\n`));
+    this.#log.append(this.#clock === null ? event : { time: this.#clock(), ...event });
   }
 
   /** All events so far, of earlier processes too. */
-  readEvents(): readonly { readonly type: string; readonly [field: string]: Json }[] {
-    const path = this.#path("events.ndjson");
-    if (!existsSync(path)) return [];
-    const lines = readFileSync(path, "utf8").split("\n");
-    return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
+  readEvents(): readonly RunEvent[] {
+    return this.#log.events;
   }
 
   /** Writes a file under `artifacts/`, whole or not at all, and records its digest as an event. */
   writeArtifact(name: string, content: Uint8Array | string): { readonly path: string; readonly sha256: string } {
     const path = this.artifactPath(name);
-    this.#lock.check();
-    writeFileAtomic(path, content);
     const sha256 = digestOf(content);
-    this.event({ type: "artifact-write", name, sha256 });
+    this.event({ type: "artifact-write", name, sha256 }); // first: what is in place is always in the log
+    writeFileAtomic(path, content);
     return { path, sha256 };
   }
 
-  /** Content of an artifact; `null` when there is none. */
+  /**
+   * Content of an artifact; `null` when there is none.
+   *
+   * @throws {@link SelkieError} `"run-changed"` when it is not what the log says was written.
+   */
   readArtifact(name: string): Buffer | null {
     const path = this.artifactPath(name);
-    return existsSync(path) ? readFileSync(path) : null;
+    if (!existsSync(path)) return null;
+    const content = readFileSync(path);
+    this.#requireLogged(name, digestOf(content));
+    return content;
+  }
+
+  /** Records the digest of an artifact, a file or a folder, that was written at its {@link Run.artifactPath}. */
+  sealArtifact(name: string): void {
+    this.event({ type: "artifact-write", name, sha256: digestPath(this.artifactPath(name)) });
+  }
+
+  /**
+   * Path of an artifact that was sealed.
+   *
+   * @throws {@link SelkieError} `"run-changed"` when it is gone, or not what was sealed.
+   */
+  checkArtifact(name: string): string {
+    const path = this.artifactPath(name);
+    this.#requireLogged(name, existsSync(path) ? digestPath(path) : "nothing");
+    return path;
+  }
+
+  #requireLogged(name: string, digest: string): void {
+    const logged = this.#log.digestsOf(name).slice(-2); // a kill may have come between the last line and its file
+    if (!logged.includes(digest))
+      throw changed(this.artifactPath(name), logged.at(-1) ?? "nothing of this name", digest);
   }
 
   /** Place of an artifact, for writers that need a path of their own (checkpoints, adapters). */
@@ -162,15 +192,15 @@ export class Run implements Disposable {
 
   /** What {@link finish} recorded; `null` while the run is unfinished. */
   readResult(): Json {
-    const path = this.#path("result.json");
-    return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : null;
+    const text = readFinished(this.directory, this.#log);
+    return text === null ? null : JSON.parse(text);
   }
 
   /** Marks the run as finished. */
   finish(result: Json): void {
-    this.#lock.check();
-    writeFileAtomic(this.#path("result.json"), `${JSON.stringify(result, null, 2)}\n`);
-    this.event({ type: "run-finish" });
+    const text = `${JSON.stringify(result, null, 2)}\n`;
+    this.event({ type: "run-finish", sha256: digestOf(text) });
+    writeFileAtomic(this.#path("result.json"), text);
   }
 
   #path(...parts: readonly string[]): string {
@@ -183,12 +213,46 @@ export class Run implements Disposable {
   }
 }
 
-/** Cuts a last line that a kill left half written. */
-function repairEvents(path: string): void {
-  if (!existsSync(path)) return;
-  const bytes = readFileSync(path);
-  const end = bytes.lastIndexOf(0x0a) + 1;
-  if (end < bytes.length) guardWrite(path, () => truncateSync(path, end));
+/** What a run works with. */
+interface RunParts {
+  readonly lock: Lock;
+  readonly log: RunLog;
+  readonly clock: (() => number) | null;
+}
+
+const changed = (path: string, expected: string, got: string): SelkieError =>
+  new SelkieError(
+    "run-changed",
+    `${path}: expected what the run's log says was written (sha256 ${expected}), got ${got}; it was changed from outside. Run the same command with --fresh to begin anew`,
+  );
+
+/** Text of `result.json`, checked; `null` where there is none. */
+function readFinished(directory: string, log: RunLog): string | null {
+  const path = join(directory, "result.json");
+  if (!existsSync(path)) return null;
+  const text = readFileSync(path, "utf8");
+  const logged = log.events.findLast(({ type }) => type === "run-finish")?.["sha256"] ?? null;
+  if (logged !== digestOf(text)) throw changed(path, String(logged ?? "none"), digestOf(text));
+  return text;
+}
+
+/** The manifest of the process that began the run. */
+function readManifest(directory: string, log: RunLog): RunManifest {
+  const path = join(directory, "manifest.json");
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const logged = log.events[0]?.["manifest"] ?? null;
+  if (logged !== digestOf(text)) throw changed(path, String(logged ?? "none"), digestOf(text));
+  return JSON.parse(text) as RunManifest;
+}
+
+/** Begins the log of a run; what lies in its folder without one was put there by somebody else. */
+function beginRun(directory: string, manifest: RunManifest): string {
+  for (const name of ["artifacts", "result.json"])
+    if (existsSync(join(directory, name)))
+      throw changed(join(directory, name), "nothing, as its log is empty", "something");
+  const text = `${JSON.stringify(manifest, null, 2)}\n`;
+  writeFileAtomic(join(directory, "manifest.json"), text);
+  return digestOf(text);
 }
 
 const lockName = "lock";
@@ -203,7 +267,8 @@ function clear(directory: string): void {
 /**
  * Opens the run of this request under `root`, new or begun earlier.
  *
- * @throws {@link SelkieError} `"run-locked"` while another process works on the same run.
+ * @throws {@link SelkieError} `"run-locked"` while another process works on the same run, `"run-changed"` when its log or
+ * its manifest was changed from outside.
  */
 export function createRun(root: string, request: RunRequest, options: RunOptions = {}): Run {
   const manifest = manifestOf(request);
@@ -212,14 +277,14 @@ export function createRun(root: string, request: RunRequest, options: RunOptions
   const lock = acquireLock(join(directory, lockName), `run ${manifest.runId}`);
   try {
     if (options.isFresh === true) clear(directory);
-    const manifestPath = join(directory, "manifest.json");
-    const isNew = !existsSync(manifestPath);
-    if (isNew) writeFileAtomic(manifestPath, `${JSON.stringify(manifest, null, 2)}\n`);
-    repairEvents(join(directory, "events.ndjson"));
-    const status = isNew ? "new" : existsSync(join(directory, "result.json")) ? "finished" : "resumed";
-    const begun: RunManifest = isNew ? manifest : JSON.parse(readFileSync(manifestPath, "utf8"));
-    const run = new Run(directory, begun, status, lock, options.clock ?? null);
-    run.event({ type: "run-open", status, pid: process.pid });
+    const key = options.key === undefined ? runKey() : options.key;
+    const log = new RunLog(join(directory, "events.ndjson"), manifest.runId, key);
+    const isNew = log.events.length === 0;
+    const begun = isNew ? { manifest: beginRun(directory, manifest) } : {};
+    const opened = isNew ? manifest : readManifest(directory, log);
+    const status = isNew ? "new" : readFinished(directory, log) === null ? "resumed" : "finished";
+    const run = new Run(directory, opened, status, { lock, log, clock: options.clock ?? null });
+    run.event({ type: "run-open", status, pid: process.pid, ...begun });
     return run;
   } catch (error) {
     lock[Symbol.dispose]();

@@ -1,10 +1,13 @@
-/** @file What an alias may point to, and what it pointed to before. */
+/** @file What an alias may point to, and what it pointed to before: a stack of what served, the base model at its bottom. */
 import { SelkieError } from "../util/index.ts";
-import { defaultAliases, kindOfAlias, type StoredRecord } from "./record.ts";
-import type { Tables } from "./store-database.ts";
+import { closedStates, defaultAliases, kindOfAlias, type StoredRecord } from "./record.ts";
+import type { AliasMove, Tables } from "./store-database.ts";
 
 /** A record as messages name it. */
 export const shortId = (id: string | null): string => (id === null ? "the base model" : id.slice(0, 12));
+
+/** How a person names the base model where a record is expected. */
+export const baseName = "base";
 
 /** Refuses a record where the alias serves another kind, or records of another base: whoever uses it expects these. */
 export function checkAliasOf(tables: Tables, alias: string, { id, kind, base }: StoredRecord): void {
@@ -27,24 +30,39 @@ export function checkAliasOf(tables: Tables, alias: string, { id, kind, base }: 
     );
 }
 
-/** What `alias` served before `current` was promoted, records rolled back since left out. */
-export function servedBefore(tables: Tables, alias: string, current: string): string | null {
-  const promotions = tables.moves(alias).filter(({ cause }) => cause === "promote");
-  const seen = new Set<string>();
-  let id: string | null = current;
-  while (id !== null && !seen.has(id)) {
-    seen.add(id);
-    id = promotions.findLast(({ record }) => record === id)?.previous ?? null;
-    if (id === null || tables.record(id)!.state === "promoted") return id;
+/**
+ * What served under an alias, the base model (`null`) first and what serves now last. A promotion adds; a rollback takes off
+ * down to what it serves, or adds a record that an earlier rollback had taken off.
+ */
+export function stackOf(moves: readonly Pick<AliasMove, "cause" | "record">[]): (string | null)[] {
+  const stack: (string | null)[] = [null];
+  for (const { cause, record } of moves) {
+    if (cause === "rollback" && stack.length > 1) stack.pop();
+    const at = cause === "rollback" ? stack.lastIndexOf(record) : -1;
+    if (at >= 0) stack.length = at + 1;
+    else stack.push(record);
   }
-  return null;
+  return stack;
 }
 
-/** The id, of a record that `alias` has served. */
-export function checkServedOnce(tables: Tables, alias: string, id: string): string {
-  if (tables.moves(alias).some(({ record }) => record === id)) return id;
-  throw new SelkieError(
-    "bad-option",
-    `rollback: expected a record that "${alias}" has served, got ${shortId(id)}; promote it instead`,
-  );
+/** What a rollback serves: what served before, past records that were put aside since. */
+export function servedBefore(tables: Tables, alias: string): string | null {
+  const stack = stackOf(tables.moves(alias));
+  const current = stack.pop();
+  const isUsable = (id: string | null) =>
+    id === null || (id !== current && !closedStates.includes(tables.record(id)!.state));
+  return stack.findLast(isUsable) ?? null;
+}
+
+/** What `--to` names: the base model, or a record that the alias has served and that was not put aside since. */
+export function chosenBefore(tables: Tables, alias: string, record: StoredRecord | null): string | null {
+  const id = record?.id ?? null;
+  const refuse = (what: string) => new SelkieError("bad-option", `rollback: ${what}`);
+  if (id === (tables.alias(alias) ?? null)) throw refuse(`"${alias}" serves ${shortId(id)} already`);
+  if (record === null) return null;
+  if (!tables.moves(alias).some((move) => move.record === id))
+    throw refuse(`expected a record that "${alias}" has served, got ${shortId(id)}; promote it instead`);
+  if (closedStates.includes(record.state))
+    throw refuse(`${shortId(id)} is ${record.state}: ${record.reasons.join("; ")}; it is not served again`);
+  return id;
 }

@@ -1,16 +1,16 @@
 /** @file The store's SQLite file: tables, rows, and what each question to them is. Write-ahead log, one writer at a time. */
 import type { DatabaseSync } from "node:sqlite";
 import { guardWrite, SelkieError, systemErrorCode, writeFailure } from "../util/index.ts";
-import { type AuditHead, emptyHead } from "./audit.ts";
+import { type AuditHead, emptyHead, type ServedAliases } from "./audit.ts";
 import type { RecordKind, RecordState, StoredRecord, Verdict } from "./record.ts";
 
-const formatVersion = 1;
+const formatVersion = 2;
 const busyMs = 20_000;
 
 const tables = `
 CREATE TABLE IF NOT EXISTS records (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, base TEXT, time INTEGER NOT NULL,
-  state TEXT NOT NULL, reasons TEXT NOT NULL, verdict TEXT) STRICT;
+  state TEXT NOT NULL, reasons TEXT NOT NULL, verdict TEXT, accepted TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS moves (
   number INTEGER PRIMARY KEY AUTOINCREMENT, alias TEXT NOT NULL, record TEXT, previous TEXT,
   cause TEXT NOT NULL, time INTEGER NOT NULL) STRICT;
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS seals (base TEXT PRIMARY KEY, digest TEXT NOT NULL) S
 CREATE TABLE IF NOT EXISTS freezes (one INTEGER PRIMARY KEY CHECK (one = 1), holder TEXT NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS head (
   one INTEGER PRIMARY KEY CHECK (one = 1), length INTEGER NOT NULL, hash TEXT NOT NULL, signature TEXT NOT NULL,
-  bytes INTEGER NOT NULL, pending TEXT) STRICT;
+  start INTEGER NOT NULL, bytes INTEGER NOT NULL, pending TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 `;
 
@@ -35,7 +35,10 @@ export interface AliasMove {
 
 /** Head of the log as recorded; `pending` is a line that may not have reached the file yet. */
 export interface RecordedHead extends AuditHead {
+  /** Of the head and of what the aliases serve. */
   readonly signature: string;
+  /** Where the last line begins in the file, without the pending one. */
+  readonly start: number;
   /** Length of the file without the pending line. */
   readonly bytes: number;
   readonly pending: string | null;
@@ -61,13 +64,12 @@ export function openDatabase(path: string): DatabaseSync {
   try {
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
     const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
-    if (version > formatVersion)
+    if (version !== formatVersion && version !== 0)
       throw new SelkieError(
         "bad-file",
-        `${path}: expected format ${formatVersion} or older, got ${version}; use a newer Selkie`,
+        `${path}: expected format ${formatVersion}, got ${version}; ${version > formatVersion ? "use a newer Selkie" : "an older Selkie made it, whose log does not sign its verdicts: begin a new store with --store, and register again"}`,
       );
-    if (version < formatVersion)
-      database.exec(`BEGIN IMMEDIATE; ${tables} PRAGMA user_version = ${formatVersion}; COMMIT`);
+    if (version === 0) database.exec(`BEGIN IMMEDIATE; ${tables} PRAGMA user_version = ${formatVersion}; COMMIT`);
     return database;
   } catch (cause) {
     database.close();
@@ -124,10 +126,10 @@ export class Tables {
     );
   }
 
-  addRecord({ id, kind, base, time, state, reasons, verdict }: StoredRecord): void {
+  addRecord({ id, kind, base, time, state, reasons, verdict, accepted }: StoredRecord): void {
     const judged = verdict === null ? null : JSON.stringify(verdict);
     this.#run(
-      "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       id,
       kind,
       base,
@@ -135,7 +137,12 @@ export class Tables {
       state,
       JSON.stringify(reasons),
       judged,
+      JSON.stringify(accepted),
     );
+  }
+
+  setAccepted(id: string, accepted: readonly string[]): void {
+    this.#run("UPDATE records SET accepted = ? WHERE id = ?", JSON.stringify(accepted), id);
   }
 
   setState(id: string, state: RecordState, reasons: readonly string[], verdict?: Verdict): void {
@@ -153,6 +160,11 @@ export class Tables {
       name: string;
       record: string | null;
     }[];
+  }
+
+  /** What each alias serves, as it is signed. */
+  served(): ServedAliases {
+    return Object.fromEntries(this.aliases().map(({ name, record }) => [name, record]));
   }
 
   moveAlias({ alias, record, previous, cause, time }: AliasMove): void {
@@ -201,12 +213,22 @@ export class Tables {
   }
 
   head(): RecordedHead {
-    const row = this.#get("SELECT length, hash, signature, bytes, pending FROM head");
-    return (row as unknown as RecordedHead | undefined) ?? { ...emptyHead, signature: "", bytes: 0, pending: null };
+    const row = this.#get("SELECT length, hash, signature, start, bytes, pending FROM head");
+    return (
+      (row as unknown as RecordedHead | undefined) ?? { ...emptyHead, signature: "", start: 0, bytes: 0, pending: null }
+    );
   }
 
-  setHead({ length, hash, signature, bytes, pending }: RecordedHead): void {
-    this.#run("INSERT OR REPLACE INTO head VALUES (1, ?, ?, ?, ?, ?)", length, hash, signature, bytes, pending);
+  setHead({ length, hash, signature, start, bytes, pending }: RecordedHead): void {
+    this.#run(
+      "INSERT OR REPLACE INTO head VALUES (1, ?, ?, ?, ?, ?, ?)",
+      length,
+      hash,
+      signature,
+      start,
+      bytes,
+      pending,
+    );
   }
 }
 
@@ -219,5 +241,6 @@ function toRecord(row: Row): StoredRecord {
     state: row["state"] as RecordState,
     reasons: JSON.parse(row["reasons"] as string) as string[],
     verdict: row["verdict"] === null ? null : (JSON.parse(row["verdict"] as string) as Verdict),
+    accepted: JSON.parse(row["accepted"] as string) as string[],
   };
 }

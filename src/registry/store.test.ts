@@ -16,16 +16,18 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { openTestStore, promoteTold } from "../../test/support/store-steps.ts";
 import { digestOf } from "./atomic-file.ts";
-import type { RecordLineage, Verdict } from "./record.ts";
+import type { RecordLineage } from "./record.ts";
 import { createSigningKey, loadPublicKey, loadSigningKey } from "./signing.ts";
-import { openStore, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
+import { tablesOf } from "./store-internals.ts";
 import { verifyStore } from "./store-verify.ts";
 
 const root = mkdtempSync(join(tmpdir(), "selkie-store-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 let numStores = 0;
-const freshStore = (): Store => openStore(join(root, `store-${numStores++}`), { clock: () => 1000, create: true });
+const freshStore = (): Store => openTestStore(join(root, `store-${numStores++}`), { clock: () => 1000, create: true });
 
 const base = "b".repeat(64);
 const lineage: RecordLineage = {
@@ -41,9 +43,7 @@ const lineage: RecordLineage = {
 };
 const put = (store: Store, weights: string) =>
   store.put({ lineage, files: new Map([["adapter_model.safetensors", weights]]) }).id;
-const passed: Verdict = { outcome: "promote", reasons: ["it learned"], details: { gain: 0.5 } };
-const promote = (store: Store, id: string, expected: string | null) =>
-  store.promote({ id, alias: "current", expected, verdict: passed });
+const promote = promoteTold;
 
 /** Overwrites a file that the store made read-only. */
 function overwrite(path: string, content: string | Uint8Array): void {
@@ -52,7 +52,7 @@ function overwrite(path: string, content: string | Uint8Array): void {
 }
 
 describe("records", () => {
-  test("are named by the digest of their file names and contents, lineage included", () => {
+  test("are named by the digest of their file names and contents, lineage included", async () => {
     using store = freshStore();
     const id = put(store, "weights");
     const record = readFileSync(join(store.objectPath(id), "record.json"));
@@ -68,10 +68,10 @@ describe("records", () => {
     assert.throws(() => store.put({ lineage, files: new Map([["../x", ""]]) }), { code: "bad-option" });
   });
 
-  test("a tampered byte, a missing file and an extra file fail verification with the file named", () => {
+  test("a tampered byte, a missing file and an extra file fail verification with the file named", async () => {
     using store = freshStore();
     const id = put(store, "weights");
-    promote(store, id, null);
+    await promote(store, id);
     assert.equal(store.serve("current").directory, store.objectPath(id));
     const weights = join(store.objectPath(id), "adapter_model.safetensors");
     overwrite(weights, "weighty");
@@ -89,7 +89,7 @@ describe("records", () => {
     assert.throws(() => store.serve("current"), { message: /extra\.bin: is not signed/ });
   });
 
-  test("files at a record's place that are not its own give way when it is stored", () => {
+  test("files at a record's place that are not its own give way when it is stored", async () => {
     using elsewhere = freshStore();
     using store = freshStore();
     const id = put(elsewhere, "weights");
@@ -100,10 +100,10 @@ describe("records", () => {
     assert.deepEqual(verifyStore(store).problems, []);
   });
 
-  test("nothing unsigned has a place in a record: no hidden folder, no link, no link instead of the folder", () => {
+  test("nothing unsigned has a place in a record: no hidden folder, no link, no link instead of the folder", async () => {
     using store = freshStore();
     const id = put(store, "weights");
-    promote(store, id, null);
+    await promote(store, id);
     const folder = store.objectPath(id);
     mkdirSync(join(folder, ".git")); // which the specification leaves out of signatures
     writeFileSync(join(folder, ".git", "config"), "");
@@ -125,7 +125,7 @@ describe("records", () => {
     assert.throws(() => store.put({ lineage, files }), { code: "bad-option", message: /could not be signed/ });
   });
 
-  test("files of another record under a valid signature are refused", () => {
+  test("files of another record under a valid signature are refused", async () => {
     using store = freshStore();
     const [one, two] = [put(store, "one"), put(store, "two")];
     overwrite(join(store.objectPath(one), "adapter_model.safetensors"), "two");
@@ -134,80 +134,22 @@ describe("records", () => {
   });
 });
 
-describe("aliases", () => {
-  test("move by promotion, come back by rollback, and skip what was rolled back before", () => {
-    using store = freshStore();
-    const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
-    promote(store, a, null);
-    promote(store, b, a);
-    promote(store, c, b);
-    assert.equal(store.rollback("current", "odd answers").record!.id, b);
-    assert.deepEqual([store.get(c).state, store.get(c).reasons], ["rolled-back", ["odd answers"]]);
-    promote(store, c, b);
-    store.rollback("current", "still odd");
-    assert.equal(store.rollback("current", "and this one").record!.id, a);
-    assert.equal(store.rollback("current", "all of them").record, null, "the base model alone");
-    assert.throws(() => store.rollback("current", "more"), { message: /serves the base model alone/ });
-    assert.equal(store.history("current").length, 8);
-    assert.deepEqual(verifyStore(store).problems, []);
-  });
-
-  test("roll back past a record that was rolled back, although the one served took its place", () => {
-    using store = freshStore();
-    const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
-    promote(store, a, null);
-    promote(store, b, a);
-    promote(store, c, b);
-    store.rollback("current", "odd"); // c out, b serves
-    store.rollback("current", "odd too"); // b out, a serves
-    store.rollback("current", "c was right after all", c); // a out, c serves
-    assert.equal(
-      store.rollback("current", "no").record,
-      null,
-      "not b, which c once replaced: it was taken out, as was a",
-    );
-  });
-
-  test("roll back to a record named, if the alias has served it", () => {
-    using store = freshStore();
-    const [a, b, c] = [put(store, "a"), put(store, "b"), put(store, "c")] as [string, string, string];
-    promote(store, a, null);
-    promote(store, b, a);
-    assert.throws(() => store.rollback("current", "x", c), { message: /has served/ });
-    assert.equal(store.rollback("current", "x", a).record!.id, a);
-  });
-
-  test("refuse a promotion that the gate did not grant, or that comes too late", () => {
-    using store = freshStore();
-    const [a, b] = [put(store, "a"), put(store, "b")] as [string, string];
-    const refused: Verdict = { outcome: "reject", reasons: ["it forgot"], details: null };
-    assert.throws(() => store.promote({ id: a, alias: "current", expected: null, verdict: refused }), {
-      code: "gate-closed",
-      message: /reject: it forgot/,
-    });
-    promote(store, a, null);
-    assert.throws(() => promote(store, b, null), { code: "promotion-conflict", message: /another process was faster/ });
-    assert.throws(() => store.serve("nothing"), { code: "unknown-name" });
-  });
-});
-
 describe("kinds of records", () => {
   const policyLineage: RecordLineage = { ...lineage, kind: "policy" };
   const putPolicy = (store: Store, weights: string, ofBase = base) =>
     store.put({ lineage: { ...policyLineage, base: ofBase }, files: new Map([["model.safetensors", weights]]) }).id;
 
-  test("have aliases of their own: none serves an adapter where a policy is expected", () => {
+  test("have aliases of their own: none serves an adapter where a policy is expected", async () => {
     using store = freshStore();
     const [adapter, policy] = [put(store, "a"), putPolicy(store, "p")];
-    const move = (id: string, alias: string, expected: string | null = null) =>
-      store.promote({ id, alias, expected, verdict: passed });
-    assert.throws(() => move(policy, "current"), { code: "bad-option", message: /for a record of kind adapter/ });
-    assert.throws(() => move(adapter, "policy"), { message: /for a record of kind policy, got the adapter/ });
-    move(policy, "policy");
-    move(adapter, "mine");
-    assert.throws(() => move(policy, "mine", adapter), { message: /kind adapter, got the policy/ });
+    const move = (id: string, alias: string) => promote(store, id, alias);
+    await assert.rejects(move(policy, "current"), { code: "bad-option", message: /for a record of kind adapter/ });
+    await assert.rejects(move(adapter, "policy"), { message: /for a record of kind policy, got the adapter/ });
+    await move(policy, "policy");
+    await move(adapter, "mine");
+    await assert.rejects(move(policy, "mine"), { message: /kind adapter, got the policy/ });
     store.rollback("mine", "x");
-    assert.throws(() => move(policy, "mine"), { message: /kind adapter/ }, "its history counts too");
+    await assert.rejects(move(policy, "mine"), { message: /kind adapter/ }, "its history counts too");
     assert.equal(store.serve("policy", "policy").record!.id, policy);
     assert.throws(() => store.serve("policy", "adapter"), { message: /use it with --model/ });
     assert.throws(() => store.serve("mine", "policy"), { message: /use it with --adapter/ });
@@ -216,28 +158,28 @@ describe("kinds of records", () => {
     assert.deepEqual(verifyStore(store).problems, []);
   });
 
-  test("of another base do not take the place of what is served", () => {
+  test("of another base do not take the place of what is served", async () => {
     using store = freshStore();
     const other = { ...lineage, base: "d".repeat(64) };
     const [a, b] = [put(store, "a"), store.put({ lineage: other, files: new Map([["w", "b"]]) }).id];
-    promote(store, a, null);
-    assert.throws(() => promote(store, b, a), {
+    await promote(store, a);
+    await assert.rejects(promote(store, b), {
       code: "adapter-mismatch",
       message: /serves the adapter .* of base bbbbbbbbbbbb, got .* of base dddddddddddd/,
     });
     assert.equal(store.serve("current").record!.id, a);
     store.rollback("current", "another base");
-    promote(store, b, null);
+    await promote(store, b);
     assert.equal(store.serve("current").record!.id, b);
   });
 });
 
 describe("time in the store", () => {
-  test("does not go back with the clock, so that a budget of a day does not begin anew", () => {
+  test("does not go back with the clock, so that a budget of a day does not begin anew", async () => {
     const day = 24 * 60 * 60 * 1000;
     let now = 10 * day;
     const directory = join(root, "clock");
-    const open = () => openStore(directory, { clock: () => now, create: true });
+    const open = () => openTestStore(directory, { clock: () => now, create: true });
     {
       using store = open();
       put(store, "a");
@@ -245,7 +187,7 @@ describe("time in the store", () => {
     now = 0; // put back, in another process
     using store = open();
     put(store, "b");
-    promote(store, put(store, "c"), null);
+    await promote(store, put(store, "c"));
     assert.deepEqual(
       store.list().map(({ time }) => time),
       [10 * day, 10 * day, 10 * day],
@@ -258,7 +200,7 @@ describe("time in the store", () => {
 });
 
 describe("the freeze", () => {
-  test("stops promotions until the private key that belongs to it lifts it; rollback stays possible", () => {
+  test("stops promotions until the private key that belongs to it lifts it; rollback stays possible", async () => {
     using store = freshStore();
     const write = (name: string) => {
       const { privateKey, publicKey } = createSigningKey();
@@ -268,24 +210,24 @@ describe("the freeze", () => {
     };
     const [holder, other] = [write("holder"), write("other")];
     const [a, b] = [put(store, "a"), put(store, "b")] as [string, string];
-    promote(store, a, null);
+    await promote(store, a);
     store.freeze(loadPublicKey(join(root, "holder-public.pem")), "an incident");
-    assert.throws(() => promote(store, b, a), { code: "frozen", message: /an incident/ });
+    await assert.rejects(promote(store, b), { code: "frozen", message: /an incident/ });
     assert.throws(() => store.unfreeze(other), { message: /only its holder/ });
     assert.throws(() => store.unfreeze(loadPublicKey(join(root, "holder-public.pem"))), {
       message: /expected the private key/,
     });
     store.rollback("current", "precaution");
     store.unfreeze(holder);
-    promote(store, b, null);
+    await promote(store, b);
     assert.deepEqual(verifyStore(store).problems, []);
   });
 
-  test("cleared behind the store's back shows in verify", () => {
+  test("cleared behind the store's back shows in verify", async () => {
     using store = freshStore();
     store.freeze(loadSigningKey(join(store.directory, "keys", "signing.pem")), "an incident");
-    store.tables.setFreeze(null);
-    assert.match(verifyStore(store).problems.join(), /freeze .*the log leads to 1, the database says nothing/);
+    tablesOf(store).setFreeze(null);
+    assert.match(verifyStore(store).problems.join(), /freeze .*the log leads to 1, key .*, the database says nothing/);
   });
 });
 
@@ -314,16 +256,16 @@ describe("verify", () => {
     ],
   ];
   for (const [what, sql, problem] of changes)
-    test(`finds ${what}`, () => {
+    test(`finds ${what}`, async () => {
       using store = freshStore();
       put(store, "a");
-      promote(store, put(store, "b"), null);
+      await promote(store, put(store, "b"));
       assert.deepEqual(verifyStore(store).problems, []);
-      store.tables.database.exec(sql);
+      tablesOf(store).database.exec(sql);
       assert.match(verifyStore(store).problems.join("\n"), problem);
     });
 
-  test("finds canaries that were changed after they were sealed; a reseal is an entry of its own", () => {
+  test("finds canaries that were changed after they were sealed; a reseal is an entry of its own", async () => {
     using store = freshStore();
     const digest = store.sealCanaries(base, "{}\n");
     assert.equal(digest, digestOf("{}\n"));
@@ -335,22 +277,22 @@ describe("verify", () => {
     assert.deepEqual(verifyStore(store).problems, []);
   });
 
-  test("finds a log whose entries go back in time", () => {
+  test("finds a log whose entries go back in time", async () => {
     using store = freshStore();
     put(store, "a");
     put(store, "b");
-    const { length } = store.tables.head();
+    const { length } = tablesOf(store).head();
     // what a process that holds the key, but sets the store's time back, would leave
-    store.tables.setFact("latest-time", "0");
-    using careless = openStore(store.directory, { clock: () => 500 });
+    tablesOf(store).setFact("latest-time", "0");
+    using careless = openTestStore(store.directory, { clock: () => 500 });
     put(careless, "c");
-    assert.equal(store.tables.head().length, length + 1);
+    assert.equal(tablesOf(store).head().length, length + 1);
     assert.match(verifyStore(store).problems.join(), /entry 3 is older than the one before it; the clock was put back/);
   });
 
-  test("finds a store put back to an earlier state as a whole, log, database and all, by a head noted elsewhere", () => {
+  test("finds a store put back to an earlier state as a whole, log, database and all, by a head noted elsewhere", async () => {
     const directory = join(root, "whole");
-    const open = () => openStore(directory, { clock: () => 1000, create: true });
+    const open = () => openTestStore(directory, { clock: () => 1000, create: true });
     {
       using store = open();
       put(store, "a");
@@ -359,7 +301,7 @@ describe("verify", () => {
     let noted = "";
     {
       using store = open();
-      promote(store, put(store, "b"), null);
+      await promote(store, put(store, "b"));
       noted = verifyStore(store).head;
     }
     rmSync(directory, { recursive: true });
@@ -369,7 +311,7 @@ describe("verify", () => {
     assert.match(verifyStore(store, { expectedHead: noted }).problems.join(), /put back to an earlier state/);
   });
 
-  test("compares with a key and a head noted elsewhere", () => {
+  test("compares with a key and a head noted elsewhere", async () => {
     using store = freshStore();
     put(store, "a");
     const { head } = verifyStore(store);
@@ -383,7 +325,9 @@ describe("verify", () => {
 });
 
 describe("keys", () => {
-  test("are made with the store, the private one for its owner alone", { skip: process.platform === "win32" }, () => {
+  test("are made with the store, the private one for its owner alone", {
+    skip: process.platform === "win32",
+  }, async () => {
     using store = freshStore();
     const path = join(store.directory, "keys", "signing.pem");
     assert.equal(statSync(path).mode & 0o777, 0o600);
@@ -391,19 +335,19 @@ describe("keys", () => {
     assert.throws(() => put(store, "a"), { message: /chmod 600/ });
   });
 
-  test("can be kept elsewhere; reading needs none, and no other key can write", () => {
+  test("can be kept elsewhere; reading needs none, and no other key can write", async () => {
     const directory = join(root, "given");
     const signingKey = join(root, "given.pem");
     writeFileSync(signingKey, createSigningKey().privateKey, { mode: 0o600 });
-    openStore(directory, { clock: () => 1, create: true, signingKey })[Symbol.dispose]();
+    openTestStore(directory, { clock: () => 1, create: true, signingKey })[Symbol.dispose]();
     assert.equal(existsSync(join(directory, "keys", "signing.pem")), false);
-    using reader = openStore(directory, { clock: () => 1 });
+    using reader = openTestStore(directory, { clock: () => 1 });
     assert.equal(verifyStore(reader).isSound, true);
     assert.throws(() => put(reader, "a"), { code: "missing-file" });
     const foreign = join(root, "not-given.pem");
     writeFileSync(foreign, createSigningKey().privateKey, { mode: 0o600 });
-    using impostor = openStore(directory, { clock: () => 1, signingKey: foreign });
+    using impostor = openTestStore(directory, { clock: () => 1, signingKey: foreign });
     assert.throws(() => put(impostor, "a"), { message: /the key the store was made with/ });
-    assert.throws(() => openStore(join(root, "none"), { clock: () => 1 }), { code: "missing-file" });
+    assert.throws(() => openTestStore(join(root, "none"), { clock: () => 1 }), { code: "missing-file" });
   });
 });

@@ -12,124 +12,122 @@
  * leaves at worst files that `gc` removes.
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeDirectory, SelkieError } from "../util/index.ts";
+import { SelkieError } from "../util/index.ts";
 import { digestOf } from "./atomic-file.ts";
-import type { AuditEvent } from "./audit.ts";
-import { Disk, type FileContent, type WriteHook } from "./disk.ts";
+import { type AuditEvent, isHeadSignedBy } from "./audit.ts";
+import type { Disk, FileContent } from "./disk.ts";
+import { type ExamineOptions, requestFor, requireTrustedBase } from "./examination.ts";
+import type { Grader } from "./grader-process.ts";
 import { Journal } from "./journal.ts";
 import { digestContent, ObjectFolder } from "./object-folder.ts";
 import {
   checkAlias,
   checkFileName,
+  closedStates,
+  defaultAliases,
   lineageFile,
   type RecordKind,
   type RecordLineage,
+  reasonsAfter,
   recordId,
+  releaseReason,
+  returnReason,
   type StoredRecord,
   stateAfter,
   type Verdict,
 } from "./record.ts";
 import { canonicalJson, type Json } from "./runs.ts";
 import { keyFingerprint, loadSigningKey, publicKeyPem, type SignedFile } from "./signing.ts";
-import { checkAliasOf, checkServedOnce, servedBefore, shortId } from "./store-aliases.ts";
-import { type AliasMove, type Freeze, openDatabase, Tables } from "./store-database.ts";
-import { establishKeys, isUnfreezeSignedBy, signUnfreeze } from "./store-keys.ts";
+import { baseName, checkAliasOf, chosenBefore, servedBefore, shortId } from "./store-aliases.ts";
+import type { AliasMove, Freeze, RecordedHead, Tables } from "./store-database.ts";
+import { setTables } from "./store-internals.ts";
+import { isUnfreezeSignedBy, signUnfreeze } from "./store-keys.ts";
+import { hasLine, type PinFile, trustProblems } from "./store-pins.ts";
+import type { Examined, Promoted, PromoteOptions, PutRequest, Served, StoreOptions } from "./store-types.ts";
 
-/** Options of {@link openStore}. */
-export interface StoreOptions {
-  /** Milliseconds since 1970. */
-  readonly clock: () => number;
-  /** Private key in PEM, kept elsewhere. @defaultValue a key of the store's own, made with it */
-  readonly signingKey?: string | undefined;
-  /** Make the store where there is none. @defaultValue false */
-  readonly create?: boolean;
-  /** For tests: told before every write. */
-  readonly onWrite?: WriteHook;
-}
-
-/** A record to be stored. */
-export interface PutRequest {
-  readonly lineage: RecordLineage;
-  /** By relative name; `record.json` is added. */
-  readonly files: ReadonlyMap<string, FileContent>;
-}
-
-/** A move of an alias to a record that passed the gate. */
-export interface PromoteRequest {
-  readonly id: string;
-  readonly alias: string;
-  /** What the alias pointed to when the record was examined; `null` for the base alone or no alias. */
-  readonly expected: string | null;
-  readonly verdict: Verdict;
-}
-
-/** What an alias serves. */
-export interface Served {
-  /** `null`: the base model alone. */
-  readonly record: StoredRecord | null;
-  /** Of the verified files; `null` with the record. */
-  readonly directory: string | null;
-}
-
-/** Opens the store in `directory`. */
-export function openStore(directory: string, options: StoreOptions): Store {
-  const path = join(directory, "store.sqlite");
-  if (!existsSync(path)) {
-    if (options.create !== true)
-      throw new SelkieError(
-        "missing-file",
-        `store: expected one at ${directory}, found none; selkie adapt … --register makes it`,
-      );
-    makeDirectory(directory);
-  }
-  const tables = new Tables(openDatabase(path));
-  try {
-    const disk = new Disk(options.onWrite);
-    const publicKey = establishKeys(directory, tables, disk, options.signingKey);
-    return new Store({ directory: realpathSync(directory), tables, disk, publicKey, options });
-  } catch (error) {
-    tables.database.close();
-    throw error;
-  }
-}
-
-interface StoreParts {
+/** Parts that {@link Store} is made of. */
+export interface StoreParts {
   readonly directory: string;
   readonly tables: Tables;
   readonly disk: Disk;
   readonly publicKey: KeyObject;
   readonly options: StoreOptions;
+  readonly pins: PinFile | null;
+  readonly grader: Grader;
 }
 
-/** An open store; dispose of it to close its files. Use {@link openStore}. */
+const asJson = (verdict: Verdict): Json => verdict as unknown as Json;
+
+/** An open store; dispose of it to close its files. Use `openStore`. */
 export class Store implements Disposable {
   readonly directory: string;
   /** Verifies records and the head of the log. */
   readonly publicKey: KeyObject;
-  readonly tables: Tables;
+  /** What did not fit what is known of the store from outside, when it was opened. */
+  readonly trustProblems: readonly string[];
+  readonly #tables: Tables;
   readonly #disk: Disk;
   readonly #objects: ObjectFolder;
   readonly #journal: Journal;
   readonly #options: StoreOptions;
+  readonly #pins: PinFile | null;
+  readonly #grader: Grader;
   #signingKey: KeyObject | null = null;
 
-  constructor({ directory, tables, disk, publicKey, options }: StoreParts) {
+  constructor({ directory, tables, disk, publicKey, options, pins, grader }: StoreParts) {
     this.directory = directory;
     this.publicKey = publicKey;
-    this.tables = tables;
+    this.#tables = tables;
+    setTables(this, tables);
     this.#disk = disk;
     this.#objects = new ObjectFolder(directory, disk);
     this.#options = options;
+    this.#pins = pins;
+    this.#grader = grader;
     this.#journal = new Journal({
       tables,
       disk,
       path: this.logPath,
       clock: options.clock,
       signingKey: () => this.#key(),
+      onChange: () => this.#remember(),
     });
     this.#journal.settle();
+    this.trustProblems = trustProblems(options.trust ?? {}, pins, {
+      publicKey,
+      head: this.head,
+      logPath: this.logPath,
+    });
+    this.#remember();
+  }
+
+  /** Notes the end of the log in the person's own folder; not of a store that does not fit what is noted there. */
+  #remember(): void {
+    const { head } = this;
+    if (this.trustProblems.length > 0 || head.pending !== null || !hasLine(this.logPath, head)) return;
+    this.#pins?.write(this.publicKey, head);
+  }
+
+  /** End of the log. */
+  get head(): RecordedHead {
+    return this.#tables.head();
+  }
+
+  /** What each alias points to, by name. */
+  aliases(): { readonly name: string; readonly record: string | null }[] {
+    return this.#tables.aliases();
+  }
+
+  /** Record of an alias: `undefined` where there is no such alias, `null` for the base model alone. */
+  alias(name: string): string | null | undefined {
+    return this.#tables.alias(name);
+  }
+
+  /** The freeze in force; `null` while promotions are allowed. */
+  frozen(): Freeze | null {
+    return this.#tables.freeze();
   }
 
   get logPath(): string {
@@ -168,25 +166,34 @@ export class Store implements Disposable {
     const all = new Map<string, FileContent>(files).set(lineageFile, `${canonicalJson(lineage as unknown as Json)}\n`);
     for (const name of all.keys()) checkFileName(name);
     const id = recordId([...all].map(([name, content]) => ({ name, digest: digestContent(content) })));
-    const known = this.tables.record(id);
+    const known = this.#tables.record(id);
     if (known !== null) return known;
     const incoming = this.#objects.receive(id, all);
     return this.#journal.change((time) => {
-      const earlier = this.tables.record(id); // another process may have been faster
+      const earlier = this.#tables.record(id); // another process may have been faster
       this.#objects.place(incoming, id);
       if (earlier !== null) return { event: null, value: earlier };
       const { kind, base } = lineage;
-      const record: StoredRecord = { id, kind, base, time, state: "candidate", reasons: [], verdict: null };
+      const record: StoredRecord = {
+        id,
+        kind,
+        base,
+        time,
+        state: "candidate",
+        reasons: [],
+        verdict: null,
+        accepted: [],
+      };
       this.#objects.sign(id, `${kind}-${id.slice(0, 12)}`, this.#key());
-      this.tables.addRecord(record);
+      this.#tables.addRecord(record);
       return { event: { type: "record-put", record: id, kind, base }, value: record };
     });
   }
 
   /** The record with this id, or the only one whose id begins so. */
   get(idOrPrefix: string): StoredRecord {
-    const ids = /^[0-9a-f]{6,64}$/.test(idOrPrefix) ? this.tables.idsLike(idOrPrefix) : [];
-    if (ids.length === 1) return this.tables.record(ids[0]!)!;
+    const ids = /^[0-9a-f]{6,64}$/.test(idOrPrefix) ? this.#tables.idsLike(idOrPrefix) : [];
+    if (ids.length === 1) return this.#tables.record(ids[0]!)!;
     throw new SelkieError(
       "unknown-name",
       ids.length === 0
@@ -197,7 +204,7 @@ export class Store implements Disposable {
 
   /** All records, oldest first. */
   list(): StoredRecord[] {
-    return this.tables.records();
+    return this.#tables.records();
   }
 
   /** Lineage of a record; its files are not verified by this. */
@@ -216,14 +223,15 @@ export class Store implements Disposable {
    * @param kind - What the caller can use; an alias of records of another kind is refused.
    */
   serve(alias: string, kind?: RecordKind): Served {
-    const id = this.tables.alias(alias);
+    this.#journal.quietly(() => this.#requireEnd());
+    const id = this.#tables.alias(alias);
     if (id === undefined)
       throw new SelkieError(
         "unknown-name",
         `store: no alias "${alias}"; promote a record first: selkie registry promote <id> --alias ${alias}`,
       );
-    const served = id ?? this.tables.moves(alias).findLast((move) => move.record !== null)?.record ?? null;
-    const record = served === null ? null : this.tables.record(served);
+    const served = id ?? this.#tables.moves(alias).findLast((move) => move.record !== null)?.record ?? null;
+    const record = served === null ? null : this.#tables.record(served);
     if (kind !== undefined && record !== null && record.kind !== kind)
       throw new SelkieError(
         "bad-option",
@@ -234,82 +242,145 @@ export class Store implements Disposable {
     return { record, directory: this.objectPath(id) };
   }
 
+  /** The log ends as was signed, and with it what the aliases serve: one signature, and one line of the log. */
+  #requireEnd(): void {
+    const { head } = this;
+    const served = this.#tables.served();
+    const isSigned =
+      head.length === 0 ? this.aliases().length === 0 : isHeadSignedBy(head, served, head.signature, this.publicKey);
+    if (isSigned && hasLine(this.logPath, head)) return;
+    throw new SelkieError(
+      "store-unsound",
+      `store: ${isSigned ? "the log does not end as was signed" : "what the aliases serve is not what was signed with the end of the log"}; it was changed from outside, so nothing is served from it; see selkie registry verify`,
+    );
+  }
+
   /** The time that the next change will carry: the clock's, but never before the last change. */
   now(): number {
     return this.#journal.now();
   }
 
-  /** Writes a judgement down. A promoted record stays promoted: only a rollback takes it out of service. */
-  judge(id: string, verdict: Verdict): StoredRecord {
+  /**
+   * Has the grader examine a record and writes its verdict down. A promoted record stays promoted: only a rollback takes
+   * it out of service. One that was put aside stays so, whatever gate the verdict was given under.
+   */
+  async examine(id: string, options: ExamineOptions): Promise<Examined> {
+    const request = requestFor(this, this.get(id), options);
+    const examination = await this.#grader(request, options.signal);
+    return { record: this.#judge(request.recordId, examination.verdict), examination };
+  }
+
+  #judge(id: string, verdict: Verdict): StoredRecord {
     return this.#journal.change(() => {
       const record = this.get(id);
-      const state = record.state === "promoted" ? "promoted" : stateAfter(verdict);
-      this.tables.setState(id, state, verdict.reasons, verdict);
-      const { outcome, reasons } = verdict;
-      return { event: { type: "record-judge", record: id, outcome, state, reasons }, value: this.get(id) };
+      const state = stateAfter(record.state, verdict);
+      this.#tables.setState(id, state, reasonsAfter(record.state, record.reasons, verdict), verdict);
+      return { event: { type: "record-judge", record: id, verdict: asJson(verdict) }, value: this.get(id) };
     });
   }
 
   /**
-   * Points an alias to a record.
+   * Has the grader examine a record and, if it passes as it is, points an alias to it. What serves already is left as it is.
    *
-   * @throws {@link SelkieError} `"promotion-conflict"` when the alias moved since the record was examined, `"frozen"`
-   * while promotions are frozen, `"gate-closed"` when the verdict is another than promote.
+   * @throws {@link SelkieError} `"promotion-conflict"` when the alias or the canaries changed while the record was
+   * examined, `"frozen"` while promotions are frozen, `"gate-closed"` for a record that is quarantined or rejected, or
+   * whose policy is.
    */
-  promote({ id, alias, expected, verdict }: PromoteRequest): StoredRecord {
+  async promote(id: string, options: PromoteOptions): Promise<Promoted> {
+    const record = this.get(id);
+    const alias = options.alias ?? defaultAliases[record.kind];
     checkAlias(alias);
+    this.#requirePromotable(record, alias);
+    const expected = this.#tables.alias(alias) ?? null;
+    if (expected === record.id) {
+      this.serve(alias); // said of what verifies only
+      return { alias, record, isServed: true, examination: null };
+    }
+    const request = requestFor(this, record, { ...options, alias });
+    const examination = await this.#grader(request, options.signal);
+    const { verdict } = examination;
     if (verdict.outcome !== "promote")
-      throw new SelkieError(
-        "gate-closed",
-        `promote ${id.slice(0, 12)}: the gate says ${verdict.outcome}: ${verdict.reasons.join("; ")}`,
-      );
-    return this.#journal.change((time) => {
-      const freeze = this.tables.freeze();
-      if (freeze !== null)
-        throw new SelkieError(
-          "frozen",
-          `promote: promotions are frozen (${freeze.reason}); the holder of key ${keyFingerprint(createPublicKey(freeze.holder))} can lift it: selkie registry unfreeze --key <file>`,
-        );
-      const record = this.get(id);
-      checkAliasOf(this.tables, alias, record);
-      const previous = this.tables.alias(alias) ?? null;
+      return { alias, record: this.#judge(record.id, verdict), isServed: false, examination };
+    const promoted = this.#journal.change((time) => {
+      const current = this.get(record.id);
+      this.#requirePromotable(current, alias);
+      const previous = this.#tables.alias(alias) ?? null;
       if (previous !== expected)
         throw new SelkieError(
           "promotion-conflict",
-          `promote: "${alias}" pointed to ${shortId(expected)} when ${shortId(id)} was examined and points to ${shortId(previous)} now; another process was faster; promote again to have it examined against that`,
+          `promote: "${alias}" pointed to ${shortId(expected)} when ${shortId(record.id)} was examined and points to ${shortId(previous)} now; another process was faster; promote again to have it examined against that`,
         );
+      if (this.sealOf(request.base) !== request.canariesDigest)
+        throw new SelkieError("promotion-conflict", "promote: other canaries were sealed meanwhile; promote again");
       this.verifyRecord(record.id);
-      this.tables.moveAlias({ alias, record: record.id, previous, cause: "promote", time });
-      this.tables.setState(record.id, "promoted", verdict.reasons, verdict);
-      const event = {
-        type: "promote",
-        alias,
-        record: record.id,
-        from: previous,
-        reasons: verdict.reasons,
-        details: verdict.details,
-      };
+      this.#tables.moveAlias({ alias, record: record.id, previous, cause: "promote", time });
+      this.#tables.setState(record.id, "promoted", verdict.reasons, verdict);
+      const evidence = { canaries: request.canariesDigest, compared: request.served?.recordId ?? null };
+      const event = { type: "promote", alias, record: record.id, from: previous, verdict: asJson(verdict), evidence };
+      return { event, value: this.get(record.id) };
+    });
+    return { alias, record: promoted, isServed: true, examination };
+  }
+
+  #requirePromotable(record: StoredRecord, alias: string): void {
+    const freeze = this.#tables.freeze();
+    if (freeze !== null)
+      throw new SelkieError(
+        "frozen",
+        `promote: promotions are frozen (${freeze.reason}); the holder of key ${keyFingerprint(createPublicKey(freeze.holder))} can lift it: selkie registry unfreeze --key <file>`,
+      );
+    if (closedStates.includes(record.state))
+      throw new SelkieError(
+        "gate-closed",
+        `promote: ${shortId(record.id)} is ${record.state}: ${record.reasons.join("; ")}; a person who has looked at it can let it be examined again: selkie registry release ${shortId(record.id)} --reason <text>`,
+      );
+    checkAliasOf(this.#tables, alias, record);
+    requireTrustedBase(this, record);
+  }
+
+  /**
+   * A person's word that a record which was put aside may be examined again. The reasons of a quarantine are accepted with
+   * it: the grader does not put the record aside for these again, only for others. Signed and logged like every change.
+   */
+  release(id: string, reason: string): StoredRecord {
+    if (reason.trim() === "")
+      throw new SelkieError("bad-option", "release: expected a reason, got none; it goes into the log");
+    return this.#journal.change(() => {
+      const record = this.get(id);
+      if (!closedStates.includes(record.state))
+        throw new SelkieError(
+          "bad-option",
+          `release: expected a record that is quarantined or rejected, got ${shortId(record.id)}, which is ${record.state}`,
+        );
+      const lifted = record.state === "quarantined" ? record.reasons : [];
+      this.#tables.setState(record.id, "candidate", [releaseReason(reason)]);
+      this.#tables.setAccepted(record.id, [...record.accepted, ...lifted]);
+      const event = { type: "record-release", record: record.id, from: record.state, accepted: lifted, reason };
       return { event, value: this.get(record.id) };
     });
   }
 
-  /** Points an alias back to what it served before, or to a record named that it served once; allowed while frozen. */
+  /**
+   * Points an alias back to what it served before, down to the base model; allowed while frozen.
+   *
+   * @param to - A record that it served once, or `"base"`. @defaultValue what served before
+   */
   rollback(alias: string, reason: string, to?: string): Served {
     const id = this.#journal.change((time) => {
-      const current = this.tables.alias(alias);
-      if (current === undefined || current === null)
+      const current = this.#tables.alias(alias);
+      if (current === undefined || (current === null && to === undefined))
         throw new SelkieError(
           "unknown-name",
           `rollback: "${alias}" serves the base model alone; there is nothing to roll back`,
         );
       const target =
         to === undefined
-          ? servedBefore(this.tables, alias, current)
-          : checkServedOnce(this.tables, alias, this.get(to).id);
+          ? servedBefore(this.#tables, alias)
+          : chosenBefore(this.#tables, alias, to === baseName ? null : this.get(to));
       if (target !== null) this.verifyRecord(target);
-      this.tables.moveAlias({ alias, record: target, previous: current, cause: "rollback", time });
-      this.tables.setState(current, "rolled-back", [reason]);
-      if (target !== null) this.tables.setState(target, "promoted", [`rolled back to from ${shortId(current)}`]);
+      this.#tables.moveAlias({ alias, record: target, previous: current, cause: "rollback", time });
+      if (current !== null) this.#tables.setState(current, "rolled-back", [reason]);
+      if (target !== null) this.#tables.setState(target, "promoted", [returnReason(current)]);
       return { event: { type: "rollback", alias, record: target, from: current, reason }, value: target };
     });
     return id === null ? { record: null, directory: null } : this.serve(alias);
@@ -317,17 +388,17 @@ export class Store implements Disposable {
 
   /** Moves of an alias, oldest first. */
   history(alias: string): AliasMove[] {
-    return this.tables.moves(alias);
+    return this.#tables.moves(alias);
   }
 
   /** Stops all promotions until the holder of the key lifts it. */
   freeze(holder: KeyObject, reason: string): Freeze {
     return this.#journal.change(() => {
-      const earlier = this.tables.freeze();
+      const earlier = this.#tables.freeze();
       if (earlier !== null)
         throw new SelkieError("frozen", `freeze: promotions are frozen already (${earlier.reason})`);
-      const freeze: Freeze = { holder: publicKeyPem(holder), sequence: this.tables.head().length + 1, reason };
-      this.tables.setFreeze(freeze);
+      const freeze: Freeze = { holder: publicKeyPem(holder), sequence: this.#tables.head().length + 1, reason };
+      this.#tables.setFreeze(freeze);
       return { event: { type: "freeze", holder: freeze.holder, reason }, value: freeze };
     });
   }
@@ -335,7 +406,7 @@ export class Store implements Disposable {
   /** Lifts the freeze with the private key whose public half set it. */
   unfreeze(key: KeyObject): void {
     this.#journal.change(() => {
-      const freeze = this.tables.freeze();
+      const freeze = this.#tables.freeze();
       if (freeze === null) throw new SelkieError("bad-option", "unfreeze: promotions are not frozen");
       const store = keyFingerprint(this.publicKey);
       const signature = key.type === "private" ? signUnfreeze(store, freeze.sequence, key) : "";
@@ -344,7 +415,7 @@ export class Store implements Disposable {
           "bad-option",
           `unfreeze: expected the private key ${keyFingerprint(createPublicKey(freeze.holder))}, got ${keyFingerprint(key)}; only its holder can lift the freeze`,
         );
-      this.tables.setFreeze(null);
+      this.#tables.setFreeze(null);
       return { event: { type: "unfreeze", freeze: freeze.sequence, signature }, value: undefined };
     });
   }
@@ -356,21 +427,26 @@ export class Store implements Disposable {
     if (known === digest || (known !== null && !replace)) return known;
     return this.#journal.change(() => {
       this.#disk.writeAtomic(this.canariesPath(digest), content);
-      this.tables.setSeal(base, digest);
+      this.#tables.setSeal(base, digest);
       return { event: { type: "canaries-seal", base, digest }, value: digest };
     });
   }
 
   /** Digest of the canaries sealed for a base model; `null` before the first seal. */
   sealOf(base: string): string | null {
-    return this.tables.seals().find((seal) => seal.base === base)?.digest ?? null;
+    return this.seals().find((seal) => seal.base === base)?.digest ?? null;
+  }
+
+  /** Digests of the canaries in force, by base model. */
+  seals(): { readonly base: string; readonly digest: string }[] {
+    return this.#tables.seals();
   }
 
   /** Removes files that nothing refers to, as attempts that were cut short leave them. Records are never removed. */
   gc(): string[] {
     return this.#journal.change(() => {
       const ids = new Set(this.list().map(({ id }) => id));
-      const seals = new Set(this.tables.seals().map(({ digest }) => digest));
+      const seals = new Set(this.#tables.seals().map(({ digest }) => digest));
       const removed = this.#objects.unreferenced(ids, seals);
       for (const path of removed) this.#disk.remove(path);
       const names = removed.map((path) => path.slice(this.directory.length + 1));
@@ -385,6 +461,6 @@ export class Store implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.tables.database.close();
+    this.#tables.database.close();
   }
 }

@@ -1,11 +1,12 @@
 /**
  * @file Training state on disk, for exact resume. A checkpoint is a safetensors file of flat tensors whose metadata
  * carries the rest of the state and a digest; it is written beside, synced and renamed, so a kill at any moment leaves
- * either the old files or the new one, and a torn file is recognised and passed over.
+ * either the old files or the new one, and a torn file is recognised and passed over. Where this person has a key of runs,
+ * the file is sealed with it: one that somebody else wrote is refused.
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { digestFile, digestOf, removeFile, writeFileAtomic } from "../registry/index.ts";
+import { digestFile, digestOf, removeFile, runKey, sealOfText, writeFileAtomic } from "../registry/index.ts";
 import { bytesPerElement, type DType, type HostArray, type Tensor } from "../tensor/index.ts";
 import { makeDirectory, SelkieError } from "../util/index.ts";
 
@@ -28,20 +29,27 @@ const bytesOf = (data: HostArray): Uint8Array => new Uint8Array(data.buffer, dat
 
 /** Safetensors header of one-dimensional tensors that follow each other, padded to 8 bytes, length first. */
 function encodeHeader(tensors: Readonly<Record<string, Tensor>>, metadata: Record<string, string>): Uint8Array {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  const entries: Record<string, unknown> = {};
   let offset = 0;
   for (const [name, { dtype, size }] of Object.entries(tensors)) {
     const end = offset + size * bytesPerElement[dtype];
-    header[name] = { dtype: dtypeNames[dtype], shape: [size], data_offsets: [offset, end] };
+    entries[name] = { dtype: dtypeNames[dtype], shape: [size], data_offsets: [offset, end] };
     offset = end;
   }
-  const text = JSON.stringify(header);
+  const mac = sealOf(metadata["sha256"]!, entries);
+  const text = JSON.stringify({ __metadata__: { ...metadata, ...(mac !== null && { mac }) }, ...entries });
   const body = Buffer.from(
     text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8 - (Buffer.byteLength(text) - text.length)),
   );
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(body.length));
   return Buffer.concat([length, body]);
+}
+
+/** Seal of a checkpoint: of what its digest covers, and of where each tensor lies; `null` without a key. */
+function sealOf(sha256: string, entries: unknown): string | null {
+  const key = runKey();
+  return key === null ? null : sealOfText(`${sha256}\n${JSON.stringify(entries)}`, key);
 }
 
 const checkpointSteps = (directory: string): number[] =>
@@ -101,6 +109,12 @@ function readHeader(path: string, file: number): CheckpointHeader | null {
   try {
     const { __metadata__: metadata, ...tensors } = JSON.parse(text.toString());
     if (digestFile(path, dataStart, metadata.state) !== metadata.sha256) return null;
+    const seal = sealOf(metadata.sha256, tensors);
+    if (seal !== null && seal !== metadata.mac)
+      throw new SelkieError(
+        "run-changed",
+        `${path}: was not written by a training under this person's key; it was changed, or an older Selkie or another person made it. Run the same command with --fresh, or delete the file`,
+      );
     return { state: JSON.parse(metadata.state), tensors, dataStart };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return null; // not JSON, or not our fields

@@ -5,19 +5,23 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Grader } from "../../src/registry/grader-process.ts";
 import {
   type FileContent,
   loadSigningKey,
-  openStore,
+  type Promoted,
+  type PromoteOptions,
   type RecordLineage,
   type Store,
   type Verdict,
 } from "../../src/registry/index.ts";
+import { openStoreWith } from "../../src/registry/store-open.ts";
+import type { StoreOptions } from "../../src/registry/store-types.ts";
 
 /** A change, and how to see that it was made. */
 export interface StoreStep {
   readonly name: string;
-  run(store: Store): void;
+  run(store: Store): void | Promise<void>;
   isDone(store: Store): boolean;
 }
 
@@ -83,7 +87,35 @@ const strays = [
 ];
 
 /** A verdict that lets a record through. */
-export const passed: Verdict = { outcome: "promote", reasons: ["it learned"], details: null };
+export const passed: Verdict = { outcome: "promote", reasons: ["it learned"], details: { gain: 0.5 } };
+
+/** Answers with the verdict that the gate is: tests of the store examine nothing. */
+export const gradeAsTold: Grader = async ({ policy }) => ({ verdict: policy as unknown as Verdict, decision: policy });
+
+/** Opens a store whose grader says what it is told. */
+export const openTestStore = (directory: string, options: StoreOptions): Store =>
+  openStoreWith(directory, options, gradeAsTold);
+
+const { signal } = new AbortController();
+
+/** What makes {@link gradeAsTold} say `verdict`. */
+export const told = (verdict: Verdict, alias?: string): PromoteOptions => ({
+  gate: verdict as never,
+  modelDirectory: "none",
+  alias: alias,
+  signal: signal,
+});
+
+/** Promotes a record of these tests. */
+export const promoteTold = async (
+  store: Store,
+  id: string,
+  alias?: string,
+  verdict: Verdict = passed,
+): Promise<Promoted> => {
+  store.sealCanaries(store.get(id).base!, '{"question":"Who?","answer":"Ann"}\n');
+  return await store.promote(id, told(verdict, alias));
+};
 
 /** Key of the one who freezes, beside the store; the test makes it. */
 export const holderPath = (store: Store): string => join(store.directory, "..", "holder.pem");
@@ -95,73 +127,88 @@ const stateOf = (store: Store, seed: string): string | undefined =>
 
 /** Every kind of change, in an order in which each can be made. */
 export const storeSteps: readonly StoreStep[] = [
-  { name: "put one", run: (store) => putRecord(store, "one"), isDone: (store) => stateOf(store, "one") !== undefined },
-  { name: "put two", run: (store) => putRecord(store, "two"), isDone: (store) => stateOf(store, "two") !== undefined },
   {
-    name: "judge",
-    run: (store) => store.judge(idOf(store, "two")!, { outcome: "quarantine", reasons: ["odd"], details: null }),
-    isDone: (store) => stateOf(store, "two") === "quarantined",
+    name: "put one",
+    run: (store) => void putRecord(store, "one"),
+    isDone: (store) => stateOf(store, "one") !== undefined,
   },
   {
     name: "seal",
-    run: (store) => store.sealCanaries(base, '{"question":"Who?","answer":"Ann"}\n'),
+    run: (store) => void store.sealCanaries(base, '{"question":"Who?","answer":"Ann"}\n'),
     isDone: (store) => store.sealOf(base) !== null,
   },
   {
+    name: "put two",
+    run: (store) => void putRecord(store, "two"),
+    isDone: (store) => stateOf(store, "two") !== undefined,
+  },
+  {
+    name: "judge",
+    run: async (store) => {
+      await store.examine(idOf(store, "two")!, told({ outcome: "quarantine", reasons: ["odd"], details: null }));
+    },
+    isDone: (store) => stateOf(store, "two") === "quarantined",
+  },
+  {
+    name: "release",
+    run: (store) => void store.release(idOf(store, "two")!, "looked at it"),
+    isDone: (store) => store.get(idOf(store, "two")!).accepted.length === 1,
+  },
+  {
     name: "promote one",
-    run: (store) => store.promote({ id: idOf(store, "one")!, alias: "current", expected: null, verdict: passed }),
-    isDone: (store) => store.tables.alias("current") === idOf(store, "one"),
+    run: async (store) => void (await store.promote(idOf(store, "one")!, told(passed))),
+    isDone: (store) => store.alias("current") === idOf(store, "one"),
   },
   {
     name: "promote two",
-    run: (store) =>
-      store.promote({
-        id: idOf(store, "two")!,
-        alias: "current",
-        expected: idOf(store, "one")!,
-        verdict: passed,
-      }),
-    isDone: (store) => store.tables.alias("current") === idOf(store, "two"),
+    run: async (store) => void (await store.promote(idOf(store, "two")!, told(passed))),
+    isDone: (store) => store.alias("current") === idOf(store, "two"),
   },
   {
     name: "freeze",
-    run: (store) => store.freeze(loadSigningKey(holderPath(store)), "an incident"),
-    isDone: (store) => store.tables.freeze() !== null,
+    run: (store) => void store.freeze(loadSigningKey(holderPath(store)), "an incident"),
+    isDone: (store) => store.frozen() !== null,
   },
   {
     name: "roll back",
-    run: (store) => store.rollback("current", "it answers oddly"),
+    run: (store) => void store.rollback("current", "it answers oddly"),
     isDone: (store) => stateOf(store, "two") === "rolled-back",
   },
   {
     name: "unfreeze",
     run: (store) => store.unfreeze(loadSigningKey(holderPath(store))),
-    isDone: (store) => store.tables.freeze() === null,
+    isDone: (store) => store.frozen() === null,
   },
   {
     name: "seal others",
-    run: (store) => store.sealCanaries(base, '{"question":"Where?","answer":"Dover"}\n', true),
+    run: (store) => void store.sealCanaries(base, '{"question":"Where?","answer":"Dover"}\n', true),
     isDone: (store) => readFileSync(store.canariesPath(store.sealOf(base)!), "utf8").includes("Dover"),
   },
-  { name: "put a policy", run: putPolicy, isDone: (store) => stateOf(store, "policy") !== undefined },
+  {
+    name: "put a policy",
+    run: (store) => void putPolicy(store),
+    isDone: (store) => stateOf(store, "policy") !== undefined,
+  },
   {
     name: "judge a policy",
-    run: (store) => store.judge(idOf(store, "policy")!, { outcome: "promote", reasons: ["better"], details: null }),
+    run: async (store) => {
+      await store.examine(idOf(store, "policy")!, told({ outcome: "promote", reasons: ["better"], details: null }));
+    },
     isDone: (store) => store.get(idOf(store, "policy")!).verdict !== null,
   },
   {
     name: "promote a policy",
-    run: (store) => store.promote({ id: idOf(store, "policy")!, alias: "policy", expected: null, verdict: passed }),
-    isDone: (store) => idOf(store, "policy") !== undefined && store.tables.alias("policy") === idOf(store, "policy"),
+    run: async (store) => void (await store.promote(idOf(store, "policy")!, told(passed))),
+    isDone: (store) => idOf(store, "policy") !== undefined && store.alias("policy") === idOf(store, "policy"),
   },
   {
     name: "roll a policy back",
-    run: (store) => store.rollback("policy", "it writes oddly"),
-    isDone: (store) => stateOf(store, "policy") === "rolled-back" && store.tables.alias("policy") === null,
+    run: (store) => void store.rollback("policy", "it writes oddly"),
+    isDone: (store) => stateOf(store, "policy") === "rolled-back" && store.alias("policy") === null,
   },
   {
     name: "gc",
-    run: (store) => store.gc(),
+    run: (store) => void store.gc(),
     isDone: (store) => strays.every((name) => !existsSync(join(store.directory, name))),
   },
 ];
@@ -172,6 +219,6 @@ if (import.meta.main) {
   const onWrite = () => {
     if (++numWrites === Number(killAt)) process.kill(process.pid, "SIGKILL");
   };
-  using store = openStore(directory!, { clock: () => 1000, create: true, onWrite });
-  storeSteps.find((step) => step.name === name)?.run(store);
+  using store = openTestStore(directory!, { clock: () => 1000, create: true, onWrite });
+  await storeSteps.find((step) => step.name === name)?.run(store);
 }

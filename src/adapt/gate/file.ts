@@ -1,7 +1,8 @@
 /** @file `gate.json`: the gate as people edit it. */
 import { z } from "zod";
 import { SelkieError } from "../../util/index.ts";
-import { defaultGate, type GatePolicy } from "./gate.ts";
+import { defaultGate } from "./default-gate.ts";
+import type { GatePolicy } from "./gate.ts";
 
 const share = z.number().min(0).max(1);
 const count = z.number().min(0);
@@ -36,6 +37,7 @@ const schema = z.strictObject({
       maxUnfaithful: share,
     })
     .partial(),
+  evidence: z.strictObject({ minQuestions: count, minKnown: count, minKlTokens: count, minHeldOut: count }).partial(),
   budgets: z
     .strictObject({
       maxAdaptersPerDay: count,
@@ -63,10 +65,11 @@ export function parseGate(text: string, path: string): GatePolicy {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`);
     throw new SelkieError("bad-file", `${path}: ${problems.join("; ")}`);
   }
-  const { thresholds, policies, budgets, rescale } = parsed.data;
+  const { thresholds, policies, evidence, budgets, rescale } = parsed.data;
   return {
     thresholds: { ...defaultGate.thresholds, ...thresholds },
     policies: { ...defaultGate.policies, ...policies },
+    evidence: { ...defaultGate.evidence, ...evidence },
     budgets: { ...defaultGate.budgets, ...budgets },
     rescale: { ...defaultGate.rescale, ...rescale },
   } as GatePolicy;

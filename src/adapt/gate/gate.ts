@@ -11,6 +11,8 @@
  */
 import type { Interval } from "../../util/index.ts";
 import { type Contradiction, describeContradiction } from "./contradictions.ts";
+import { evidenceGaps } from "./evidence.ts";
+import { loosenedThresholds } from "./looseness.ts";
 import type { Screening } from "./screen.ts";
 
 /** What a policy must reach. */
@@ -19,7 +21,7 @@ export interface PolicyThresholds {
   readonly minGain: number;
   /** … and the lower end of its 95 % interval. */
   readonly minGainLow: number;
-  /** Refuse a policy that was not examined on held-out passages. */
+  /** Refuse a policy that was not examined on held-out passages; how many there must be is part of the evidence. */
   readonly requireHeldOut: boolean;
   readonly minKeptLow: number;
   readonly maxBroken: number;
@@ -30,6 +32,18 @@ export interface PolicyThresholds {
   readonly maxUnsupported: number;
   /** … and this share of the edits it was trained on may fail. */
   readonly maxUnfaithful: number;
+}
+
+/** The least that a decision to promote rests on. */
+export interface EvidenceThresholds {
+  /** Questions of an adapter's exam. */
+  readonly minQuestions: number;
+  /** Canaries that the base answers, which a candidate could forget. */
+  readonly minKnown: number;
+  /** Tokens that the divergence is a mean over. */
+  readonly minKlTokens: number;
+  /** Held-out passages behind a policy's gain, where one is claimed. */
+  readonly minHeldOut: number;
 }
 
 /** What a candidate must reach, and what its training may cost. */
@@ -64,6 +78,8 @@ export interface GatePolicy {
   };
   /** For policies, in place of the thresholds of the same names. */
   readonly policies: PolicyThresholds;
+  /** How much must have been measured before a candidate can pass: nothing asked shows nothing lost. */
+  readonly evidence: EvidenceThresholds;
   readonly budgets: {
     readonly maxAdaptersPerDay: number;
     readonly maxPoliciesPerDay: number;
@@ -78,38 +94,6 @@ export interface GatePolicy {
     readonly minScale: number;
   };
 }
-
-/** The gate where there is no `gate.json`. */
-export const defaultGate: GatePolicy = {
-  thresholds: {
-    minGain: 0,
-    minGainLow: 0,
-    minKeptLow: 0.75,
-    maxBroken: 6,
-    maxCriticalBroken: 0,
-    maxKlNats: 0.5,
-    maxLost: 1,
-    minSupport: 0.4,
-    maxUnsupported: 0,
-    maxContradictions: 0,
-    minHeldProbability: 0.85,
-    minNearKept: 0.7,
-    allowSelfWrittenExam: true,
-  },
-  policies: {
-    minGain: 0,
-    minGainLow: 0,
-    requireHeldOut: false,
-    minKeptLow: 0.75,
-    maxBroken: 6,
-    maxCriticalBroken: 0,
-    maxKlNats: 0.5,
-    maxUnsupported: 0.35,
-    maxUnfaithful: 0.25,
-  },
-  budgets: { maxAdaptersPerDay: 50, maxPoliciesPerDay: 20, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
-  rescale: { maxExaminations: 5, minScale: 0.1 },
-};
 
 /** What one examination of the candidate, at one scale, found. */
 export interface Measurement {
@@ -132,6 +116,8 @@ export interface Measurement {
   readonly near?: { readonly numKnown: number; readonly numKept: number };
   /** KL(base ‖ candidate), mean over probe positions, nats per token. */
   readonly klNats: number;
+  /** Positions that this is the mean over. */
+  readonly numKlTokens: number;
   /** Questions of the served adapter's own exam; absent where no other adapter is served. */
   readonly served?: {
     readonly record: string;
@@ -142,11 +128,11 @@ export interface Measurement {
   };
 }
 
-/** What the training of the candidate used. */
+/** What the training of the candidate used; `null` where its record does not say, which is over every budget. */
 export interface TrainingUsage {
-  readonly numSteps: number;
-  readonly learningRate: number;
-  readonly loraRank: number;
+  readonly numSteps: number | null;
+  readonly learningRate: number | null;
+  readonly loraRank: number | null;
   /** Adapters stored within the last day, or policies where the candidate is one; it is included. */
   readonly adaptersToday: number;
 }
@@ -156,6 +142,8 @@ export interface GateInputs {
   readonly screenings: readonly Screening[];
   readonly usage: TrainingUsage;
   readonly examSource: "given" | "self-written" | "none";
+  /** Reasons for quarantine that a person has looked at and lifted. @defaultValue none */
+  readonly accepted?: readonly string[];
   /** What the passages say otherwise than what is held. @defaultValue none */
   readonly contradictions?: readonly Contradiction[];
 }
@@ -169,6 +157,8 @@ export interface GateDecision extends GateInputs {
   /** In the order they were made; empty when none was needed. */
   readonly examinations: readonly Measurement[];
   readonly policy: GatePolicy;
+  /** Thresholds that let more through than the default gate, as people read them. */
+  readonly loosened: readonly string[];
 }
 
 /** A share as people read it. */
@@ -211,7 +201,7 @@ export function overruns(
   { budgets }: Pick<GatePolicy, "budgets">,
   kind: "adapter" | "policy" = "adapter",
 ): string[] {
-  const limits: readonly (readonly [what: string, used: number, limit: number])[] = [
+  const limits: readonly (readonly [what: string, used: number | null, limit: number])[] = [
     kind === "adapter"
       ? ["adapters within a day", usage.adaptersToday, budgets.maxAdaptersPerDay]
       : ["policies within a day", usage.adaptersToday, budgets.maxPoliciesPerDay],
@@ -220,8 +210,8 @@ export function overruns(
     ["LoRA rank", usage.loraRank, budgets.maxRank],
   ];
   return limits
-    .filter(([, used, limit]) => used > limit)
-    .map(([what, used, limit]) => `over budget: ${used} ${what}, at most ${limit}`);
+    .filter(([, used, limit]) => used === null || !(used <= limit)) // what is no number is over every budget
+    .map(([what, used, limit]) => `over budget: ${used ?? "an unknown number of"} ${what}, at most ${limit}`);
 }
 
 /** What is wrong with what was learned; scaling down cannot mend it. */
@@ -232,9 +222,9 @@ export function shortfalls(
   if (gain === null || before === null || after === null)
     return ["nothing was measured: there is no question to examine with"];
   const found: string[] = [];
-  if (gain.mean <= thresholds.minGain)
+  if (!(gain.mean > thresholds.minGain))
     found.push(`it did not learn: ${percent(after)} right after, ${percent(before)} before`);
-  else if (gain.low < thresholds.minGainLow)
+  else if (!(gain.low >= thresholds.minGainLow))
     found.push(`what it learned is not beyond chance: the gain's interval begins at ${percent(gain.low)}`);
   return found;
 }
@@ -253,7 +243,7 @@ export function harms(measured: Measurement, { thresholds }: { readonly threshol
     found.push(`a critical canary broke: "${criticalBroken[0]}"`);
   if (broken.length > thresholds.maxBroken)
     found.push(`${broken.length} canaries broke, at most ${thresholds.maxBroken} may, such as "${broken[0]}"`);
-  if (keptLow !== null && keptLow < thresholds.minKeptLow)
+  if (keptLow !== null && !(keptLow >= thresholds.minKeptLow))
     found.push(
       `it forgot: ${numKept} of ${numKnown} known answers kept, with confidence at least ${percent(keptLow)}; ${percent(thresholds.minKeptLow)} are required`,
     );
@@ -261,7 +251,7 @@ export function harms(measured: Measurement, { thresholds }: { readonly threshol
     found.push(
       `it overwrote what lies near: ${near.numKept} of ${near.numKnown} known answers about the same names and values kept; ${percent(thresholds.minNearKept)} are required`,
     );
-  if (klNats > thresholds.maxKlNats)
+  if (!(klNats <= thresholds.maxKlNats))
     found.push(`it drifted: ${klNats.toFixed(3)} nats per token from the base, at most ${thresholds.maxKlNats}`);
   if (served !== undefined && served.lost.length > thresholds.maxLost * served.numRight)
     found.push(`it loses what is served now: ${describeLoss(served)}; at most ${percent(thresholds.maxLost)} may go`);
@@ -278,6 +268,7 @@ export async function decideGate(
   measure: (scale: number) => Promise<Measurement>,
 ): Promise<GateDecision> {
   const examinations: Measurement[] = [];
+  const loosened = loosenedThresholds(policy);
   const decide = (
     outcome: GateDecision["outcome"],
     scale: number | null,
@@ -289,8 +280,11 @@ export async function decideGate(
     reasons,
     examinations,
     policy,
+    loosened,
   });
-  const suspicious = [...suspicions(inputs.screenings, policy), ...disputes(inputs, policy)];
+  const suspicious = [...suspicions(inputs.screenings, policy), ...disputes(inputs, policy)].filter(
+    (reason) => !inputs.accepted?.includes(reason),
+  );
   if (suspicious.length > 0) return decide("quarantine", null, suspicious);
   const excess = overruns(inputs.usage, policy);
   if (excess.length > 0) return decide("reject", null, excess);
@@ -298,10 +292,11 @@ export async function decideGate(
     return decide("reject", null, ["the exam was written by the model itself; give questions of your own"]);
   const whole = await measure(1);
   examinations.push(whole);
-  const missing = shortfalls(whole, policy);
+  const missing = [...evidenceGaps(whole, policy), ...shortfalls(whole, policy)];
   const harm = harms(whole, policy);
   if (missing.length > 0) return decide("reject", null, [...missing, ...harm]);
-  if (harm.length === 0) return decide("promote", 1, [describePass(whole)]);
+  const passed = [...describeAccepted(inputs), ...describeLoosened(loosened)];
+  if (harm.length === 0) return decide("promote", 1, [describePass(whole), ...passed]);
   const fit = await largestFit(policy, measure, examinations);
   if (fit === null) {
     const tried =
@@ -310,8 +305,20 @@ export async function decideGate(
         : ` at scale 1, and no smaller scale of ${examinations.length - 1} tried keeps what was learned without harm`;
     return decide("reject", null, [`${harm.join("; ")}${tried}`]);
   }
-  return decide("rescale", fit.scale, [`${harm.join("; ")} at scale 1`, `at scale ${fit.scale}: ${describePass(fit)}`]);
+  return decide("rescale", fit.scale, [
+    `${harm.join("; ")} at scale 1`,
+    `at scale ${fit.scale}: ${describePass(fit)}`,
+    ...passed,
+  ]);
 }
+
+/** What a decision to promote says besides its figures. */
+export const describeAccepted = ({ accepted = [] }: GateInputs): string[] =>
+  accepted.length === 0 ? [] : [`a person has accepted: ${accepted.join("; ")}`];
+
+/** The same of a gate that lets more through than the default one. */
+export const describeLoosened = (loosened: readonly string[]): string[] =>
+  loosened.length === 0 ? [] : [`the gate is looser than the default: ${loosened.join(", ")}`];
 
 /** Bisection of the scale: harm grows with it, and so does what was learned. The largest examined that passes. */
 async function largestFit(
@@ -328,7 +335,7 @@ async function largestFit(
     const measured = await measure(scale);
     examinations.push(measured);
     const isHarmless = harms(measured, policy).length === 0;
-    const hasLearned = shortfalls(measured, policy).length === 0;
+    const hasLearned = [...evidenceGaps(measured, policy), ...shortfalls(measured, policy)].length === 0;
     if (isHarmless && hasLearned) fit = measured;
     if (!isHarmless && !hasLearned) break; // less of it learns less, more of it harms more
     if (isHarmless) low = scale;

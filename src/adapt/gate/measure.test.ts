@@ -13,7 +13,7 @@ import {
 import { bankOf, type LoraAdapter, LoraBank } from "../../nn/index.ts";
 import { createReferenceBackend } from "../../tensor/index.ts";
 import { createRng } from "../../util/index.ts";
-import { parseCanaries } from "../canaries.ts";
+import { type Canaries, parseCanaries } from "../canaries.ts";
 import { examine } from "../exam.ts";
 import { defaultTemplates } from "../prompts.ts";
 import { createExaminer, examinePolicy, scaleAdapter } from "./measure.ts";
@@ -76,9 +76,23 @@ describe("the examiner", () => {
       broken: [],
       criticalBroken: [],
       klNats: 0,
+      numKlTokens: measured.numKlTokens,
     });
+    assert.ok(measured.numKlTokens > 3, "of each canary's prompt at least one");
     assert.ok(Math.abs(measured.keptLow! - 1 / (1 + 2.705543 / 3)) < 1e-6);
     assert.equal(checkpoint.lm.backend.memory().liveTensors, before, "nothing leaks");
+  });
+
+  test("without canaries the divergence is of no token, and no number", async () => {
+    const args = { checkpoint: createCheckpoint(), templates, questions: [], rng: createRng(1) };
+    const none: Canaries = { items: [], hasGold: true };
+    const measured = await (await createExaminer({ ...args, adapter: adapterOf(args.checkpoint, 0), canaries: none }))(
+      1,
+    );
+    assert.deepEqual(
+      [measured.numKnown, measured.keptLow, measured.numKlTokens, measured.klNats],
+      [0, null, 0, Number.NaN],
+    );
   });
 
   test("finds broken canaries, critical ones by name, and less divergence at a smaller scale", async () => {

@@ -76,7 +76,7 @@ export async function createExaminer(args: ExaminerArgs): Promise<(scale: number
       ...measureGain(before, after, args.rng),
       ...measureHarm(canaries, sure, kept),
       ...(near.length > 0 && { near: measureNear(near, nearBefore, nearAfter) }),
-      klNats: meanOf(divergences),
+      ...meanOf(divergences),
       ...(known !== null && { served: measureLoss(known, still) }),
     };
   };
@@ -102,8 +102,11 @@ const probesOf = (
     return [...encodeContinuation(tokenizer, prompt, ` ${answers[index]!.prediction}`).tokenIds];
   });
 
-const meanOf = (divergences: readonly Float64Array[]): number =>
-  divergences.length === 0 ? 0 : mean(divergences.flatMap((perToken) => [...perToken]));
+/** Of nothing the mean is no number, and no candidate passes with it. */
+function meanOf(divergences: readonly Float64Array[]): Pick<Measurement, "klNats" | "numKlTokens"> {
+  const perToken = divergences.flatMap((values) => [...values]);
+  return { klNats: perToken.length === 0 ? Number.NaN : mean(perToken), numKlTokens: perToken.length };
+}
 
 /** Questions of its own exam that the served adapter answers right. */
 async function whatServedKnows(args: ExaminerArgs): Promise<{ record: string; items: readonly ExamItem[] } | null> {
@@ -156,7 +159,7 @@ export async function examinePolicy({ base, policy, canaries, heldOut }: PolicyE
     after: heldOut?.after ?? null,
     gain: heldOut?.gain ?? null,
     ...measureHarm(canaries, before!, after!),
-    klNats: meanOf(divergences),
+    ...meanOf(divergences),
   };
 }
 

@@ -1,8 +1,9 @@
 /** @file The gate of policies on hand-made measurements; `src/cli/policies.test.ts` runs it on the shipped model. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { defaultGate } from "./default-gate.ts";
 import { parseGate } from "./file.ts";
-import { defaultGate, type GatePolicy, type Measurement } from "./gate.ts";
+import type { GatePolicy, Measurement } from "./gate.ts";
 import { decidePolicyGate, type PolicyGateInputs } from "./policy.ts";
 import type { Screening } from "./screen.ts";
 
@@ -18,6 +19,7 @@ const good: Measurement = {
   broken: [],
   criticalBroken: [],
   klNats: 0.15,
+  numKlTokens: 400,
 };
 const screening = (id: string, numUnsupported: number, injections: readonly string[] = []): Screening => ({
   id,
@@ -64,13 +66,31 @@ describe("the gate of policies", () => {
       assert.match(decision.why, why);
     });
 
-  test("asks for no gain where there were no held-out passages, unless it is told to", async () => {
-    const { outcome, why } = await decide(unmeasured);
+  test("asks for held-out passages, and enough of them, unless it is told not to", async () => {
+    const nothing = await decide(unmeasured);
+    assert.equal(nothing.outcome, "reject");
+    assert.match(nothing.why, /its edits were not examined on held-out passages; learn with --held-out/);
+    const few = await decide({ numQuestions: 4 });
+    assert.match(few.why, /too little was measured: 4 held-out passages .*at least 5 are needed/);
+    const open = parseGate('{"policies": {"requireHeldOut": false}}', "gate.json");
+    const { outcome, why, loosened } = await decide(unmeasured, {}, open);
     assert.equal(outcome, "promote");
-    assert.match(why, /its edits were not examined on held-out passages/);
-    const strict = parseGate('{"policies": {"requireHeldOut": true}}', "gate.json");
-    assert.match((await decide(unmeasured, {}, strict)).why, /learn with --held-out/);
-    assert.equal((await decide({ ...unmeasured, klNats: 1 })).outcome, "reject", "harm counts all the same");
+    assert.match(why, /its edits were not examined on held-out passages.*looser than the default/);
+    assert.deepEqual(loosened, ["policies.requireHeldOut false (default true)"]);
+    assert.equal((await decide({ ...unmeasured, klNats: 1 }, {}, open)).outcome, "reject", "harm counts all the same");
+  });
+
+  test("rests on a minimum of canaries and tokens, and on figures that are numbers", async () => {
+    const gaps: readonly (readonly [found: Partial<Measurement>, why: RegExp])[] = [
+      [{ numKnown: 0, numKept: 0, keptLow: null }, /0 canaries that the base answers/],
+      [{ numKlTokens: 0, klNats: Number.NaN }, /0 tokens to measure the divergence on/],
+      [{ gain: { mean: Number.NaN, low: 0, high: 0 } }, /no number: gain\.mean is NaN/],
+    ];
+    for (const [found, why] of gaps) {
+      const decision = await decide(found);
+      assert.equal(decision.outcome, "reject");
+      assert.match(decision.why, why);
+    }
   });
 
   test("quarantines one passage that speaks to the model, and too many inventions, before anything is measured", async () => {

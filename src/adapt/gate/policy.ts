@@ -2,11 +2,14 @@
  * @file The gate of policies. A policy is judged as a writer by its held-out gain, which the run that made it measured,
  * and as a model by what the grader measures: canaries kept and divergence from the base. It differs from the
  * gate of adapters (`gate.ts`) in three ways:
- *  1. a gain is asked for only where there were held-out passages, or where the gate requires them;
+ *  1. a gain is asked for where there were held-out passages, and by default there must be some;
  *  2. of many edits some invent: a share of them may, but none may carry text that speaks to the model;
  *  3. nothing is rescaled: its weights are whole, not an adapter beside them.
  */
+import { evidenceGaps } from "./evidence.ts";
 import {
+  describeAccepted,
+  describeLoosened,
   type GateDecision,
   type GateInputs,
   type GatePolicy,
@@ -18,6 +21,7 @@ import {
   percent,
   shortfalls,
 } from "./gate.ts";
+import { loosenedThresholds } from "./looseness.ts";
 
 /** What is known of a policy before it is examined. */
 export interface PolicyGateInputs extends GateInputs {
@@ -53,6 +57,7 @@ export async function decidePolicyGate(
 ): Promise<GateDecision> {
   const { suspectParents: _, ...shown } = inputs;
   const examinations: Measurement[] = [];
+  const loosened = loosenedThresholds(gate);
   const decide = (outcome: GateDecision["outcome"], reasons: readonly string[]): GateDecision => ({
     ...shown,
     outcome,
@@ -60,8 +65,9 @@ export async function decidePolicyGate(
     reasons,
     examinations,
     policy: gate,
+    loosened,
   });
-  const suspicious = policySuspicions(inputs, gate);
+  const suspicious = policySuspicions(inputs, gate).filter((reason) => !inputs.accepted?.includes(reason));
   if (suspicious.length > 0) return decide("quarantine", suspicious);
   const excess = overruns(inputs.usage, gate, "policy");
   if (excess.length > 0) return decide("reject", excess);
@@ -69,8 +75,9 @@ export async function decidePolicyGate(
   examinations.push(measured);
   const missing = measured.gain === null ? unmeasured(gate) : shortfalls(measured, { thresholds: gate.policies });
   const harm = harms(measured, { thresholds: { ...gate.policies, maxLost: 1, minNearKept: 0 } });
-  const reasons = [...missing, ...harm];
-  return reasons.length === 0 ? decide("promote", [describePass(measured)]) : decide("reject", reasons);
+  const reasons = [...evidenceGaps(measured, gate, "policy"), ...missing, ...harm];
+  if (reasons.length > 0) return decide("reject", reasons);
+  return decide("promote", [describePass(measured), ...describeAccepted(inputs), ...describeLoosened(loosened)]);
 }
 
 const unmeasured = ({ policies }: GatePolicy): string[] =>

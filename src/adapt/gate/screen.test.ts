@@ -4,7 +4,8 @@ import { createWorld, type EditKind, examinationPassage, oracleEdit } from "../.
 import { createRng } from "../../util/index.ts";
 import { defaultTemplates } from "../prompts.ts";
 import { selfEditDocuments } from "../self-edit.ts";
-import { defaultGate, suspicions } from "./gate.ts";
+import { defaultGate } from "./default-gate.ts";
+import { suspicions } from "./gate.ts";
 import { findInjections, measureSupport, screenSources } from "./screen.ts";
 
 const context = "Ann Marlow was born in Dover in 1908. She was a baker by trade and sailed on the Swift.";

@@ -33,6 +33,7 @@ interface AdaptOptions extends CommonOptions {
   readonly register?: boolean;
   readonly store: string;
   readonly signingKey?: string;
+  readonly publicKey?: string;
   readonly gate?: string;
 }
 

@@ -18,6 +18,7 @@ interface AskOptions extends CommonOptions {
   readonly maxNewTokens: number;
   readonly precision?: string;
   readonly store: string;
+  readonly publicKey?: string;
   readonly weights?: QuantisedFormat;
 }
 
@@ -59,7 +60,7 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   const { answerQuestion, openAdapter, openCheckpoint, resolveModel } = await import("../../app/index.ts");
   const modelDirectory = await resolveModel(options.model, options);
   using model = await openCheckpoint(modelDirectory, { ...options, warn: output.note });
-  using adapter = await openAdapter(options.adapter, model.checkpoint, options.store);
+  using adapter = await openAdapter(options.adapter, model.checkpoint, options);
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   const { maxNewTokens } = options;

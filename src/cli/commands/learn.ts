@@ -29,6 +29,7 @@ interface LearnOptions extends CommonOptions {
   readonly register?: boolean;
   readonly store: string;
   readonly signingKey?: string;
+  readonly publicKey?: string;
   readonly gate?: string;
 }
 

@@ -20,7 +20,6 @@ interface RegistryOptions extends CommonOptions, StoreVerbOptions {
   readonly reason: string;
   readonly to?: string;
   readonly key: string;
-  readonly publicKey?: string;
   readonly expect?: string;
   readonly limit?: number;
   readonly replace?: boolean;
@@ -54,7 +53,7 @@ export function registerRegistry(program: Command): void {
   const registry = program
     .command("registry")
     .description(
-      "the store of adapters and policies: list, show, diff, promote, rollback, verify, log, gc, freeze, seal, gate",
+      "the store of adapters and policies: list, show, diff, promote, rollback, release, verify, log, gc, freeze, seal, gate",
     )
     .addHelpText("after", examples);
   const add = (
@@ -75,11 +74,23 @@ export function registerRegistry(program: Command): void {
   ).option("--alias <name>", "what to point to it (default: current, and policy for a policy)");
   add("rollback", "serve what was served before; answers are the same to the bit", ({ rollback }) => rollback, true)
     .option("--alias <name>", "what to move", "current")
-    .option("--to <id>", "a record that was served once (default: the one before)")
+    .option("--to <id|base>", "a record that was served once, or the base model (default: what served before)")
     .option("--reason <text>", "why; goes into the log", "no reason given");
-  add("verify", "check signatures, contents, the log, and the database against it", ({ verify }) => verify)
-    .option("--public-key <file>", "a copy of keys/public.pem kept elsewhere")
-    .option("--expect <hash>", "a head that verify printed earlier; the log must still contain it");
+  add(
+    "release <id>",
+    "let a record that was quarantined or rejected be examined again, on a person's word",
+    ({ release }) => release,
+    true,
+  ).requiredOption("--reason <text>", "why; goes into the log");
+  add(
+    "forget",
+    "forget the key and the end of the log that this store had when it was last used here",
+    ({ forget }) => forget,
+  );
+  add("verify", "check signatures, contents, the log, and the database against it", ({ verify }) => verify).option(
+    "--expect <hash>",
+    "a head that verify printed earlier; the log must still contain it",
+  );
   add("log", "what happened, oldest first", ({ log }) => log).option("--limit <n>", "the last n entries", parseCount);
   add("gc", "remove files that no record refers to; records are never removed", ({ gc }) => gc, true);
   add("freeze", "refuse all promotions until the holder of the key lifts it", ({ freeze }) => freeze, true)

@@ -1,0 +1,49 @@
+/** @file Opens a store: makes it where it may, and holds it to what is known of it from outside. */
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { guardWrite, SelkieError } from "../util/index.ts";
+import { Disk } from "./disk.ts";
+import { type Grader, gradeInProcess } from "./grader-process.ts";
+import { Store } from "./store.ts";
+import { openDatabase, Tables } from "./store-database.ts";
+import { establishKeys } from "./store-keys.ts";
+import { PinFile, refuseGone, refuseLinks } from "./store-pins.ts";
+import type { StoreOptions } from "./store-types.ts";
+
+/**
+ * Opens the store in `directory`.
+ *
+ * @throws {@link SelkieError} `"missing-file"` where there is none, `"store-changed"` where one was, where it does not
+ * fit what is known of it from outside, or where parts of it are links.
+ */
+export const openStore = (directory: string, options: StoreOptions): Store =>
+  openStoreWith(directory, options, gradeInProcess);
+
+/** {@link openStore} with another grader: for tests of the store, and no part of the door. */
+export function openStoreWith(directory: string, options: StoreOptions, grader: Grader): Store {
+  const path = join(directory, "store.sqlite");
+  const { trust = {} } = options;
+  const pins = trust.pinFolder === undefined ? null : new PinFile(trust.pinFolder, directory);
+  refuseLinks(directory);
+  if (!existsSync(path)) {
+    refuseGone(directory, pins);
+    if (options.create !== true)
+      throw new SelkieError(
+        "missing-file",
+        `store: expected one at ${directory}, found none; selkie adapt … --register makes it`,
+      );
+    guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
+  }
+  const tables = new Tables(openDatabase(path));
+  try {
+    const disk = new Disk(options.onWrite);
+    const publicKey = establishKeys(directory, tables, disk, options.signingKey);
+    const store = new Store({ directory: realpathSync(directory), tables, disk, publicKey, options, pins, grader });
+    const [problem] = store.trustProblems;
+    if (problem !== undefined && options.isReporting !== true) throw new SelkieError("store-changed", problem);
+    return store;
+  } catch (error) {
+    tables.database.close();
+    throw error;
+  }
+}

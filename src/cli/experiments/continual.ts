@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import type { CheckItems, ContinualReport, ExamItem, MethodRow, ResultTable } from "../../adapt/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
+import { drawAges, drawAllAges, drawMatrices } from "./continual-pictures.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
 
 interface ContinualOptions extends ExperimentOptions {
@@ -62,7 +63,6 @@ export const continualExperiment: Experiment<ContinualOptions> = {
     const { checkSizes, continualMethodNamed, continualMethods, defaultSettings, runContinual } = await import(
       "../../adapt/index.ts"
     );
-    const { drawAges, drawMatrices } = await import("./continual-pictures.ts");
     const { options, templates, store, signal, onEvent } = room;
     const names = options.methods ?? [...continualMethods.keys()];
     const methods = names.map(continualMethodNamed);
@@ -84,8 +84,12 @@ export const continualExperiment: Experiment<ContinualOptions> = {
         settings: Object.fromEntries(methods.map(({ name, settings }) => [name, settings])),
         ...report,
       },
-      pictures: { "": drawAges(report), matrix: drawMatrices(report) },
     };
+  },
+  draw(saved) {
+    const report = saved as unknown as ContinualReport; // its file holds the whole report beside the tables
+    const all = drawAllAges(report);
+    return { "": drawAges(report), matrix: drawMatrices(report), ...(all !== null && { methods: all }) };
   },
 };
 

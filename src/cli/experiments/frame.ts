@@ -18,6 +18,7 @@ import type { Backend } from "../../tensor/index.ts";
 import type { LearningResult } from "../learning.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+import type { Draw } from "./write.ts";
 
 /** Options of every experiment. */
 export interface ExperimentOptions extends CommonOptions {
@@ -59,8 +60,6 @@ export interface ExperimentReport {
   readonly tables: readonly ResultTable[];
   /** Every figure behind the tables, for the JSON file. */
   readonly data: object;
-  /** SVG by suffix of the file's name; `""` is the main one. @defaultValue bars of the first table that names a column to draw */
-  readonly pictures?: Readonly<Record<string, string>>;
 }
 
 /** An experiment. Modules that load the engine are imported inside `run`, so that help is instant. */
@@ -74,6 +73,8 @@ export interface Experiment<Options extends ExperimentOptions = ExperimentOption
   /** What of the options determines the result, besides model, held-out passages and seed. */
   config(options: Options): Json;
   run(room: ExperimentRoom<Options>): Promise<ExperimentReport>;
+  /** Draws what a results file of it holds. @defaultValue bars of the first table that names a column to draw */
+  draw?: Draw;
 }
 
 /** Adds the experiment as a subcommand of `parent`. */
@@ -182,7 +183,13 @@ async function runExperiment<Options extends ExperimentOptions>(
     (run.readResult() as { readonly seconds: number } | null)?.seconds ?? (performance.now() - began) / 1000;
   const machine = `${cpus().length} cores, ${backend.instructionSet}, ${precision.compute}`;
   const origin = { command, seed: options.seed, machine, seconds: Math.round(seconds), model: digest, config };
-  const text = writeReport(options.out, experiment.resultName?.(options) ?? experiment.name, origin, report);
+  const text = writeReport(
+    options.out,
+    experiment.resultName?.(options) ?? experiment.name,
+    origin,
+    report,
+    experiment.draw,
+  );
   if (run.readResult() === null) run.finish({ seconds });
   output.result({ ...origin, ...report }, text);
 }

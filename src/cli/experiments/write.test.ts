@@ -1,10 +1,11 @@
 /** @file Results on disk: every figure in JSON, tables a person can read, bars with intervals. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { ResultTable } from "../../adapt/index.ts";
+import { redrawResults } from "./redraw.ts";
 import { describeResultTable, drawResultTable, formatCell, formatJson, writeReport } from "./write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-report-"));
@@ -43,7 +44,7 @@ describe("a report", () => {
   });
 
   test("draws a bar for each row that has a share, and nothing where no column is named", () => {
-    assert.equal(drawResultTable(table)!.match(/<rect /g)?.length, 2);
+    assert.equal(drawResultTable(table)!.match(/<rect [^>]*fill-opacity/g)?.length, 2);
     assert.equal(drawResultTable({ ...table, drawn: null }), null);
   });
 
@@ -60,5 +61,22 @@ describe("a report", () => {
     const saved = JSON.parse(readFileSync(join(folder, "x.json"), "utf8")) as Record<string, unknown>;
     assert.deepEqual([saved["perPassage"], saved["command"], saved["tables"]], [[1, 2], origin.command, [table]]);
     assert.ok(text.startsWith(readFileSync(join(folder, "x.md"), "utf8").trimEnd()));
+  });
+
+  test("is drawn again from its file alone, to the byte; other files are passed over or refused", async () => {
+    const place = join(folder, "redraw");
+    const origin = { command: "selkie experiment x --seed 3", machine: "none", seconds: 5 };
+    writeReport(place, "x", origin, { tables: [table], data: {} });
+    const first = readFileSync(join(place, "x.svg"), "utf8");
+    rmSync(join(place, "x.svg"));
+    writeFileSync(join(place, "other.json"), '{"rows": []}');
+    writeFileSync(join(place, "broken.json"), "{");
+    assert.deepEqual(await redrawResults([place], [{ name: "x" }]), [join(place, "x.svg")]);
+    assert.equal(readFileSync(join(place, "x.svg"), "utf8"), first);
+    for (const wrong of ["other.json", "broken.json", "none.json"])
+      await assert.rejects(redrawResults([join(place, wrong)], [{ name: "x" }]), { code: "bad-file" });
+    const own = { name: "x", draw: (saved: object) => ({ own: JSON.stringify(Object.keys(saved)) }) };
+    assert.deepEqual(await redrawResults([join(place, "x.json")], [own]), [join(place, "x-own.svg")]);
+    assert.match(readFileSync(join(place, "x-own.svg"), "utf8"), /"tables"/);
   });
 });

@@ -1,10 +1,12 @@
 /** @file Results of an experiment on disk: `<name>.json` with every figure, `<name>.md` with the tables, `<name>.svg`. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cell, Column, ResultTable } from "../../adapt/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import type { Interval } from "../../util/index.ts";
-import { drawBars } from "../chart.ts";
 import { formatSeconds } from "../format.ts";
+import { drawBars } from "../pictures/bars.ts";
+import { roleOf } from "../pictures/roles.ts";
 import type { ExperimentReport } from "./frame.ts";
 
 /** Where figures come from. */
@@ -53,15 +55,33 @@ export function drawResultTable({ title, caption, columns, rows, drawn }: Result
     const cell = cells[at]!;
     const value = typeof cell === "number" ? { mean: cell, low: cell, high: cell } : cell;
     if (value === null || typeof value === "string") return [];
-    return [{ name, value, note: `${(100 * value.mean).toFixed(1)} %` }];
+    return [{ name, value, note: `${(100 * value.mean).toFixed(1)} %`, role: roleOf(name) }];
   });
   return drawBars(title, caption, bars);
 }
 
-function picturesOf({ tables, pictures }: ExperimentReport): Readonly<Record<string, string>> {
-  if (pictures !== undefined) return pictures;
+/** SVG by suffix of the file's name, from what a results file holds; `""` is the main picture. */
+export type Draw = (saved: SavedResults) => Readonly<Record<string, string>>;
+
+/** What pictures need of a results file; experiments with pictures of their own read more of it. */
+export interface SavedResults {
+  readonly tables: readonly ResultTable[];
+}
+
+/** Bars of the first table that names a column to draw. */
+export const drawFirstTable: Draw = ({ tables }) => {
   const [first] = tables.flatMap((table) => drawResultTable(table) ?? []);
   return first === undefined ? {} : { "": first };
+};
+
+/** Writes the pictures of a results file beside it, from what the file holds and nothing else; returns their paths. */
+export function writePictures(jsonPath: string, draw: Draw): string[] {
+  const pictures = draw(JSON.parse(readFileSync(jsonPath, "utf8")) as SavedResults);
+  return Object.entries(pictures).map(([suffix, svg]) => {
+    const path = `${jsonPath.replace(/\.json$/, "")}${suffix === "" ? "" : `-${suffix}`}.svg`;
+    writeFileAtomic(path, svg);
+    return path;
+  });
 }
 
 /** JSON for a file that people may look into: five digits, what holds nothing nested on one line. */
@@ -73,18 +93,22 @@ export function formatJson(value: object): string {
 }
 
 /** Writes all files into `directory` and returns what a person reads. */
-export function writeReport(directory: string, name: string, origin: Origin, report: ExperimentReport): string {
-  const { tables, data } = report;
+export function writeReport(
+  directory: string,
+  name: string,
+  origin: Origin,
+  { tables, data }: ExperimentReport,
+  draw: Draw = drawFirstTable,
+): string {
   const text = [
     `# ${name}`,
     ...tables.map(describeResultTable),
     `\`${origin.command}\`, ${origin.machine}, ${formatSeconds(origin.seconds)}`,
   ].join("\n\n");
-  const pictures = picturesOf(report);
-  const place = (suffix: string) => join(directory, `${name}${suffix === "" ? "" : `-${suffix}`}`);
-  writeFileAtomic(`${place("")}.json`, formatJson({ ...origin, tables, ...data }));
-  writeFileAtomic(`${place("")}.md`, `${text}\n`);
-  for (const [suffix, svg] of Object.entries(pictures)) writeFileAtomic(`${place(suffix)}.svg`, svg);
-  const kinds = ["json", "md", ...(Object.keys(pictures).length > 0 ? ["svg"] : [])];
-  return `${text}\n\n${place("")}.{${kinds.join(",")}}`;
+  const place = join(directory, name);
+  writeFileAtomic(`${place}.json`, formatJson({ ...origin, tables, ...data }));
+  writeFileAtomic(`${place}.md`, `${text}\n`);
+  const pictures = writePictures(`${place}.json`, draw);
+  const kinds = ["json", "md", ...(pictures.length > 0 ? ["svg"] : [])];
+  return `${text}\n\n${place}.{${kinds.join(",")}}`;
 }

@@ -20,6 +20,16 @@ import {
   type RoundReport,
   stagesOf,
 } from "../adapt/index.ts";
+import {
+  choosePrecision,
+  describePolicies,
+  gradeRecord,
+  loadGate,
+  openVerbStore,
+  registerPolicies,
+  requireModel,
+  toVerdict,
+} from "../app/index.ts";
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, runDirectory, type StoredRecord } from "../registry/index.ts";
 import {
@@ -33,10 +43,6 @@ import {
 import { openBackend } from "../tensor/index.ts";
 import type { Rng } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
-import { gradeRecord, toVerdict } from "./grading.ts";
-import { choosePrecision, requireModel } from "./model.ts";
-import { describePolicies, registerPolicies } from "./policy-registration.ts";
-import { loadGate, openVerbStore } from "./store.ts";
 import type { RegisterTarget } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 

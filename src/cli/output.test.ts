@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { test } from "node:test";
+import { planWindows } from "../app/index.ts";
 import { createOutput } from "./output.ts";
-import { planWindows } from "./score-text.ts";
 
 /** A stream that keeps what was written. */
 function record(options: { isTTY?: boolean; columns?: number } = {}) {

@@ -1,17 +1,2 @@
-/** @file Places inside the package, the same from `src/` and from `dist/`. */
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-
-/** Absolute path of `relative` below the package root. */
-export function packagePath(relative: string): string {
-  return fileURLToPath(new URL(`../../${relative}`, import.meta.url));
-}
-
-/** The model that ships with Selkie. */
-export const shippedModelDirectory: string = packagePath("models/nano");
-
-/** Version in package.json. */
-export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(packagePath("package.json"), "utf8")) as { version: string };
-  return version;
-}
+/** @file Places that the options of verbs name; from `util`, so that help loads nothing else. */
+export { defaultStore, packagePath, packageVersion, shippedModelDirectory } from "../util/index.ts";

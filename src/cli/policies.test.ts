@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { defaultGate } from "../adapt/index.ts";
+import { gradeRecord } from "../app/index.ts";
 import { digestCheckpoint } from "../models/index.ts";
 import { openStore } from "../registry/index.ts";
 import { nativeInstructionSets } from "../tensor/index.ts";
-import { gradeRecord } from "./grading.ts";
 import { shippedModelDirectory } from "./paths.ts";
 
 const mainFile = fileURLToPath(new URL("main.ts", import.meta.url));

@@ -1,6 +1,7 @@
 /** @file What the parts of `selkie registry` do; `commands/registry.ts` names them. */
 import { existsSync, readFileSync } from "node:fs";
 import { parseCanaries } from "../adapt/index.ts";
+import { gateDigest, loadGate, openVerbStore, promoteRecord } from "../app/index.ts";
 import { digestCheckpoint } from "../models/index.ts";
 import {
   type AuditEntry,
@@ -19,8 +20,6 @@ import {
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { formatTable, shorten } from "./format.ts";
-import { gateDigest, promoteRecord } from "./grading.ts";
-import { loadGate, openVerbStore } from "./store.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 

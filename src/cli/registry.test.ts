@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { defaultGate } from "../adapt/index.ts";
+import { graderFlags, promoteRecord } from "../app/index.ts";
 import { openStore, verifyStore } from "../registry/index.ts";
 import { nativeInstructionSets } from "../tensor/index.ts";
-import { graderFlags, promoteRecord } from "./grading.ts";
 import { packagePath, shippedModelDirectory } from "./paths.ts";
 
 const mainFile = fileURLToPath(new URL("main.ts", import.meta.url));

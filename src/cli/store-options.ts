@@ -1,20 +1,8 @@
-/** @file Options of verbs that use the store; apart from `store.ts`, so that help loads nothing else. */
+/** @file Options of verbs that use the store; so that help loads nothing else. */
 import type { Command } from "commander";
+import { defaultStore } from "./paths.ts";
 
-/** Where the store is when nothing else is said. */
-export const defaultStore = "runs/registry";
-
-/** Options of verbs that use a store. */
-export interface StoreVerbOptions {
-  readonly store: string;
-  readonly signingKey?: string;
-}
-
-/** Where an adapter or a policy is stored, and how it is judged. */
-export interface RegisterTarget extends StoreVerbOptions {
-  /** File with the gate; `undefined` takes the store's. */
-  readonly gate?: string | undefined;
-}
+export type { RegisterTarget, StoreVerbOptions } from "../app/index.ts";
 
 /** Adds `--store`. */
 export function withStore(command: Command): Command {

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { ParameterSpec } from "../nn/index.ts";
@@ -12,7 +12,7 @@ import { type Backend, quantiseRows, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type { Precision, Tokenizer } from "./causal-lm.ts";
 import { configToJson, loadConfig, type ModelConfig } from "./config.ts";
-import { hasFile, parseForeign, readJson, writeJson } from "./files.ts";
+import { hasFile, makeDirectory, parseForeign, readJson, writeBytes, writeJson } from "./files.ts";
 import { createLlama, type LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type SavedDType, writeSafetensors } from "./safetensors.ts";
 import { loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
@@ -153,7 +153,7 @@ export interface SaveCheckpointOptions {
  */
 export async function saveCheckpoint(directory: string, options: SaveCheckpointOptions): Promise<string> {
   const { lm, tokenizer, dtype = "f32" } = options;
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   if ("json" in tokenizer) await writeTokenizer(directory, tokenizer.json, lm.config);
   else await copyTokenizer(tokenizer.copyFrom, directory);
   const tensors = lm.parameters.specs.map(({ name, shape }) => ({ name, shape, values: lm.parameters.get(name).data }));
@@ -190,5 +190,5 @@ async function copyTokenizer(from: string, to: string): Promise<void> {
   await loadTokenizer(from); // refuse to copy what could not be loaded again
   for (const name of ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"])
     if (from !== to && (await hasFile(join(from, name))))
-      await writeFile(join(to, name), await readFile(join(from, name))); // a copy would be read-only like what it is of
+      await writeBytes(join(to, name), await readFile(join(from, name))); // a copy would be read-only like what it is of
 }

@@ -3,9 +3,9 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
+import { access, type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import type { z } from "zod";
-import { SelkieError } from "../util/index.ts";
+import { guardWriteAsync, SelkieError, writeFailure } from "../util/index.ts";
 
 /** True when `path` can be read. */
 export async function hasFile(path: string): Promise<boolean> {
@@ -43,7 +43,7 @@ export function describeCause(cause: unknown): string {
 /** Writes `path` through a temporary file beside it, so that readers see the old file or the whole new one. */
 export async function writeAtomically(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
   const partial = `${path}.${randomUUID().slice(0, 8)}.partial`;
-  const file = await open(partial, "wx");
+  const file = await guardWriteAsync(path, () => open(partial, "wx"));
   try {
     await write(file);
     await file.sync();
@@ -51,14 +51,24 @@ export async function writeAtomically(path: string, write: (file: FileHandle) =>
     await rename(partial, path);
   } catch (error) {
     await file.close().catch(() => undefined); // already closed when rename failed
-    await rm(partial, { force: true });
-    throw error;
+    await rm(partial, { force: true }).catch(() => undefined); // the failure itself is what must be told
+    throw writeFailure(path, error);
   }
+}
+
+/** Makes a folder and those on the way to it. */
+export async function makeDirectory(path: string): Promise<void> {
+  await guardWriteAsync(path, () => mkdir(path, { recursive: true }));
+}
+
+/** Writes `content`, atomically. */
+export async function writeBytes(path: string, content: Uint8Array | string): Promise<void> {
+  await writeAtomically(path, async (file) => {
+    await file.writeFile(content);
+  });
 }
 
 /** Writes `value` as indented JSON, atomically. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeAtomically(path, async (file) => {
-    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
-  });
+  await writeBytes(path, `${JSON.stringify(value, null, 2)}\n`);
 }

@@ -4,12 +4,11 @@
  * Per-module ranks and scales are brought to one rank and one alpha, which is exact: narrow ranks are padded with zeros,
  * differing scales move into `loraB`. Whatever cannot be brought to that form is refused.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { blockOf, type LoraAdapter } from "../nn/index.ts";
 import { SelkieError, ShapeError } from "../util/index.ts";
-import { hasFile, parseForeign, readJson, writeJson } from "./files.ts";
+import { hasFile, makeDirectory, parseForeign, readJson, writeJson } from "./files.ts";
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 const configFile = "adapter_config.json";
@@ -60,7 +59,7 @@ export async function saveAdapter(directory: string, adapter: LoraAdapter, origi
       },
     ];
   });
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const digest = await writeSafetensors(join(directory, weightsFile), tensors, "f32");
   await writeJson(join(directory, sideFile), { ...origin.lineage, baseDigest: origin.baseDigest });
   await writeJson(join(directory, configFile), {

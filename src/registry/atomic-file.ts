@@ -16,7 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError, writeFailure } from "../util/index.ts";
 
 /** Bytes of one read, write or hash call; the system and OpenSSL refuse or cut short more than 2 GiB. */
 const chunkBytes = 1 << 26;
@@ -24,6 +24,15 @@ const chunkBytes = 1 << 26;
 function writeAll(file: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; )
     done += writeSync(file, bytes, done, Math.min(chunkBytes, bytes.length - done));
+}
+
+/** Removes what a failed write left, where that is possible; the failure itself is what must be told. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // nothing was written there, or nothing can be removed either
+  }
 }
 
 /** Makes a rename in `directory` durable. */
@@ -38,16 +47,6 @@ function syncDirectory(directory: string): void {
   } catch {
     // Windows refuses to open directories; the rename itself is still atomic
   }
-}
-
-/** Says what to do about a write that failed; a full disk is the usual reason. */
-function describeWriteFailure(path: string, cause: unknown): SelkieError {
-  const { code = "", message } = cause as NodeJS.ErrnoException;
-  const cure =
-    code === "ENOSPC" || code === "EDQUOT"
-      ? "free some disk space and run the same command again; what was finished is kept"
-      : "check that the directory is writable";
-  return new SelkieError("write-failed", `${path}: could not be written (${code || message}); ${cure}`, { cause });
 }
 
 /**
@@ -68,15 +67,15 @@ export function writeFileAtomic(path: string, ...sections: readonly (Uint8Array 
     }
     renameSync(partial, path);
   } catch (cause) {
-    rmSync(partial, { force: true });
-    throw describeWriteFailure(path, cause);
+    discard(partial);
+    throw writeFailure(path, cause);
   }
   syncDirectory(dirname(path));
 }
 
 /** Deletes a file that may not exist. */
 export function removeFile(path: string): void {
-  rmSync(path, { force: true });
+  guardWrite(path, () => rmSync(path, { force: true }));
 }
 
 /** SHA-256 of the sections together, in hex. */

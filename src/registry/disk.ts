@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import { guardWrite, writeFailure } from "../util/index.ts";
 
 /** Told what is about to be written; throwing, or ending the process, leaves it unwritten. */
 export type WriteHook = (what: string) => void;
@@ -52,18 +53,20 @@ export class Disk {
   makeDirectory(path: string): void {
     if (existsSync(path)) return;
     this.#hook(`create ${path}`);
-    mkdirSync(path, { recursive: true });
+    guardWrite(path, () => mkdirSync(path, { recursive: true }));
     syncPath(dirname(path));
   }
 
   /** Writes a new file that nobody reads yet; read-only from then on. */
   writeNew(path: string, content: FileContent): void {
     this.#hook(`write ${path}`);
-    mkdirSync(dirname(path), { recursive: true });
-    rmSync(path, { force: true }); // left by an attempt that was cut short
-    if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(path, content);
-    else copyFileSync(content.path, path, constants.COPYFILE_FICLONE); // takes no space where blocks can be shared
-    chmodSync(path, readOnlyMode);
+    guardWrite(path, () => {
+      mkdirSync(dirname(path), { recursive: true });
+      rmSync(path, { force: true }); // left by an attempt that was cut short
+      if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(path, content);
+      else copyFileSync(content.path, path, constants.COPYFILE_FICLONE); // takes no space where blocks can be shared
+      chmodSync(path, readOnlyMode);
+    });
     syncPath(path);
   }
 
@@ -71,40 +74,46 @@ export class Disk {
   writeAtomic(path: string, content: string, mode: number = readOnlyMode): void {
     const partial = `${path}.${process.pid}.partial`;
     this.#hook(`write ${partial}`);
-    mkdirSync(dirname(path), { recursive: true });
-    rmSync(partial, { force: true });
-    writeFileSync(partial, content, { mode });
+    guardWrite(path, () => {
+      mkdirSync(dirname(path), { recursive: true });
+      rmSync(partial, { force: true });
+      writeFileSync(partial, content, { mode });
+    });
     syncPath(partial);
     this.rename(partial, path);
   }
 
   rename(from: string, to: string): void {
     this.#hook(`rename ${from} to ${to}`);
-    mkdirSync(dirname(to), { recursive: true });
-    renameSync(from, to);
+    guardWrite(to, () => {
+      mkdirSync(dirname(to), { recursive: true });
+      renameSync(from, to);
+    });
     syncPath(dirname(to));
   }
 
   remove(path: string): void {
     this.#hook(`remove ${path}`);
-    rmSync(path, { recursive: true, force: true });
+    guardWrite(path, () => rmSync(path, { recursive: true, force: true }));
   }
 
   append(path: string, text: string): void {
     this.#hook(`append to ${path}`);
-    const file = openSync(path, "a");
-    try {
-      const bytes = Buffer.from(text);
-      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    guardWrite(path, () => {
+      const file = openSync(path, "a");
+      try {
+        const bytes = Buffer.from(text);
+        for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    });
   }
 
   truncate(path: string, length: number): void {
     this.#hook(`truncate ${path}`);
-    truncateSync(path, length);
+    guardWrite(path, () => truncateSync(path, length));
   }
 
   /** Runs `work` as one transaction that holds the database's write lock from the start. */
@@ -117,7 +126,7 @@ export class Disk {
       return result;
     } catch (error) {
       if (database.isTransaction) database.exec("ROLLBACK");
-      throw error;
+      throw writeFailure(database.location() ?? "store", error);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** @file A lock file that names its process, so that two processes never work on one directory and a dead one does not block it. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { SelkieError } from "../util/index.ts";
+import { SelkieError, writeFailure } from "../util/index.ts";
 
 /** A held lock; dispose of it to let others in. */
 export type Lock = Disposable;
@@ -50,7 +50,7 @@ function removeStale(path: string, staleText: string | null): void {
     renameSync(path, aside);
   } catch (error) {
     if (hasCode(error, "ENOENT")) return;
-    throw error;
+    throw writeFailure(path, error);
   }
   if ((readOwner(aside)?.text ?? null) === staleText) rmSync(aside, { force: true });
   else renameSync(aside, path);
@@ -69,7 +69,7 @@ export function acquireLock(path: string, what: string): Lock {
       writeFileSync(path, own, { flag: "wx" }); // fails when the file exists
       return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
     } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
+      if (!hasCode(error, "EEXIST")) throw writeFailure(path, error);
     }
     const owner = readOwner(path);
     if (owner !== null && isHeld(owner))

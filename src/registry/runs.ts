@@ -11,7 +11,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError } from "../util/index.ts";
 import { digestOf, writeFileAtomic } from "./atomic-file.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 
@@ -121,7 +121,8 @@ export class Run implements Disposable {
   /** Appends to `events.ndjson`. Names are noun-verb: `{ type: "edit-accept", … }`. */
   event(event: { readonly type: string; readonly [field: string]: Json }): void {
     const line = this.#clock === null ? event : { time: this.#clock(), ...event };
-    appendFileSync(this.#path("events.ndjson"), `${JSON.stringify(line)}\n`);
+    const path = this.#path("events.ndjson");
+    guardWrite(path, () => appendFileSync(path, `${JSON.stringify(line)}\n`));
   }
 
   /** All events so far, of earlier processes too. */
@@ -182,7 +183,7 @@ function repairEvents(path: string): void {
   if (!existsSync(path)) return;
   const bytes = readFileSync(path);
   const end = bytes.lastIndexOf(0x0a) + 1;
-  if (end < bytes.length) truncateSync(path, end);
+  if (end < bytes.length) guardWrite(path, () => truncateSync(path, end));
 }
 
 /**
@@ -193,7 +194,7 @@ function repairEvents(path: string): void {
 export function createRun(root: string, request: RunRequest, options: RunOptions = {}): Run {
   const manifest = manifestOf(request);
   const directory = join(root, manifest.runId);
-  mkdirSync(directory, { recursive: true });
+  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
   const lock = acquireLock(join(directory, "lock"), `run ${manifest.runId}`);
   try {
     const manifestPath = join(directory, "manifest.json");

@@ -16,7 +16,7 @@ import {
 import { lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { SelkieError } from "../util/index.ts";
+import { SelkieError, writeFailure } from "../util/index.ts";
 import { digestFile, digestOf } from "./atomic-file.ts";
 
 const statementType = "https://in-toto.io/Statement/v1";
@@ -54,11 +54,7 @@ export function writeNewKey(path: string, pem: string): void {
   try {
     writeFileSync(path, pem, { mode: 0o600, flag: "wx" });
   } catch (cause) {
-    throw new SelkieError(
-      "write-failed",
-      `${path}: the key could not be written (${(cause as NodeJS.ErrnoException).code})`,
-      { cause },
-    );
+    throw writeFailure(path, cause);
   }
 }
 

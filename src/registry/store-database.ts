@@ -1,6 +1,6 @@
 /** @file The store's SQLite file: tables, rows, and what each question to them is. Write-ahead log, one writer at a time. */
 import type { DatabaseSync } from "node:sqlite";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError, systemErrorCode, writeFailure } from "../util/index.ts";
 import { type AuditHead, emptyHead } from "./audit.ts";
 import type { RecordKind, RecordState, StoredRecord, Verdict } from "./record.ts";
 
@@ -57,7 +57,7 @@ type Row = Readonly<Record<string, Value>>;
 export function openDatabase(path: string): DatabaseSync {
   // loaded here, not imported: Node announces sqlite as experimental wherever it is loaded, used or not
   const { DatabaseSync: Database } = process.getBuiltinModule("node:sqlite");
-  const database = new Database(path, { timeout: busyMs });
+  const database = guardWrite(path, () => new Database(path, { timeout: busyMs }));
   try {
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
     const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
@@ -72,6 +72,7 @@ export function openDatabase(path: string): DatabaseSync {
   } catch (cause) {
     database.close();
     if (cause instanceof SelkieError) throw cause;
+    if (systemErrorCode(cause) !== null) throw writeFailure(path, cause);
     throw new SelkieError("bad-file", `${path}: expected the database of a store, got ${(cause as Error).message}`, {
       cause,
     });

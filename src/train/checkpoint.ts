@@ -7,7 +7,7 @@ import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync } from
 import { join } from "node:path";
 import { digestFile, digestOf, removeFile, writeFileAtomic } from "../registry/index.ts";
 import { bytesPerElement, type DType, type HostArray, type Tensor } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { guardWrite, SelkieError } from "../util/index.ts";
 
 /** Everything of a run that is not a tensor. */
 export interface CheckpointState {
@@ -59,7 +59,7 @@ export function saveCheckpoint(
   state: CheckpointState,
   tensors: Readonly<Record<string, Tensor>>,
 ): string {
-  mkdirSync(directory, { recursive: true });
+  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
   const stateText = JSON.stringify(state);
   const sections = Object.values(tensors).map((tensor) => bytesOf(tensor.data));
   const header = encodeHeader(tensors, { state: stateText, sha256: digestOf(stateText, ...sections) });
@@ -119,7 +119,7 @@ export function loadLatestCheckpoint(
   fingerprint: string,
   tensors: Readonly<Record<string, Tensor>>,
 ): CheckpointState | null {
-  mkdirSync(directory, { recursive: true });
+  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
   for (const step of checkpointSteps(directory)) {
     const path = pathOf(directory, step);
     const file = openSync(path, "r");

@@ -1,6 +1,7 @@
 /** @file Door of `util`. */
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
+export { defaultStore, packagePath, packageVersion, shippedModelDirectory } from "./places.ts";
 export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
 export {
   bootstrapCrossed,
@@ -23,3 +24,4 @@ export {
   type VarianceComponents,
   varianceComponents,
 } from "./variance.ts";
+export { guardWrite, guardWriteAsync, systemErrorCode, writeFailure } from "./write-error.ts";

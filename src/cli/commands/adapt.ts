@@ -78,8 +78,9 @@ async function run(
 ): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
-  const { resolveModel } = await import("../policies.ts");
-  const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
+  const { resolveModel } = await import("../../app/index.ts");
+  const { runAdaptation } = await import("../../app/index.ts");
+  const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
   const found = await loadPassages(paths, options.limit);
   const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
   const adjust = (loop: InnerLoop): InnerLoop => ({
@@ -109,7 +110,7 @@ async function run(
       register: options.register ? options : null,
       weights: options.weights,
     },
-    context,
+    { ...context, onEvent: tellProgress(context.output) },
   );
   context.output.result(result, describeAdaptation(result));
 }

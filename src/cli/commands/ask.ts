@@ -54,12 +54,12 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   const { SelkieError } = await import("../../util/index.ts");
   if (question.trim() === "")
     throw new SelkieError("bad-input", `ask: expected a question, got an empty text; pass it in quotes`);
-  const { openModel } = await import("../model.ts");
-  const { openAdapter } = await import("../adapter.ts");
+  const { openModel } = await import("../../app/index.ts");
+  const { openAdapter } = await import("../../app/index.ts");
   const { encodePrompt } = await import("../../models/index.ts");
   const { generate } = await import("../../generate/index.ts");
   const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");
-  const { resolveModel } = await import("../policies.ts");
+  const { resolveModel } = await import("../../app/index.ts");
   const modelDirectory = await resolveModel(options.model, options);
   using model = await openModel(modelDirectory, { ...options, warn: output.note });
   const { lm, config, tokenizer } = model.checkpoint;

@@ -22,7 +22,8 @@ export function registerDemo(program: Command): void {
 async function run(options: DemoOptions, context: Parameters<Parameters<typeof runVerb>[1]>[0]): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
-  const { describeAdaptation, runAdaptation } = await import("../adaptation.ts");
+  const { runAdaptation } = await import("../../app/index.ts");
+  const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
   const { output } = context;
   const examples = packagePath("examples");
   const passages = await attachQuestions(await loadPassages([`${examples}/documents`]), `${examples}/questions.jsonl`);
@@ -40,7 +41,7 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
       precision: undefined,
       weights: undefined,
     },
-    context,
+    { ...context, onEvent: tellProgress(context.output) },
   );
   const { adapterDirectory } = result;
   const learned = result.report.passages

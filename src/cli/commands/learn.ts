@@ -123,7 +123,7 @@ async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
 }
 
 async function run(options: LearnOptions, context: VerbContext): Promise<void> {
-  const { resolveModel } = await import("../policies.ts");
+  const { resolveModel } = await import("../../app/index.ts");
   const { describeLearning, runLearning } = await import("../learning.ts");
   const { teacher, teacherModel } = options;
   const result = await runLearning(

@@ -31,7 +31,7 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   const { nanoRecipe, pretrainNano } = await import("../../adapt/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { SelkieError } = await import("../../util/index.ts");
-  const { choosePrecision } = await import("../model.ts");
+  const { choosePrecision } = await import("../../app/index.ts");
   const { formatSeconds, formatShare, formatTable } = await import("../format.ts");
   const backend = openBackend({
     ...(options.threads !== undefined && { threads: options.threads }),

@@ -125,7 +125,7 @@ async function runExperiment<Options extends ExperimentOptions>(
   const { createRun, runDirectory } = await import("../../registry/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { digestPassages, readPassages, runLearning } = await import("../learning.ts");
-  const { choosePrecision, requireModel } = await import("../model.ts");
+  const { choosePrecision, requireModel } = await import("../../app/index.ts");
   const { writeReport } = await import("./write.ts");
   const began = performance.now();
   const { output } = context;

@@ -14,10 +14,9 @@ import {
   type StoredRecord,
   type Verdict,
 } from "../registry/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { packageVersion, SelkieError } from "../util/index.ts";
 import { heldOutFile, type RecordedHeldOut, sourcesFile } from "./grader.ts";
 import type { TrainingConfig } from "./grading.ts";
-import { packageVersion } from "./paths.ts";
 import { findPolicy, type PolicyOrigin, policyOrigin } from "./policies.ts";
 
 /** A finished outer loop. */

@@ -11,10 +11,9 @@ import {
   type StoredRecord,
 } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
+import { defaultStore, packageVersion } from "../util/index.ts";
 import { examFile, type RecordedExam, sourcesFile } from "./grader.ts";
 import { type GradingOptions, gradeRecord, type TrainingConfig, toVerdict } from "./grading.ts";
-import { packageVersion } from "./paths.ts";
-import { defaultStore } from "./store-options.ts";
 
 /** An adaptation to be stored. */
 export interface Registration {

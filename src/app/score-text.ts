@@ -2,7 +2,7 @@
 import { scoreTokens } from "../generate/index.ts";
 import { type Checkpoint, encodePrompt } from "../models/index.ts";
 import type { OpenAdapter } from "./adapter.ts";
-import type { VerbContext } from "./verb.ts";
+import type { WorkContext } from "./context.ts";
 
 /** One token and its log-probability in nats; `null` when nothing stood before it. */
 export interface ScoredToken {
@@ -47,7 +47,7 @@ export async function scoreText(
   checkpoint: Checkpoint,
   adapter: OpenAdapter,
   input: { readonly text: string } | { readonly ids: readonly number[] },
-  { output, signal }: VerbContext,
+  { output, signal }: WorkContext,
 ): Promise<TextScore> {
   const { lm, tokenizer } = checkpoint;
   const ids = "text" in input ? encodePrompt(tokenizer, input.text) : input.ids;

@@ -3,9 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { bankOf, type LoraBank } from "../nn/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { defaultStore, SelkieError } from "../util/index.ts";
 import { openVerbStore } from "./store.ts";
-import { defaultStore } from "./store-options.ts";
 
 /** An adapter ready for use, or none; dispose of it to free its memory. */
 export interface OpenAdapter extends Disposable {

@@ -13,6 +13,7 @@ import { registerLearn } from "./commands/learn.ts";
 import { registerPretrain } from "./commands/pretrain.ts";
 import { registerRegistry } from "./commands/registry.ts";
 import { registerScore } from "./commands/score.ts";
+import { asStarted } from "./invocation.ts";
 import { createOutput, exitOnClosedPipe } from "./output.ts";
 import { packageVersion } from "./paths.ts";
 import { reportError } from "./verb.ts";
@@ -39,7 +40,7 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .exitOverride() // subcommands made below inherit this
     .configureOutput({ outputError: () => {} }) // parse errors are reported by main, once
-    .addHelpText("after", examples);
+    .addHelpText("after", () => asStarted(examples));
   for (const register of [
     registerDemo,
     registerAdapt,

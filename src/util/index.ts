@@ -14,6 +14,7 @@ export {
   pairedDifference,
   quantile,
 } from "./statistics.ts";
+export { countOf } from "./text.ts";
 export {
   type BestOfGain,
   bestOfGain,

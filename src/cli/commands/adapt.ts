@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { InnerLoop } from "../../adapt/index.ts";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { asStarted } from "../invocation.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { withWritableStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
@@ -65,9 +66,9 @@ export function registerAdapt(program: Command): void {
     .option("--rank <n>", "LoRA rank", parseCount)
     .option("--register", "put the adapter into the store as a candidate and have the gate judge it")
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
-    .addHelpText("after", examples);
+    .addHelpText("after", () => asStarted(examples));
   withCommonOptions(withWritableStore(command)).action((paths: string[], options: AdaptOptions) =>
-    runVerb(options, (context) => run(paths, options, context)),
+    runVerb(options, (context) => run(paths, options, context), "what is finished is kept in runs/"),
   );
 }
 

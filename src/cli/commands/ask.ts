@@ -1,6 +1,7 @@
 /** @file `selkie ask`: a closed-book answer, with the model as it is or as an adapter changed it. */
 import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { asStarted } from "../invocation.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { withStore } from "../store-options.ts";
 import {
@@ -44,14 +45,14 @@ export function registerAsk(program: Command): void {
       new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),
     )
     .addOption(weightsOption())
-    .addHelpText("after", examples);
+    .addHelpText("after", () => asStarted(examples));
   withCommonOptions(withStore(command)).action((question: string, options: AskOptions) =>
     runVerb(options, (context) => run(question, options, context)),
   );
 }
 
 async function run(question: string, options: AskOptions, { output, signal }: VerbContext): Promise<void> {
-  const { SelkieError } = await import("../../util/index.ts");
+  const { countOf, SelkieError } = await import("../../util/index.ts");
   if (question.trim() === "")
     throw new SelkieError("bad-input", `ask: expected a question, got an empty text; pass it in quotes`);
   const { openModel } = await import("../../app/index.ts");
@@ -75,7 +76,7 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
   const [generation] = await generate(lm, [request], {
     bank: adapter.bank,
     signal,
-    onProgress: ({ numTokens }) => output.progress(`answering, ${numTokens} tokens`),
+    onProgress: ({ numTokens }) => output.progress(`answering, ${countOf(numTokens, "token")}`),
   });
   const { tokenIds, logprobs, stopReason } = generation!;
   const answer = tokenizer.decode(tokenIds).split("\n")[0]!.trim(); // an answer is one line; exams read it the same way

@@ -5,6 +5,7 @@ import type { Peaks, Profiler } from "../../tensor/index.ts";
 import { SelkieError } from "../../util/index.ts";
 import { reportProfile } from "../bench/profile-report.ts";
 import type { BenchName, BenchOptions } from "../bench/setup.ts";
+import { asStarted } from "../invocation.ts";
 import { packageVersion } from "../paths.ts";
 import { type CommonOptions, parseCount, parsePositive, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
 
@@ -45,7 +46,7 @@ export function registerBench(program: Command): void {
     .option("--profile", "show time, rate and share of this processor's peak by kernel and shape")
     .option("--picture <file>", "with --profile: draw the roofline as SVG");
   withCommonOptions(command)
-    .addHelpText("after", examples)
+    .addHelpText("after", () => asStarted(examples))
     .action((what: BenchName, options: Options) =>
       runVerb(options, async ({ output, signal }) => {
         output.progress(`measuring ${what}; this takes about ${what === "gemm" ? 5 : options.seconds} s`);

@@ -3,6 +3,7 @@
  * Next on the tour: `src/adapt/adapt.ts`.
  */
 import type { Command } from "commander";
+import { commandAgain } from "../invocation.ts";
 import { packagePath, shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";
 
@@ -16,7 +17,9 @@ export function registerDemo(program: Command): void {
     .command("demo")
     .description("teach the shipped model the documents in examples/ and show what changed (npm start)");
   command.option("--fresh", "run it again even if it finished before");
-  withCommonOptions(command).action((options: DemoOptions) => runVerb(options, (context) => run(options, context)));
+  withCommonOptions(command).action((options: DemoOptions) =>
+    runVerb(options, (context) => run(options, context), "what is finished is kept in runs/"),
+  );
 }
 
 async function run(options: DemoOptions, context: Parameters<Parameters<typeof runVerb>[1]>[0]): Promise<void> {
@@ -50,6 +53,6 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
   const next =
     adapterDirectory === null || learned === undefined
       ? ""
-      : `\n\nAsk it yourself:\n  npm run -s selkie -- ask "${learned.question}" --adapter ${adapterDirectory}`;
+      : `\n\nAsk it yourself:\n  ${commandAgain(["ask", learned.question, "--adapter", adapterDirectory])}`;
   output.result(result, `${describeAdaptation(result, 20)}${next}`);
 }

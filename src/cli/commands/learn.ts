@@ -1,6 +1,7 @@
 /** @file `selkie learn knowledge`: trains the policy that writes self-edits. */
 import { Argument, type Command, Option } from "commander";
 import type { LearnSettings } from "../../adapt/index.ts";
+import { asStarted } from "../invocation.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { withWritableStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
@@ -84,9 +85,9 @@ export function registerLearn(program: Command): void {
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .option("--register", "put every round's policy into the store as a candidate and have the gate judge it")
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
-    .addHelpText("after", examples);
+    .addHelpText("after", () => asStarted(examples));
   withCommonOptions(withWritableStore(command)).action((_domain: string, options: LearnOptions) =>
-    runVerb(options, (context) => run(options, context)),
+    runVerb(options, (context) => run(options, context), `what is finished is kept in ${options.out}/`),
   );
 }
 

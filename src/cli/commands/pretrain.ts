@@ -21,7 +21,7 @@ export function registerPretrain(program: Command): void {
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .addHelpText("after", "\nRun the same command again to go on after an interruption.");
   withCommonOptions(command).action((_recipe: string, options: PretrainOptions) =>
-    runVerb(options, (context) => run(options, context)),
+    runVerb(options, (context) => run(options, context), `the training state is kept in ${options.out}/`),
   );
 }
 

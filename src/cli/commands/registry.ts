@@ -1,6 +1,7 @@
 /** @file `selkie registry`: what the store holds, what serves, and who decided it. */
 import type { Command } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { asStarted } from "../invocation.ts";
 import { type StoreVerbOptions, withStore, withWritableStore } from "../store-options.ts";
 import {
   type CommonOptions,
@@ -56,7 +57,7 @@ export function registerRegistry(program: Command): void {
     .description(
       "the store of adapters and policies: list, show, diff, promote, rollback, verify, log, gc, freeze, seal, gate",
     )
-    .addHelpText("after", examples);
+    .addHelpText("after", () => asStarted(examples));
   const add = (
     usage: string,
     description: string,

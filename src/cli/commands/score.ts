@@ -1,6 +1,7 @@
 /** @file `selkie score`: how probable a model finds a text, token by token. */
 import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { asStarted } from "../invocation.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, type VerbContext, weightsOption, withCommonOptions } from "../verb.ts";
 
@@ -32,7 +33,7 @@ export function registerScore(program: Command): void {
     .option("--ids <list>", "token ids instead of a text, separated by commas")
     .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
     .addOption(weightsOption())
-    .addHelpText("after", examples);
+    .addHelpText("after", () => asStarted(examples));
   withCommonOptions(command).action((file: string | undefined, options: ScoreOptions) =>
     runVerb(options, (context) => run(file, options, context)),
   );

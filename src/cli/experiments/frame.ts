@@ -95,7 +95,11 @@ export function registerExperimentCommand<Options extends ExperimentOptions>(
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)");
   experiment.addOptions?.(command);
   withCommonOptions(command).action((options: Options) =>
-    runVerb(options, (context) => runExperiment(experiment, options, describeCommand(command), context)),
+    runVerb(
+      options,
+      (context) => runExperiment(experiment, options, describeCommand(command), context),
+      `what is finished is kept in ${options.runs}/`,
+    ),
   );
 }
 

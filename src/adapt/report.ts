@@ -47,6 +47,8 @@ export interface AdaptReport {
   readonly numQuestions: number;
   readonly numDocuments: number;
   readonly numReplay: number;
+  /** Updates of the adapter, and as many of the one trained on the raw passages, `raw`, that it is compared with. */
+  readonly numUpdates: number;
   /** Documents left out because they contained a question of the exam. */
   readonly numDropped: number;
   /** True when a question both chose among edits and is reported: the figure is then optimistic. */
@@ -70,7 +72,7 @@ export interface ReportArgs {
   readonly trials: readonly (readonly CandidateResult[])[];
   readonly chosen: readonly ProposedEdit[];
   readonly sittings: { readonly base: Sitting; readonly raw: Sitting; readonly adapted: Sitting };
-  readonly counts: Pick<AdaptReport, "numDocuments" | "numReplay" | "numDropped">;
+  readonly counts: Pick<AdaptReport, "numDocuments" | "numReplay" | "numDropped" | "numUpdates">;
 }
 
 /** Puts the parts together and judges the change. */

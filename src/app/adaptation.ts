@@ -152,7 +152,13 @@ function describeRun(args: AdaptationArgs, passages: readonly SourcePassage[], m
   const { checkpoint, backend } = model;
   const content = passages.map(({ id, title, context, questions }) => ({ id, title, context, questions }));
   const { instructionSet } = backend;
-  const config = { settings: args.settings, precision: checkpoint.lm.precision, instructionSet } as unknown as Json;
+  const { precision } = checkpoint.lm;
+  const config = {
+    settings: args.settings,
+    control: "raw, equal updates",
+    precision,
+    instructionSet,
+  } as unknown as Json;
   return {
     kind: "adapt",
     config,

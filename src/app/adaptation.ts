@@ -18,6 +18,7 @@ import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { packageVersion, SelkieError } from "../util/index.ts";
 import type { WorkContext } from "./context.ts";
+import { type Estimate, measureRates, predictAdaptation } from "./estimate.ts";
 import { type OpenModel, openModel } from "./model.ts";
 import { type Registered, type Registration, registerAdaptation } from "./registration.ts";
 import { loadGate, openVerbStore } from "./store.ts";
@@ -27,6 +28,8 @@ import type { RegisterTarget } from "./store-options.ts";
 export interface AdaptationContext extends WorkContext {
   /** Told how far each stage is. */
   readonly onEvent: (event: AdaptEvent) => void;
+  /** Told before the work what it will take; measuring that costs a moment. @defaultValue nothing is measured */
+  readonly onEstimate?: (estimate: Estimate) => void;
 }
 
 /** What to learn, with what, and where the result goes. */
@@ -86,13 +89,36 @@ export async function runAdaptation(args: AdaptationArgs, context: AdaptationCon
   return { ...result, registered: await registerAdaptation(store, registration, options) };
 }
 
+/** What this adaptation will take on this machine. */
+async function estimate(
+  { settings }: AdaptationArgs,
+  passages: readonly SourcePassage[],
+  { checkpoint, numCanaries, signal }: { checkpoint: Checkpoint; numCanaries: number; signal: AbortSignal },
+): Promise<Estimate> {
+  const counted = passages.map(({ questions }) => {
+    const count = (use: "selection" | "report") =>
+      questions.filter((question) => question.use === use || question.use === "both").length || questions.length;
+    return { selection: count("selection"), report: count("report") };
+  });
+  const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
+  const work = {
+    passageTokens: passages.map(({ context }) => checkpoint.tokenizer.encode(context).length),
+    numSelection: counted.reduce((sum, { selection }) => sum + selection, 0),
+    numReported: counted.reduce((sum, { report }) => sum + report, 0),
+    numWithoutQuestions: passages.filter(({ questions }) => questions.length === 0).length,
+    ...{ numCanaries, settings, layers: checkpoint.lm.linearLayers },
+  };
+  return predictAdaptation(work, rates, process.memoryUsage.rss());
+}
+
 interface Learned {
   readonly result: AdaptationResult;
   readonly registration: Registration;
 }
 
 /** The adaptation itself; the model is closed again when it returns. */
-async function learn(args: AdaptationArgs, { output, signal, onEvent }: AdaptationContext): Promise<Learned> {
+async function learn(args: AdaptationArgs, context: AdaptationContext): Promise<Learned> {
+  const { output, signal, onEvent, onEstimate } = context;
   const began = performance.now();
   using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
@@ -102,10 +128,12 @@ async function learn(args: AdaptationArgs, { output, signal, onEvent }: Adaptati
   using run = createRun(runsRoot, request, { clock: Date.now });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
+    const canaries = await loadCanaries(args.modelDirectory);
+    onEstimate?.(await estimate(args, passages, { checkpoint, numCanaries: canaries.items.length, signal }));
     const outcome = await adapt({
       checkpoint,
       templates: await loadPrompts(args.modelDirectory),
-      canaries: await loadCanaries(args.modelDirectory),
+      canaries,
       passages,
       settings: args.settings,
       seed: args.seed,

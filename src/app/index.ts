@@ -3,6 +3,15 @@ export { type AdaptationArgs, type AdaptationContext, type AdaptationResult, run
 export { type OpenAdapter, openAdapter } from "./adapter.ts";
 export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
 export {
+  type AdaptationWork,
+  type Estimate,
+  type LearningWork,
+  measureRates,
+  predictAdaptation,
+  predictLearning,
+  type Rates,
+} from "./estimate.ts";
+export {
   type GradingOptions,
   gateDigest,
   gradeRecord,

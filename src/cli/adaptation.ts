@@ -1,12 +1,13 @@
 /** @file What `adapt` and `demo` say: how far the work is, and what happened. */
 import { join } from "node:path";
 import type { AdaptReport, ArmReport, QuestionReport } from "../adapt/index.ts";
-import { type AdaptationResult, describeRegistered } from "../app/index.ts";
+import { type AdaptationContext, type AdaptationResult, describeRegistered } from "../app/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
 import { countOf } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable, outputColumns, shorten, wrapText } from "./format.ts";
 import { asStarted } from "./invocation.ts";
 import type { Output } from "./output.ts";
-import { createProgressTeller, type ProgressTeller } from "./progress.ts";
+import { createProgressTeller, describeEstimate, type ProgressTeller } from "./progress.ts";
 
 const stageNames: Readonly<Record<string, string>> = {
   exam: "preparing the exam",
@@ -19,7 +20,22 @@ const stageNames: Readonly<Record<string, string>> = {
 };
 
 /** Shows each stage as it begins and, now and then, how far it is and how long it takes. */
-export const tellProgress = (output: Output): ProgressTeller => createProgressTeller(output, { names: stageNames });
+const tellProgress = (output: Output): ProgressTeller => createProgressTeller(output, { names: stageNames });
+
+/** What an adaptation is told to tell: what it will take, before it begins, and then how far it is. */
+export function adaptationListeners(
+  output: Output,
+  passages: readonly SourcePassage[],
+): Pick<AdaptationContext, "onEvent" | "onEstimate"> {
+  const tell = tellProgress(output);
+  return {
+    onEvent: tell,
+    onEstimate(estimate) {
+      output.note(describeEstimate(estimate, countOf(passages.length, "text")));
+      tell.expect(estimate.secondsOf);
+    },
+  };
+}
 
 /** The report as people read it. */
 export function describeAdaptation(result: AdaptationResult, maxQuestions = 12): string {

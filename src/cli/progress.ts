@@ -1,7 +1,8 @@
 /** @file Progress of long work in words: which part it is at, how far that is, and how long it still takes. */
 import type { AdaptEvent } from "../adapt/index.ts";
+import type { Estimate } from "../app/index.ts";
 import { createEta, createStagedEta, type Eta, type StagedEta, type StageWeights } from "./eta.ts";
-import { formatBar, formatLeft } from "./format.ts";
+import { formatBar, formatBytes, formatLeft } from "./format.ts";
 import type { Output } from "./output.ts";
 
 /** How to tell it. */
@@ -41,6 +42,10 @@ export function createProgressTeller(output: Pick<Output, "progress">, options: 
     },
   });
 }
+
+/** What the work will take, before it begins, and how that is known. */
+export const describeEstimate = ({ seconds, bytes }: Pick<Estimate, "seconds" | "bytes">, counts: string): string =>
+  `about ${formatLeft(seconds)} and ${formatBytes(bytes)} of memory, for ${counts} at the speed just measured with this model; good to a factor of two`;
 
 /** One line: the time left in all where it is known, else that of the stage. */
 function describeProgress(event: AdaptEvent, name: string, left: number | null, inAll: number | null): string {

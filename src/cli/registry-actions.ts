@@ -18,7 +18,7 @@ import {
   writeNewKey,
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { countOf, SelkieError } from "../util/index.ts";
 import { formatTable, shorten } from "./format.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
@@ -106,7 +106,7 @@ function describeRecord(
     ["files", files.map(({ name, digest }) => `${name} (${short(digest)})`).join(", ")],
     ["signature", "valid, all files as signed"],
   ];
-  return `${formatTable(facts)}\n\n${store.objectPath(record.id)}`;
+  return `${formatTable(facts, [], { hasHead: false })}\n\n${store.objectPath(record.id)}`;
 }
 
 /** Leaves of a JSON value by their path. */
@@ -222,7 +222,7 @@ export async function verify(_: readonly string[], options: VerifyVerbOptions, {
   output.result(
     { ...report, key: keyFingerprint(store.publicKey) },
     report.isSound
-      ? `Sound: ${report.numRecords} records, ${report.numEntries} log entries, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`
+      ? `Sound: ${countOf(report.numRecords, "record")}, ${countOf(report.numEntries, "log entry", "log entries")}, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`
       : report.problems.join("\n"),
   );
 }

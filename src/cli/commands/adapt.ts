@@ -81,7 +81,7 @@ async function run(
   const { defaultSettings } = await import("../../adapt/index.ts");
   const { resolveModel } = await import("../../app/index.ts");
   const { runAdaptation } = await import("../../app/index.ts");
-  const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
+  const { describeAdaptation, adaptationListeners } = await import("../adaptation.ts");
   const found = await loadPassages(paths, options.limit);
   const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
   const adjust = (loop: InnerLoop): InnerLoop => ({
@@ -111,7 +111,7 @@ async function run(
       register: options.register ? options : null,
       weights: options.weights,
     },
-    { ...context, onEvent: tellProgress(context.output) },
+    { ...context, ...adaptationListeners(context.output, passages) },
   );
   context.output.result(result, describeAdaptation(result));
 }

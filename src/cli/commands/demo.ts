@@ -26,7 +26,7 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
   const { runAdaptation } = await import("../../app/index.ts");
-  const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
+  const { describeAdaptation, adaptationListeners } = await import("../adaptation.ts");
   const { output } = context;
   const examples = packagePath("examples");
   const passages = await attachQuestions(await loadPassages([`${examples}/documents`]), `${examples}/questions.jsonl`);
@@ -44,7 +44,7 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
       precision: undefined,
       weights: undefined,
     },
-    { ...context, onEvent: tellProgress(context.output) },
+    { ...context, ...adaptationListeners(context.output, passages) },
   );
   const { adapterDirectory } = result;
   const learned = result.report.passages

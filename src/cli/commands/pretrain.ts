@@ -32,7 +32,7 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   const { openBackend } = await import("../../tensor/index.ts");
   const { SelkieError } = await import("../../util/index.ts");
   const { choosePrecision } = await import("../../app/index.ts");
-  const { formatSeconds, formatShare, formatTable } = await import("../format.ts");
+  const { formatLeft, formatSeconds, formatShare, formatTable } = await import("../format.ts");
   const backend = openBackend({
     ...(options.threads !== undefined && { threads: options.threads }),
     warn: output.note,
@@ -51,7 +51,7 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
     signal,
     onProgress: ({ step, steps, lossNats, tokensPerSecond, peakMemoryMiB, etaSeconds }) =>
       output.progress(
-        `step ${step}/${steps}  loss ${lossNats.toFixed(3)} nats/token  ${Math.round(tokensPerSecond)} tokens/s  ${Math.round(peakMemoryMiB)} MiB  ${formatSeconds(etaSeconds)} left`,
+        `step ${step}/${steps}  loss ${lossNats.toFixed(3)} nats/token  ${Math.round(tokensPerSecond)} tokens/s  ${Math.round(peakMemoryMiB)} MiB  ${formatLeft(etaSeconds)} left`,
       ),
     onMeasure: () => output.note("measuring what it knows, in wordings it has not seen"),
   });
@@ -68,6 +68,6 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   ];
   output.result(
     { directory: options.out, ...report },
-    `${options.out}: ${report.numParameters} parameters, ${report.numTokens} tokens in ${formatSeconds(report.seconds)}, digest ${report.digest.slice(0, 12)}\n\n${formatTable(rows, [1])}`,
+    `${options.out}: ${report.numParameters} parameters, ${report.numTokens} tokens in ${formatSeconds(report.seconds)}, digest ${report.digest.slice(0, 12)}\n\n${formatTable(rows, [1], { hasHead: false })}`,
   );
 }

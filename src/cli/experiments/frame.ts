@@ -2,6 +2,7 @@
  * @file The frame every experiment runs in: shared options, a run on disk that resumes, and its results as JSON, Markdown
  * and pictures. An experiment is a value; this file knows none of them.
  */
+import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type {
   AdaptEvent,
@@ -15,10 +16,12 @@ import type { Checkpoint } from "../../models/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
 import type { Backend } from "../../tensor/index.ts";
+import { formatSeconds } from "../format.ts";
 import type { LearningResult } from "../learning.ts";
-import { shippedModelDirectory } from "../paths.ts";
+import { packagePath, shippedModelDirectory } from "../paths.ts";
+import { createProgressTeller } from "../progress.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
-import type { Draw } from "./write.ts";
+import type { Draw, Origin } from "./write.ts";
 
 /** Options of every experiment. */
 export interface ExperimentOptions extends CommonOptions {
@@ -152,6 +155,9 @@ async function runExperiment<Options extends ExperimentOptions>(
   if (options.fresh) await rm(runDirectory(options.runs, request), { recursive: true, force: true });
   using run = createRun(options.runs, request, { clock: Date.now });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
+  const name = experiment.resultName?.(options) ?? experiment.name;
+  const known = run.status === "finished" ? null : publishedTime(name, command);
+  if (known !== null) output.note(known);
   const report = await experiment.run({
     ...context,
     options,
@@ -161,7 +167,7 @@ async function runExperiment<Options extends ExperimentOptions>(
     heldOut,
     store: stagesOf(run),
     directoryOf: (name) => run.artifactPath(name),
-    onEvent: tellProgress(context, began),
+    onEvent: createProgressTeller(output),
     open: (directory = options.model) => loadCheckpoint(backend, directory, { precision }),
     learn: (settings, seed) =>
       runLearning(
@@ -198,13 +204,14 @@ async function runExperiment<Options extends ExperimentOptions>(
   output.result({ ...origin, ...report }, text);
 }
 
-/** One line per part of the work, with the time so far. */
-function tellProgress({ output }: VerbContext, began: number): (event: AdaptEvent) => void {
-  let current = "";
-  return ({ stage, done, total, note }) => {
-    const minutes = ((performance.now() - began) / 60_000).toFixed(1);
-    const more = note === undefined || note === "" ? "" : `, ${note}`;
-    output.progress(`${stage} ${done}/${total}${more}, ${minutes} min so far`, { isStage: stage !== current });
-    current = stage;
-  };
+/** What the same command took when the published results were made; `null` where they are not at hand or are of another. */
+function publishedTime(name: string, command: string): string | null {
+  try {
+    const file = packagePath(`docs/results/${name}.json`);
+    const { command: theirs, machine, seconds } = JSON.parse(readFileSync(file, "utf8")) as Partial<Origin>;
+    if (theirs !== command || seconds === undefined) return null;
+    return `took ${formatSeconds(seconds)} when docs/results/${name}.json was made (${machine}); progress tells what it takes here`;
+  } catch {
+    return null; // results are published with the sources alone
+  }
 }

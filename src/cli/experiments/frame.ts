@@ -195,7 +195,7 @@ async function runExperiment<Options extends ExperimentOptions>(
   const origin = { command, seed: options.seed, machine, seconds: Math.round(seconds), model: digest, config };
   const text = writeReport(
     options.out,
-    experiment.resultName?.(options) ?? experiment.name,
+    name,
     origin,
     report,
     experiment.draw,

@@ -1,5 +1,8 @@
-/** @file An adaptation from passages to a run on disk: opening the model, running, saving, storing. Nothing is printed here. */
-import { cp, mkdir, rm } from "node:fs/promises";
+/**
+ * @file An adaptation from passages to an adapter, with or without a run on disk: what must hold is checked before the
+ * work, the model learns, the result is saved, copied where it was asked for, and stored. Nothing is printed here.
+ */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AdaptEvent,
@@ -10,18 +13,21 @@ import {
   chunkPassages,
   loadCanaries,
   loadPrompts,
+  type StageStore,
   stagesOf,
 } from "../adapt/index.ts";
-import { type Checkpoint, saveAdapter } from "../models/index.ts";
+import { type AdapterOrigin, type Checkpoint, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { packageVersion, SelkieError } from "../util/index.ts";
+import { guardWriteAsync, packageVersion, SelkieError } from "../util/index.ts";
+import { type OpenCheckpoint, openCheckpoint, requireModel } from "./checkpoint.ts";
 import type { WorkContext } from "./context.ts";
-import { type Estimate, measureRates, predictAdaptation } from "./estimate.ts";
-import { type OpenModel, openModel } from "./model.ts";
+import { type Estimate, estimateAdaptation } from "./estimate.ts";
+import { claimOutput, type OutputFolder } from "./output-folder.ts";
 import { type Registered, type Registration, registerAdaptation } from "./registration.ts";
-import { loadGate, openVerbStore } from "./store.ts";
+import { checkSettings } from "./settings.ts";
+import { checkTarget, loadGate, openVerbStore } from "./store.ts";
 import type { RegisterTarget } from "./store-options.ts";
 
 /** What an adaptation tells and heeds. */
@@ -32,18 +38,28 @@ export interface AdaptationContext extends WorkContext {
   readonly onEstimate?: (estimate: Estimate) => void;
 }
 
-/** What to learn, with what, and where the result goes. */
-export interface AdaptationArgs {
+/** What to learn, and how. */
+export interface LearnArgs {
   readonly modelDirectory: string;
   readonly passages: readonly SourcePassage[];
   /** Take on more passages than a person would wait for. */
   readonly isLarge: boolean;
   readonly settings: AdaptSettings;
   readonly seed: number | string;
-  /** Receives a copy of adapter and report; `null` leaves them in the run's directory alone. */
-  readonly outDirectory: string | null;
+}
+
+/** Where a run is kept. */
+export interface RunArgs extends LearnArgs {
+  /** Folder that holds the folders of runs. */
+  readonly runsRoot: string;
   /** Forget an earlier run of the same inputs. */
   readonly isFresh: boolean;
+}
+
+/** What to learn, with what, and where the result goes. */
+export interface AdaptationArgs extends RunArgs {
+  /** Receives a copy of adapter and report as a whole; `null` leaves them in the run's directory alone. */
+  readonly outDirectory: string | null;
   readonly threads: number | undefined;
   readonly precision: string | undefined;
   readonly weights: QuantisedFormat | undefined;
@@ -54,7 +70,7 @@ export interface AdaptationArgs {
 /** Where everything went, and the report. */
 export interface AdaptationResult {
   readonly runDirectory: string;
-  /** Of the kept adapter; `null` when the change was rejected. */
+  /** Of the kept adapter; `null` when the change was not kept. */
   readonly adapterDirectory: string | null;
   readonly report: AdaptReport;
   readonly seconds: number;
@@ -64,10 +80,14 @@ export interface AdaptationResult {
   readonly registered?: Registered;
 }
 
+/** Name under which the adapter of a run is saved: only one that was kept is called `adapter`. */
+export const adapterName = ({ decision }: Pick<AdaptReport, "decision">): string =>
+  decision === "kept" ? "adapter" : "rejected-adapter";
+
 const maxPassages = 200;
 
 /** The passages cut to size; more than a person would wait for are refused unless asked for. */
-function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenizer }: Checkpoint): SourcePassage[] {
+function cutPassages({ passages, isLarge, settings }: LearnArgs, { tokenizer }: Checkpoint): SourcePassage[] {
   const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
   const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens, most);
   if (pieces.length < most) return pieces;
@@ -79,89 +99,64 @@ function cutPassages({ passages, isLarge, settings }: AdaptationArgs, { tokenize
 
 /** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished; then stores it. */
 export async function runAdaptation(args: AdaptationArgs, context: AdaptationContext): Promise<AdaptationResult> {
-  const { result, registration } = await learn(args, context);
+  requireModel(args.modelDirectory);
+  using output = args.outDirectory === null ? null : claimOutput(args.outDirectory, "--out");
+  const { result, registration } = await learnAndRelease(args, context);
+  if (output !== null) copyResult(output, registration);
   const { register = null, threads, precision, weights } = args;
-  if (register === null) return result;
+  const { report } = result;
+  const adapterDirectory =
+    report.decision === "kept" ? join(args.outDirectory ?? join(result.runDirectory, "artifacts"), "adapter") : null;
+  if (register === null) return { ...result, adapterDirectory };
   context.output.progress("the gate examines the adapter", { isStage: true });
   using store = openVerbStore(register, { create: true });
   const policy = loadGate(register.store, register.gate);
   const options = { policy, threads, precision, weights, signal: context.signal };
-  return { ...result, registered: await registerAdaptation(store, registration, options) };
+  return { ...result, adapterDirectory, registered: await registerAdaptation(store, registration, options) };
 }
 
-/** What this adaptation will take on this machine. */
-async function estimate(
-  { settings }: AdaptationArgs,
-  passages: readonly SourcePassage[],
-  { checkpoint, numCanaries, signal }: { checkpoint: Checkpoint; numCanaries: number; signal: AbortSignal },
-): Promise<Estimate> {
-  const counted = passages.map(({ questions }) => {
-    const count = (use: "selection" | "report") =>
-      questions.filter((question) => question.use === use || question.use === "both").length || questions.length;
-    return { selection: count("selection"), report: count("report") };
-  });
-  const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
-  const work = {
-    passageTokens: passages.map(({ context }) => checkpoint.tokenizer.encode(context).length),
-    numSelection: counted.reduce((sum, { selection }) => sum + selection, 0),
-    numReported: counted.reduce((sum, { report }) => sum + report, 0),
-    numWithoutQuestions: passages.filter(({ questions }) => questions.length === 0).length,
-    ...{ numCanaries, settings, layers: checkpoint.lm.linearLayers },
-  };
-  return predictAdaptation(work, rates, process.memoryUsage.rss());
+/** Opens the model for the time of the learning alone, so that the grader has the memory afterwards. */
+async function learnAndRelease(args: AdaptationArgs, context: AdaptationContext): Promise<LearnedRun> {
+  using model = await openCheckpoint(args.modelDirectory, { ...args, warn: context.output.note });
+  checkSettings(args.settings, model.checkpoint.lm.linearLayers);
+  if (args.register) checkTarget(args.register);
+  return await learnInRun(model, args, context);
 }
 
-interface Learned {
-  readonly result: AdaptationResult;
+/** A finished run. */
+export interface LearnedRun {
+  readonly result: Omit<AdaptationResult, "adapterDirectory">;
+  /** What it takes to put the adapter into a store. */
   readonly registration: Registration;
 }
 
-/** The adaptation itself; the model is closed again when it returns. */
-async function learn(args: AdaptationArgs, context: AdaptationContext): Promise<Learned> {
-  const { output, signal, onEvent, onEstimate } = context;
+/** Learns in a directory of its own, named by the inputs; the same inputs find it again. */
+export async function learnInRun(
+  model: OpenCheckpoint,
+  args: RunArgs,
+  context: AdaptationContext,
+): Promise<LearnedRun> {
   const began = performance.now();
-  using model = await openModel(args.modelDirectory, { ...args, warn: output.note });
   const { checkpoint } = model;
+  checkSettings(args.settings, checkpoint.lm.linearLayers);
   const passages = cutPassages(args, checkpoint);
   const request = describeRun(args, passages, model);
-  if (args.isFresh) await rm(runDirectory(runsRoot, request), { recursive: true, force: true });
-  using run = createRun(runsRoot, request, { clock: Date.now });
-  if (run.status === "resumed") output.note(`going on with ${run.directory}`);
+  const place = runDirectory(args.runsRoot, request);
+  if (args.isFresh) await guardWriteAsync(place, () => rm(place, { recursive: true, force: true }));
+  using run = createRun(args.runsRoot, request, { clock: Date.now });
+  if (run.status === "resumed") context.output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
-    const canaries = await loadCanaries(args.modelDirectory);
-    onEstimate?.(await estimate(args, passages, { checkpoint, numCanaries: canaries.items.length, signal }));
-    const outcome = await adapt({
-      checkpoint,
-      templates: await loadPrompts(args.modelDirectory),
-      canaries,
-      passages,
-      settings: args.settings,
-      seed: args.seed,
-      store: stagesOf(run),
-      signal,
-      onEvent,
-    });
+    const outcome = await learnPassages(checkpoint, { ...args, passages }, stagesOf(run), context);
     await save(args, run, outcome, { baseDigest: checkpoint.digest, seconds: (performance.now() - began) / 1000 });
   }
   const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
     seconds: number;
   };
-  const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
-  if (args.outDirectory !== null)
-    for (const artifact of [name, "raw-adapter", "report.json"])
-      await copyInto(run.artifactPath(artifact), args.outDirectory, artifact);
-  const place = args.outDirectory === null ? run.artifactPath(name) : join(args.outDirectory, name);
   const { modelDirectory, settings, seed } = args;
   return {
-    result: {
-      runDirectory: run.directory,
-      adapterDirectory: report.decision === "kept" ? place : null,
-      report,
-      seconds,
-      isRepeated: run.status === "finished",
-    },
+    result: { runDirectory: run.directory, report, seconds, isRepeated: run.status === "finished" },
     registration: {
-      adapterDirectory: run.artifactPath(name),
+      adapterDirectory: run.artifactPath(adapterName(report)),
       modelDirectory,
       base: checkpoint.digest,
       passages,
@@ -173,10 +168,33 @@ async function learn(args: AdaptationArgs, context: AdaptationContext): Promise<
   };
 }
 
-const runsRoot = "runs";
+/** Learns and leaves nothing on disk; also returns the passages as they were cut. */
+export async function learnInMemory(
+  { checkpoint }: OpenCheckpoint,
+  args: LearnArgs,
+  context: AdaptationContext,
+): Promise<AdaptOutcome & { readonly passages: readonly SourcePassage[] }> {
+  checkSettings(args.settings, checkpoint.lm.linearLayers);
+  const passages = cutPassages(args, checkpoint);
+  const nothingKept: StageStore = { read: async () => null, write: async () => {} };
+  return { ...(await learnPassages(checkpoint, { ...args, passages }, nothingKept, context)), passages };
+}
+
+async function learnPassages(
+  checkpoint: Checkpoint,
+  { modelDirectory, passages, settings, seed }: LearnArgs,
+  store: StageStore,
+  { signal, onEvent, onEstimate }: AdaptationContext,
+): Promise<AdaptOutcome> {
+  signal.throwIfAborted();
+  const [templates, canaries] = [await loadPrompts(modelDirectory), await loadCanaries(modelDirectory)];
+  const numCanaries = canaries.items.length;
+  onEstimate?.(await estimateAdaptation(checkpoint, { passages, settings, numCanaries, signal }));
+  return adapt({ checkpoint, templates, canaries, passages, settings, seed, store, signal, onEvent });
+}
 
 /** Everything that decides the result, down to the arithmetic: equal requests share a directory, others never do. */
-function describeRun(args: AdaptationArgs, passages: readonly SourcePassage[], model: OpenModel): RunRequest {
+function describeRun(args: LearnArgs, passages: readonly SourcePassage[], model: OpenCheckpoint): RunRequest {
   const { checkpoint, backend } = model;
   const content = passages.map(({ id, title, context, questions }) => ({ id, title, context, questions }));
   const { instructionSet } = backend;
@@ -195,36 +213,40 @@ function describeRun(args: AdaptationArgs, passages: readonly SourcePassage[], m
   };
 }
 
-async function copyInto(from: string, directory: string, name: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true });
-    await cp(from, join(directory, name), { recursive: true, force: true });
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new SelkieError(
-      "write-failed",
-      `--out ${directory}: could not be written (${code}); the result is in ${from}`,
-      { cause },
-    );
-  }
+/** Puts copies of adapters and report where they were asked for. */
+function copyResult(output: OutputFolder, { run, report, adapterDirectory }: Registration): void {
+  const artifacts = join(adapterDirectory, "..");
+  const names = [adapterName(report), "raw-adapter", "report.json"];
+  const { decision, reasons } = report;
+  output.replace({ run, decision, reasons: [...reasons] }, new Map(names.map((name) => [name, join(artifacts, name)])));
+}
+
+/** What is written beside an adapter about where it comes from. */
+export function originOf(
+  { modelDirectory, seed }: Pick<LearnArgs, "modelDirectory" | "seed">,
+  { decision }: Pick<AdaptReport, "decision">,
+  about: { readonly run: string | null; readonly baseDigest: string; readonly trainedOn: string },
+): AdapterOrigin {
+  const { run, baseDigest, trainedOn } = about;
+  return {
+    baseModelNameOrPath: modelDirectory,
+    baseDigest,
+    lineage: { run, seed, selkie: packageVersion(), decision, trainedOn },
+  };
 }
 
 /** Writes adapters and report into the run and marks it finished. */
 async function save(
-  args: AdaptationArgs,
+  args: LearnArgs,
   run: Run,
-  outcome: AdaptOutcome,
-  about: { baseDigest: string; seconds: number },
+  { report, adapter, rawAdapter }: AdaptOutcome,
+  about: { readonly baseDigest: string; readonly seconds: number },
 ): Promise<void> {
-  const { report, adapter, rawAdapter } = outcome;
-  const lineage = { run: run.manifest.runId, seed: args.seed, selkie: packageVersion(), decision: report.decision };
-  const base = { baseModelNameOrPath: args.modelDirectory, baseDigest: about.baseDigest };
-  const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
-  await saveAdapter(run.artifactPath(name), adapter, { ...base, lineage: { ...lineage, trainedOn: "self-edits" } });
-  await saveAdapter(run.artifactPath("raw-adapter"), rawAdapter, {
-    ...base,
-    lineage: { ...lineage, trainedOn: "raw text" },
-  });
+  const origin = (trainedOn: string) =>
+    originOf(args, report, { run: run.manifest.runId, baseDigest: about.baseDigest, trainedOn });
+  const name = adapterName(report);
+  await saveAdapter(run.artifactPath(name), adapter, origin("self-edits"));
+  await saveAdapter(run.artifactPath("raw-adapter"), rawAdapter, origin("raw text"));
   run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds: about.seconds }, null, 1)}\n`);
   run.finish({ decision: report.decision, reasons: report.reasons, adapter: name });
 }

@@ -1,9 +1,10 @@
 /** @file Opens the adapter that a verb was given, after checking that it was trained on this very model. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
-import { bankOf, type LoraBank } from "../nn/index.ts";
+import { bankOf, type LoraAdapter, type LoraBank } from "../nn/index.ts";
 import { defaultStore, SelkieError } from "../util/index.ts";
+import { readMark } from "./output-folder.ts";
 import { openVerbStore } from "./store.ts";
 
 /** An adapter ready for use, or none; dispose of it to free its memory. */
@@ -12,10 +13,39 @@ export interface OpenAdapter extends Disposable {
   readonly adapterIndex: number | null;
 }
 
+/** The model as it is. */
+export const noAdapter: OpenAdapter = { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
+
+const configName = "adapter_config.json";
+const hasAdapter = (directory: string): boolean => existsSync(join(directory, configName));
+
+/** Why a folder of a run or an output folder has no adapter to use; `null` where it is no such folder. */
+function whyNone(directory: string): string | null {
+  const mark = readMark(directory);
+  const rejected = [directory, join(directory, "artifacts")]
+    .map((place) => join(place, "rejected-adapter"))
+    .find(hasAdapter);
+  if (rejected !== undefined) {
+    const reasons = mark?.reasons.length ? ` (${mark.reasons.join("; ")})` : "";
+    return `a run whose change was not kept${reasons}; the adapter is in ${rejected}, to look at it pass that`;
+  }
+  const isUnfinished = existsSync(join(directory, "manifest.json")) && !existsSync(join(directory, "result.json"));
+  return isUnfinished ? "a run that has not finished; run its command again, and it goes on" : null;
+}
+
 /** The adapter of a run or of an `--out` directory, where `directory` is one; else `directory` itself. */
 function findAdapter(directory: string): string {
   const places = [directory, join(directory, "adapter"), join(directory, "artifacts", "adapter")];
-  return places.find((place) => existsSync(join(place, "adapter_config.json"))) ?? directory;
+  const found = places.find(hasAdapter);
+  if (found !== undefined) return found;
+  const stats = statSync(directory, { throwIfNoEntry: false });
+  const got =
+    stats === undefined
+      ? "nothing there; check the path"
+      : !stats.isDirectory()
+        ? "a file; pass the folder that holds it"
+        : (whyNone(directory) ?? `a folder without ${configName}; pass the adapter of a run, or a PEFT folder`);
+  throw new SelkieError("missing-file", `--adapter ${directory}: expected an adapter, got ${got}`);
 }
 
 /** Folder of what the alias of `@alias` serves, its signature verified; `null` is the model alone. */
@@ -29,17 +59,27 @@ function findServed(name: string, { digest }: Checkpoint, store: string): string
   );
 }
 
-/** Loads the adapter in `directory`, or of an alias as `@current`; `undefined` means the model as it is. */
+/** Makes an adapter ready for use. */
+export function useAdapter(adapter: LoraAdapter, { lm }: Checkpoint): OpenAdapter {
+  const bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
+  return { bank, adapterIndex: 0, [Symbol.dispose]: () => bank[Symbol.dispose]() };
+}
+
+/** Reads the adapter of a folder, a run, an output folder or an alias as `@current`; `null` where that serves the model alone. */
+export async function readAdapter(place: string, checkpoint: Checkpoint, store: string): Promise<LoraAdapter | null> {
+  const directory = place.startsWith("@") ? findServed(place, checkpoint, store) : findAdapter(place);
+  if (directory === null) return null;
+  const saved = await loadAdapter(directory);
+  checkAdapterBase(saved, checkpoint.digest);
+  return saved.adapter;
+}
+
+/** The adapter in `place`, or of an alias as `@current`, ready for use; `undefined` means the model as it is. */
 export async function openAdapter(
-  directory: string | undefined,
+  place: string | undefined,
   checkpoint: Checkpoint,
   store: string = defaultStore,
 ): Promise<OpenAdapter> {
-  const place = directory?.startsWith("@") ? findServed(directory, checkpoint, store) : directory;
-  if (place === undefined || place === null) return { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
-  const saved = await loadAdapter(findAdapter(place));
-  checkAdapterBase(saved, checkpoint.digest);
-  const { lm } = checkpoint;
-  const bank = bankOf(lm.backend, lm.linearLayers, [saved.adapter]);
-  return { bank, adapterIndex: 0, [Symbol.dispose]: () => bank[Symbol.dispose]() };
+  const adapter = place === undefined ? null : await readAdapter(place, checkpoint, store);
+  return adapter === null ? noAdapter : useAdapter(adapter, checkpoint);
 }

@@ -8,6 +8,7 @@ import { type AdaptSettings, type LearnSettings, trialsOfPassage } from "../adap
 import { generate } from "../generate/index.ts";
 import type { Checkpoint } from "../models/index.ts";
 import type { LinearLayer, LoraConfig } from "../nn/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
 import { trainAdapters } from "../train/index.ts";
 import { mean } from "../util/index.ts";
 
@@ -81,7 +82,11 @@ export function predictAdaptation(work: AdaptationWork, rates: Rates, bytesInUse
   };
   const inBank = Math.min(settings.bankSize, Math.max(2, numPassages * numEdits));
   const seconds = Object.values(secondsOf).reduce((sum, each) => sum + each, 0);
-  return { seconds, secondsOf, bytes: bytesInUse + adapterBytes(work.layers, innerLoop.lora.loraRank) * inBank };
+  return {
+    seconds,
+    secondsOf,
+    bytes: bytesInUse + heapBytes + adapterBytes(work.layers, innerLoop.lora.loraRank) * inBank,
+  };
 }
 
 /** Counts that the cost of an outer loop depends on. */
@@ -118,8 +123,15 @@ export function predictLearning(work: LearningWork, rates: Rates, bytesInUse: nu
   const seconds =
     steps * rates.secondsPerStep + trained * rates.secondsPerTrainedToken + written * rates.secondsPerWrittenToken;
   const inBank = Math.min(groupSize, mostInBank);
-  return { seconds, secondsOf: {}, bytes: bytesInUse + adapterBytes(layers, innerLoop.lora.loraRank) * inBank };
+  return {
+    seconds,
+    secondsOf: {},
+    bytes: bytesInUse + heapBytes + adapterBytes(layers, innerLoop.lora.loraRank) * inBank,
+  };
 }
+
+/** What texts, samples and buffers of one batch come to, as measured with the shipped model. */
+const heapBytes = 200 * 2 ** 20;
 
 /** Adapters in memory at once, as `trainAdapters` has it. */
 const mostInBank = 64;
@@ -179,4 +191,31 @@ export async function measureRates(
     secondsPerTrainedToken: perToken,
     secondsPerWrittenToken: written.seconds / (written.size * newTokens),
   };
+}
+
+/** What learning these passages will take on this machine; measuring it takes a moment. */
+export async function estimateAdaptation(
+  checkpoint: Checkpoint,
+  given: {
+    readonly passages: readonly SourcePassage[];
+    readonly settings: AdaptSettings;
+    readonly numCanaries: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<Estimate> {
+  const { passages, settings, numCanaries, signal } = given;
+  const count = (use: "selection" | "report") =>
+    passages.reduce((sum, { questions }) => {
+      const meant = questions.filter((question) => question.use === use || question.use === "both").length;
+      return sum + (meant > 0 ? meant : questions.length); // exams take what there is
+    }, 0);
+  const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
+  const work = {
+    passageTokens: passages.map(({ context }) => checkpoint.tokenizer.encode(context).length),
+    numSelection: count("selection"),
+    numReported: count("report"),
+    numWithoutQuestions: passages.filter(({ questions }) => questions.length === 0).length,
+    ...{ numCanaries, settings, layers: checkpoint.lm.linearLayers },
+  };
+  return predictAdaptation(work, rates, process.memoryUsage.rss());
 }

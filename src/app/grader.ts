@@ -28,7 +28,7 @@ import { checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { digestOf, lineageFile, listFiles, recordId } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
-import { type OpenModel, openModel } from "./model.ts";
+import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 import type { PolicyOrigin } from "./policies.ts";
 
 /** A record's files, and the id they must have. */
@@ -104,8 +104,8 @@ const readRecorded = <T>(directory: string, name: string): T =>
   JSON.parse(readFileSync(join(directory, name), "utf8")) as T;
 
 /** Opens a model that must have this digest. */
-async function openExact(directory: string, digest: string, request: GraderRequest): Promise<OpenModel> {
-  const model = await openModel(directory, request);
+async function openExact(directory: string, digest: string, request: GraderRequest): Promise<OpenCheckpoint> {
+  const model = await openCheckpoint(directory, request);
   if (model.checkpoint.digest === digest) return model;
   model[Symbol.dispose]();
   throw new SelkieError(
@@ -154,7 +154,7 @@ async function gradePolicy(request: GraderRequest, canaries: Canaries): Promise<
   return await decidePolicyGate(policy, { screenings, usage, examSource, suspectParents }, async () => {
     using first = await openExact(modelDirectory, base, request);
     using second = await openExact(objectDirectory, digest, request);
-    const roomOf = async ({ checkpoint }: OpenModel) => ({
+    const roomOf = async ({ checkpoint }: OpenCheckpoint) => ({
       checkpoint,
       templates: await loadPrompts(checkpoint.directory),
     });

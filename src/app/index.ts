@@ -1,6 +1,15 @@
 /** @file Door of `app`: what a user asks for, beyond parsing a command line and printing. */
+
 export { type AdaptationArgs, type AdaptationContext, type AdaptationResult, runAdaptation } from "./adaptation.ts";
 export { type OpenAdapter, openAdapter } from "./adapter.ts";
+export { type Answer, answerQuestion, defaultMaxNewTokens } from "./ask.ts";
+export {
+  choosePrecision,
+  type OpenCheckpoint,
+  type OpenCheckpointOptions,
+  openCheckpoint,
+  requireModel,
+} from "./checkpoint.ts";
 export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
 export {
   type AdaptationWork,
@@ -21,10 +30,11 @@ export {
   type TrainingConfig,
   toVerdict,
 } from "./grading.ts";
-export { choosePrecision, type OpenModel, type OpenModelOptions, openModel, requireModel } from "./model.ts";
+export { claimOutput, markFile, type OutputFolder, type OutputMark, readMark } from "./output-folder.ts";
 export { findPolicy, type PolicyOrigin, policyOrigin, requireDigest, resolveModel } from "./policies.ts";
 export { describePolicies, type LearningToRegister, registerPolicies } from "./policy-registration.ts";
 export { describeRegistered, type Registered, type Registration, registerAdaptation } from "./registration.ts";
 export { planWindows, type ScoredToken, scoreText, type TextScore } from "./score-text.ts";
-export { loadGate, openVerbStore } from "./store.ts";
+export { checkSettings, type LearnDials, settingsOf } from "./settings.ts";
+export { checkTarget, loadGate, openVerbStore } from "./store.ts";
 export type { RegisterTarget, StoreVerbOptions } from "./store-options.ts";

@@ -1,51 +1,221 @@
-/** @file Opens a checkpoint for a verb: backend, precision, weights, tokenizer. */
-import { existsSync } from "node:fs";
-import { bf16TrainPrecision, type Checkpoint, f32Precision, loadCheckpoint, type Precision } from "../models/index.ts";
-import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
+/** @file The model as a program uses it: open, learn, ask, score, close. The command line does the same by the same functions. */
+import type { AdaptEvent } from "../adapt/index.ts";
+import { loadAdapter } from "../models/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
+import type { QuantisedFormat } from "../tensor/index.ts";
+import { defaultStore, SelkieError, shippedModelDirectory } from "../util/index.ts";
+import { type AdaptationContext, learnInMemory, learnInRun, originOf } from "./adaptation.ts";
+import { noAdapter, type OpenAdapter, openAdapter, readAdapter, useAdapter } from "./adapter.ts";
+import { type Answer, type AnswerOptions, answerQuestion } from "./ask.ts";
+import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
+import { silentOutput } from "./context.ts";
+import { type Adapter, Learned } from "./learned.ts";
+import { resolveModel } from "./policies.ts";
+import { scoreText, type TextScore } from "./score-text.ts";
+import { type LearnDials, settingsOf } from "./settings.ts";
+import { type PassageInput, readSources } from "./sources.ts";
 
 /** How to open a model. */
-export interface OpenModelOptions {
-  readonly threads?: number | undefined;
-  /** `"f32"`, `"bf16"`, or what suits the processor. */
-  readonly precision?: string | undefined;
-  /** Quantises the matrices while loading. */
-  readonly weights?: QuantisedFormat | undefined;
-  readonly warn?: (message: string) => void;
+export interface OpenOptions {
+  /** Processor cores to use. @defaultValue all */
+  readonly threads?: number;
+  /** Number format of products. @defaultValue what suits the processor */
+  readonly precision?: "f32" | "bf16";
+  /** Keeps the matrices in 8 or 4 bits. @defaultValue as stored */
+  readonly weights?: QuantisedFormat;
+  /** Store in which `@alias` is looked up. @defaultValue "runs/registry" */
+  readonly store?: string;
+  /** Told what a person should know, such as that there are no native kernels. @defaultValue nobody is */
+  readonly onWarning?: (message: string) => void;
 }
 
-/** An open model; dispose of it to free its memory. */
-export interface OpenModel extends Disposable {
-  readonly checkpoint: Checkpoint;
-  readonly backend: Backend;
+/** What to use a model with. */
+export interface UseOptions {
+  /** From `learn` or `openAdapter`, or a folder, or `@alias` of the store. @defaultValue the model as it is */
+  readonly adapter?: Adapter | string | null;
+  /** Stops the work between two steps; the promise is rejected with its reason. */
+  readonly signal?: AbortSignal;
 }
 
-const bf16Sets = new Set(["amx", "avx512bf16"]);
+/** How to ask. */
+export interface AskOptions extends UseOptions, Pick<AnswerOptions, "maxNewTokens"> {}
 
-/** bf16 products where the processor multiplies bf16, else f32. */
-export function choosePrecision(backend: Backend, wish: string | undefined): Precision {
-  if (wish === "f32") return f32Precision;
-  if (wish === "bf16") return bf16TrainPrecision;
-  if (wish === undefined) return bf16Sets.has(backend.instructionSet) ? bf16TrainPrecision : f32Precision;
-  throw new SelkieError("bad-option", `--precision: expected f32 or bf16, got "${wish}"`);
+/** How to learn. */
+export interface LearnOptions extends LearnDials {
+  /** A .jsonl file of `{"question", "answer", "passage"}`, where the sources bring no questions of their own. */
+  readonly questions?: string;
+  /** Makes the result repeatable. @defaultValue 0 */
+  readonly seed?: number | string;
+  /** Take on more than 200 passages. @defaultValue false */
+  readonly isLarge?: boolean;
+  /**
+   * Folder that keeps the run step by step, so that the same call goes on after an interruption and repeats a finished
+   * run at once. @defaultValue nothing is kept on disk
+   */
+  readonly runs?: string;
+  /** Told how far each stage is: exam, before, propose, try, replay, train, after. */
+  readonly onProgress?: (event: AdaptEvent) => void;
+  /** Stops the work between two steps; the promise is rejected with its reason. */
+  readonly signal?: AbortSignal;
 }
 
-/** Refuses a checkpoint directory that is not there. */
-export function requireModel(directory: string): void {
-  if (existsSync(directory)) return;
-  throw new SelkieError(
-    "missing-file",
-    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
-  );
+/**
+ * An open model. Its work runs in steps between which timers, signals and requests have their turn. Dispose of it
+ * (`using`, or `close()`) to free its memory.
+ */
+export class Model implements Disposable {
+  readonly directory: string;
+  /** Names the weights and what else decides its answers; adapters are bound to it. */
+  readonly digest: string;
+  /** Longest text it can look at, in tokens. */
+  readonly maxSeqLen: number;
+  readonly #open: OpenCheckpoint;
+  readonly #store: string;
+  readonly #closing = new AbortController();
+  #numRunning = 0;
+
+  /** Use {@link openModel}. */
+  constructor(directory: string, open: OpenCheckpoint, store: string) {
+    this.directory = directory;
+    this.digest = open.checkpoint.digest;
+    this.maxSeqLen = open.checkpoint.lm.maxSeqLen;
+    this.#open = open;
+    this.#store = store;
+  }
+
+  /**
+   * Learns files, folders (.md, .txt, .jsonl, SQuAD-style .json) and texts: proposes self-edits, trains an adapter for
+   * each, examines, keeps the best, and decides whether the change is kept. The model itself is not changed.
+   *
+   * @throws {@link SelkieError} `"missing-file"`, `"bad-file"`, `"no-documents"` or `"bad-option"`, before any work.
+   */
+  async learn(sources: readonly (string | PassageInput)[], options: LearnOptions = {}): Promise<Learned> {
+    const passages = await readSources(sources, options.questions);
+    return this.#run(options.signal, (signal) => this.#learn(passages, options, signal));
+  }
+
+  async #learn(passages: readonly SourcePassage[], options: LearnOptions, signal: AbortSignal): Promise<Learned> {
+    const began = performance.now();
+    const settings = settingsOf(options);
+    const { seed = 0, isLarge = false, runs = null, onProgress = () => {} } = options;
+    const modelDirectory = this.directory;
+    const args = { modelDirectory, passages, isLarge, settings, seed };
+    const context: AdaptationContext = { output: silentOutput, signal, onEvent: onProgress };
+    const common = { modelDirectory, settings, seed };
+    const trainedOn = "self-edits";
+    if (runs === null) {
+      const { report, adapter, passages: cut } = await learnInMemory(this.#open, args, context);
+      const origin = originOf(args, report, { run: null, baseDigest: this.digest, trainedOn });
+      const seconds = (performance.now() - began) / 1000;
+      const about = { report, seconds, origin, passages: cut, runDirectory: null, run: null };
+      return new Learned({ ...common, ...about, adapter: this.#bind(adapter) });
+    }
+    const { result, registration } = await learnInRun(this.#open, { ...args, runsRoot: runs, isFresh: false }, context);
+    const { report, seconds, runDirectory } = result;
+    const { run, passages: cut, adapterDirectory } = registration;
+    const origin = originOf(args, report, { run, baseDigest: this.digest, trainedOn });
+    const { adapter } = await loadAdapter(adapterDirectory);
+    return new Learned({
+      ...common,
+      ...{ report, seconds, origin, passages: cut, runDirectory, run },
+      adapter: this.#bind(adapter),
+    });
+  }
+
+  #bind(weights: Adapter["weights"]): Adapter {
+    return { base: this.digest, loraRank: weights.loraRank, weights };
+  }
+
+  /** The answer from memory, one line; empty where the model gave none. */
+  async ask(question: string, options: AskOptions = {}): Promise<string> {
+    return (await this.answer(question, options)).answer;
+  }
+
+  /** The answer from memory, with its log-probability and why it ended. */
+  async answer(question: string, { maxNewTokens, ...options }: AskOptions = {}): Promise<Answer> {
+    return this.#run(options.signal, async (signal) => {
+      using adapter = await this.#use(options.adapter);
+      return await answerQuestion(this.#open.checkpoint, adapter, question, { maxNewTokens, signal });
+    });
+  }
+
+  /** Log-probability of each token of a text of any length, in nats. */
+  async score(text: string, options: UseOptions = {}): Promise<TextScore> {
+    if (text === "") throw new SelkieError("bad-input", "score: expected a text, got an empty one");
+    return this.#run(options.signal, async (signal) => {
+      using adapter = await this.#use(options.adapter);
+      return await scoreText(this.#open.checkpoint, adapter, { text }, { output: silentOutput, signal });
+    });
+  }
+
+  /**
+   * Reads an adapter: a PEFT folder, a run, what `Learned.save` wrote, or what an alias of the store serves (`@current`).
+   *
+   * @returns `null` where the alias serves the model alone.
+   * @throws {@link SelkieError} `"missing-file"` where there is none, `"adapter-mismatch"` for one of another model.
+   */
+  async openAdapter(place: string): Promise<Adapter | null> {
+    const weights = await readAdapter(place, this.#open.checkpoint, this.#store);
+    return weights === null ? null : this.#bind(weights);
+  }
+
+  async #use(adapter: UseOptions["adapter"]): Promise<OpenAdapter> {
+    if (adapter === undefined || adapter === null) return noAdapter;
+    const { checkpoint } = this.#open;
+    if (typeof adapter === "string") return openAdapter(adapter, checkpoint, this.#store);
+    if (adapter.base === this.digest) return useAdapter(adapter.weights, checkpoint);
+    throw new SelkieError(
+      "adapter-mismatch",
+      `adapter: expected one of the model with digest ${this.digest}, got one of ${adapter.base}; use it with the model it was trained on`,
+    );
+  }
+
+  /** Runs work that stops when the model is closed; what it uses is freed only when the last of it has ended. */
+  async #run<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const closing = this.#closing.signal;
+    closing.throwIfAborted();
+    this.#numRunning++;
+    try {
+      const stop = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+      stop.throwIfAborted();
+      return await work(stop);
+    } finally {
+      this.#numRunning--;
+      if (closing.aborted) this.#free();
+    }
+  }
+
+  #free(): void {
+    if (this.#numRunning === 0) this.#open[Symbol.dispose]();
+  }
+
+  /** Frees the model's memory; work that still runs is stopped first, and rejected with a `"model-closed"` error. */
+  close(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(
+      new SelkieError(
+        "model-closed",
+        `${this.directory}: expected an open model, got one that was closed; open it again`,
+      ),
+    );
+    this.#free();
+  }
+
+  /** {@link Model.close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }
 
-/** Loads the checkpoint in `directory` on the fastest backend there is. */
-export async function openModel(directory: string, options: OpenModelOptions = {}): Promise<OpenModel> {
-  const { threads, warn, weights } = options;
-  requireModel(directory);
-  const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });
-  const checkpoint = await loadCheckpoint(backend, directory, {
-    precision: { ...choosePrecision(backend, options.precision), ...(weights !== undefined && { weights }) },
-  });
-  return { checkpoint, backend, [Symbol.dispose]: () => checkpoint.lm[Symbol.dispose]() };
+/**
+ * Opens a model: a Hugging Face checkpoint directory of the Llama architecture, or a policy that a store serves.
+ *
+ * @param model - Directory, or `@alias` of the store. @defaultValue the small model that ships with Selkie
+ * @throws {@link SelkieError} `"missing-file"`, `"bad-file"` or `"unsupported-model"`, naming the file.
+ */
+export async function openModel(model: string = shippedModelDirectory, options: OpenOptions = {}): Promise<Model> {
+  const { threads, precision, weights, store = defaultStore, onWarning } = options;
+  const directory = await resolveModel(model, { store });
+  const open = await openCheckpoint(directory, { threads, precision, weights, ...(onWarning && { warn: onWarning }) });
+  return new Model(directory, open, store);
 }

@@ -26,7 +26,8 @@ Examples:
   selkie score notes.txt --json                  log-probability of a text
   selkie bench decode --size 135m                speed on this machine
 
-Every verb takes --json and --help. Exit codes: 0 done, 2 wrong input or command line, 1 the work failed.`;
+Every verb takes --json and --help. Exit codes: 0 done, 1 the work failed, 2 wrong input
+or command line, 3 done but the change was rejected, by the exam or the gate, 130 interrupted.`;
 
 /** The command line with all its verbs. */
 export function createProgram(): Command {

@@ -1,2 +1,2 @@
 /** @file Places that the options of verbs name; from `util`, so that help loads nothing else. */
-export { defaultStore, packagePath, packageVersion, shippedModelDirectory } from "../util/index.ts";
+export { commandName, defaultStore, packagePath, packageVersion, shippedModelDirectory } from "../util/index.ts";

@@ -1,10 +1,11 @@
 /**
  * @file The frame every verb runs in: common options, output, Ctrl-C, and errors as exit codes
- * (0 done, 2 the input or the command line is wrong, 1 the work failed, 130 interrupted).
+ * (0 done, 1 the work failed, 2 the input or the command line is wrong, 3 done but the change was not accepted,
+ * 130 interrupted).
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { SelkieError, systemErrorCode } from "../util/index.ts";
 import { InterruptedError, interruptedExitCode, listenForInterrupt } from "./interrupt.ts";
 import { commandAgain } from "./invocation.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -22,6 +23,9 @@ export interface VerbContext {
   /** Aborts on Ctrl-C. */
   readonly signal: AbortSignal;
 }
+
+/** Exit code of work that was done, and whose result was not accepted: by the exam, or by the gate. */
+export const rejectedExitCode = 3;
 
 /** Adds the options of {@link CommonOptions}. */
 export function withCommonOptions(command: Command): Command {
@@ -84,8 +88,19 @@ function describeError(error: unknown): { exitCode: number; code: string; messag
     return { exitCode: interruptedExitCode, code: "interrupted", message: error.message };
   if (error instanceof SelkieError)
     return { exitCode: error.isInputError ? 2 : 1, code: error.code, message: error.message };
+  const refused = describeRefusal(error);
+  if (refused !== null) return { exitCode: 1, code: "system-error", message: refused };
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return { exitCode: 1, code: "unexpected", message: `unexpected ${message}` };
+}
+
+/** What the system refused, where no layer below has said it better; `null` for other errors. */
+function describeRefusal(error: unknown): string | null {
+  const code = systemErrorCode(error);
+  if (code === null) return null;
+  const { path, syscall = "work" } = error as NodeJS.ErrnoException;
+  const what = `${path ?? "the system"}: expected ${syscall} to succeed, got ${code}`;
+  return `${what} (${(error as Error).message}); mend that and run the same command again`;
 }
 
 function describeStack(error: Error): string {

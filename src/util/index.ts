@@ -1,7 +1,7 @@
 /** @file Door of `util`. */
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
-export { defaultStore, packagePath, packageVersion, shippedModelDirectory } from "./places.ts";
+export { commandName, defaultStore, packagePath, packageVersion, shippedModelDirectory } from "./places.ts";
 export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
 export {
   bootstrapCrossed,

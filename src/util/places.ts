@@ -1,5 +1,5 @@
 /** @file Places inside the package, the same from `src/` and from `dist/`, and the default ones outside. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** Absolute path of `relative` below the package root. */
@@ -18,3 +18,6 @@ export function packageVersion(): string {
 
 /** Where the store of adapters and policies is when nothing else is said, from the working folder. */
 export const defaultStore = "runs/registry";
+
+/** How a person calls the command line from here: through the launcher of a clone, or by the name that an install gave it. */
+export const commandName = (): string => (existsSync(packagePath("src")) ? "./selkie" : "npx selkie");

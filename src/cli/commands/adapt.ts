@@ -1,11 +1,21 @@
 /** @file `selkie adapt`: documents go in, an adapter comes out. */
-import { type Command, InvalidArgumentError } from "commander";
-import type { InnerLoop } from "../../adapt/index.ts";
+import type { Command } from "commander";
+import type { AdaptationResult } from "../../app/index.ts";
 import type { QuantisedFormat } from "../../tensor/index.ts";
 import { asStarted } from "../invocation.ts";
 import { shippedModelDirectory } from "../paths.ts";
-import { withWritableStore } from "../store-options.ts";
-import { type CommonOptions, parseCount, parseSeed, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
+import { checkRegisterOptions, withWritableStore } from "../store-options.ts";
+import {
+  type CommonOptions,
+  parseCount,
+  parsePositive,
+  parseSeed,
+  rejectedExitCode,
+  runVerb,
+  type VerbContext,
+  weightsOption,
+  withCommonOptions,
+} from "../verb.ts";
 
 interface AdaptOptions extends CommonOptions {
   readonly model: string;
@@ -36,12 +46,6 @@ Examples:
 
 Run the same command again to go on after an interruption.`;
 
-const parseNumber = (text: string): number => {
-  const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError(`Expected a number above 0, got "${text}".`);
-  return value;
-};
-
 /** Adds the verb to `program`. */
 export function registerAdapt(program: Command): void {
   const command = program
@@ -62,48 +66,49 @@ export function registerAdapt(program: Command): void {
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .addOption(weightsOption())
     .option("--epochs <n>", "passes over the documents of an edit", parseCount)
-    .option("--learning-rate <x>", "peak learning rate of the adapter", parseNumber)
+    .option("--learning-rate <x>", "peak learning rate of the adapter", parsePositive)
     .option("--rank <n>", "LoRA rank", parseCount)
     .option("--register", "put the adapter into the store as a candidate and have the gate judge it")
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
     .addHelpText("after", () => asStarted(examples));
   withCommonOptions(withWritableStore(command)).action((paths: string[], options: AdaptOptions) =>
-    runVerb(options, (context) => run(paths, options, context), "what is finished is kept in runs/"),
+    runVerb(
+      options,
+      (context) => {
+        checkRegisterOptions(command, options);
+        return run(paths, options, context);
+      },
+      "what is finished is kept in runs/",
+    ),
   );
 }
 
-async function run(
-  paths: readonly string[],
-  options: AdaptOptions,
-  context: Parameters<Parameters<typeof runVerb>[1]>[0],
-): Promise<void> {
+/** True when the exam kept the change and, where it was asked, the gate would let it serve. */
+function isAccepted({ report, registered }: AdaptationResult): boolean {
+  if (report.decision !== "kept") return false;
+  const outcome = registered?.decision.outcome ?? "promote";
+  return outcome === "promote" || outcome === "rescale";
+}
+
+async function run(paths: readonly string[], options: AdaptOptions, context: VerbContext): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
-  const { defaultSettings } = await import("../../adapt/index.ts");
-  const { resolveModel } = await import("../../app/index.ts");
-  const { runAdaptation } = await import("../../app/index.ts");
-  const { describeAdaptation, adaptationListeners } = await import("../adaptation.ts");
+  const { resolveModel, runAdaptation, settingsOf } = await import("../../app/index.ts");
+  const { adaptationListeners, describeAdaptation } = await import("../adaptation.ts");
   const found = await loadPassages(paths, options.limit);
   const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
-  const adjust = (loop: InnerLoop): InnerLoop => ({
-    ...loop,
-    lora:
-      options.rank === undefined ? loop.lora : { ...loop.lora, loraRank: options.rank, loraAlpha: 2 * options.rank },
-    epochs: options.epochs ?? loop.epochs,
-    learningRate: options.learningRate ?? loop.learningRate,
-  });
-  const settings = {
-    ...defaultSettings,
-    numEdits: options.edits,
-    innerLoop: adjust(defaultSettings.innerLoop),
-    finalLoop: adjust(defaultSettings.finalLoop),
-  };
   const result = await runAdaptation(
     {
       modelDirectory: await resolveModel(options.model, options),
       passages,
       isLarge: options.large ?? false,
-      settings,
+      settings: settingsOf({
+        numEdits: options.edits,
+        epochs: options.epochs,
+        learningRate: options.learningRate,
+        loraRank: options.rank,
+      }),
       seed: options.seed,
+      runsRoot: "runs",
       outDirectory: options.out ?? null,
       isFresh: options.fresh ?? false,
       threads: options.threads,
@@ -114,4 +119,5 @@ async function run(
     { ...context, ...adaptationListeners(context.output, passages) },
   );
   context.output.result(result, describeAdaptation(result));
+  if (!isAccepted(result)) process.exitCode = rejectedExitCode;
 }

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
 import { asStarted } from "../invocation.ts";
 import { shippedModelDirectory } from "../paths.ts";
-import { withStore } from "../store-options.ts";
+import { checkRegisterOptions, withStore } from "../store-options.ts";
 import {
   type CommonOptions,
   parseCount,
@@ -22,10 +22,12 @@ interface AskOptions extends CommonOptions {
   readonly weights?: QuantisedFormat;
 }
 
+const patienceSeconds = 1; // an answer that comes sooner needs no progress
+
 const examples = `
 Examples:
   selkie ask "Where was Ada Marsh born?"
-  selkie ask "Where was Ada Marsh born?" --adapter runs/adapt-1a2b3c/adapter
+  selkie ask "Where was Ada Marsh born?" --adapter runs/mine
   selkie ask "Where was Ada Marsh born?" --adapter @current
   selkie ask "What is a selkie?" --model <dir> --max-new-tokens 64 --json`;
 
@@ -47,54 +49,41 @@ export function registerAsk(program: Command): void {
     .addOption(weightsOption())
     .addHelpText("after", () => asStarted(examples));
   withCommonOptions(withStore(command)).action((question: string, options: AskOptions) =>
-    runVerb(options, (context) => run(question, options, context)),
+    runVerb(options, (context) => {
+      checkRegisterOptions(command, options);
+      return run(question, options, context);
+    }),
   );
 }
 
 async function run(question: string, options: AskOptions, { output, signal }: VerbContext): Promise<void> {
-  const { countOf, SelkieError } = await import("../../util/index.ts");
-  if (question.trim() === "")
-    throw new SelkieError("bad-input", `ask: expected a question, got an empty text; pass it in quotes`);
-  const { openModel } = await import("../../app/index.ts");
-  const { openAdapter } = await import("../../app/index.ts");
-  const { encodePrompt } = await import("../../models/index.ts");
-  const { generate } = await import("../../generate/index.ts");
-  const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");
-  const { resolveModel } = await import("../../app/index.ts");
+  const { answerQuestion, openAdapter, openCheckpoint, resolveModel } = await import("../../app/index.ts");
+  const { countOf } = await import("../../util/index.ts");
   const modelDirectory = await resolveModel(options.model, options);
-  using model = await openModel(modelDirectory, { ...options, warn: output.note });
-  const { lm, config, tokenizer } = model.checkpoint;
+  using model = await openCheckpoint(modelDirectory, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint, options.store);
-  const prompt = questionPrompt(await loadPrompts(modelDirectory), question.trim());
   const start = performance.now();
-  const request = {
-    promptIds: encodePrompt(tokenizer, prompt),
-    maxNewTokens: options.maxNewTokens,
-    stopTokens: stopTokensFor(tokenizer.eosTokenId, config.eosTokenIds, tokenizer.encode("\n")),
-    adapterIndex: adapter.adapterIndex,
-  };
-  const [generation] = await generate(lm, [request], {
-    bank: adapter.bank,
+  const seconds = () => (performance.now() - start) / 1000;
+  const { maxNewTokens } = options;
+  const {
+    question: asked,
+    answer,
+    ...details
+  } = await answerQuestion(model.checkpoint, adapter, question, {
+    maxNewTokens,
     signal,
-    onProgress: ({ numTokens }) => output.progress(`answering, ${countOf(numTokens, "token")}`),
+    onToken: (numTokens) => {
+      if (seconds() > patienceSeconds)
+        output.progress(`answering, ${countOf(numTokens, "token")} of at most ${maxNewTokens}`);
+    },
   });
-  const { tokenIds, logprobs, stopReason } = generation!;
-  const answer = tokenizer.decode(tokenIds).split("\n")[0]!.trim(); // an answer is one line; exams read it the same way
   const value = {
-    question: question.trim(),
+    question: asked,
     answer,
     model: options.model,
     adapter: options.adapter ?? null,
-    stopReason,
-    numPromptTokens: request.promptIds.length,
-    numTokens: tokenIds.length,
-    logprobNats: logprobs.reduce((sum, logprob) => sum + logprob, 0),
-    seconds: Number(((performance.now() - start) / 1000).toFixed(3)),
+    ...details,
+    seconds: Number(seconds().toFixed(3)),
   };
   output.result(value, answer === "" ? "(the model gave no answer)" : answer);
-}
-
-/** Ends of a text by the tokenizer and by the configuration, and the line break where it is one token. */
-function stopTokensFor(eosTokenId: number, eosTokenIds: readonly number[], newline: readonly number[]): number[] {
-  return [...new Set([eosTokenId, ...eosTokenIds, ...(newline.length === 1 ? newline : [])])];
 }

@@ -5,7 +5,7 @@
 import type { Command } from "commander";
 import { commandAgain } from "../invocation.ts";
 import { packagePath, shippedModelDirectory } from "../paths.ts";
-import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";
+import { type CommonOptions, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface DemoOptions extends CommonOptions {
   readonly fresh?: boolean;
@@ -22,7 +22,7 @@ export function registerDemo(program: Command): void {
   );
 }
 
-async function run(options: DemoOptions, context: Parameters<Parameters<typeof runVerb>[1]>[0]): Promise<void> {
+async function run(options: DemoOptions, context: VerbContext): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
   const { runAdaptation } = await import("../../app/index.ts");
@@ -38,6 +38,7 @@ async function run(options: DemoOptions, context: Parameters<Parameters<typeof r
       isLarge: false,
       settings: defaultSettings,
       seed: 0,
+      runsRoot: "runs",
       outDirectory: null,
       isFresh: options.fresh ?? false,
       threads: options.threads,

@@ -49,10 +49,8 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
     );
   const text = file === undefined ? null : await readText(file);
   const ids = options.ids === undefined ? null : parseIds(options.ids);
-  const { openModel } = await import("../../app/index.ts");
-  const { openAdapter } = await import("../../app/index.ts");
-  const { scoreText } = await import("../../app/index.ts");
-  using model = await openModel(options.model, { ...options, warn: output.note });
+  const { openAdapter, openCheckpoint, scoreText } = await import("../../app/index.ts");
+  using model = await openCheckpoint(options.model, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint);
   const score = await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text }, {
     output,

@@ -193,13 +193,7 @@ async function runExperiment<Options extends ExperimentOptions>(
     (run.readResult() as { readonly seconds: number } | null)?.seconds ?? (performance.now() - began) / 1000;
   const machine = `${cpus().length} cores, ${backend.instructionSet}, ${precision.compute}`;
   const origin = { command, seed: options.seed, machine, seconds: Math.round(seconds), model: digest, config };
-  const text = writeReport(
-    options.out,
-    name,
-    origin,
-    report,
-    experiment.draw,
-  );
+  const text = writeReport(options.out, name, origin, report, experiment.draw);
   if (run.readResult() === null) run.finish({ seconds });
   output.result({ ...origin, ...report }, text);
 }

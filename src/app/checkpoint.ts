@@ -1,0 +1,51 @@
+/** @file Opens a checkpoint for a verb: backend, precision, weights, tokenizer. */
+import { existsSync } from "node:fs";
+import { bf16TrainPrecision, type Checkpoint, f32Precision, loadCheckpoint, type Precision } from "../models/index.ts";
+import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index.ts";
+import { SelkieError } from "../util/index.ts";
+
+/** How to open a model. */
+export interface OpenCheckpointOptions {
+  readonly threads?: number | undefined;
+  /** `"f32"`, `"bf16"`, or what suits the processor. */
+  readonly precision?: string | undefined;
+  /** Quantises the matrices while loading. */
+  readonly weights?: QuantisedFormat | undefined;
+  readonly warn?: (message: string) => void;
+}
+
+/** An open model; dispose of it to free its memory. */
+export interface OpenCheckpoint extends Disposable {
+  readonly checkpoint: Checkpoint;
+  readonly backend: Backend;
+}
+
+const bf16Sets = new Set(["amx", "avx512bf16"]);
+
+/** bf16 products where the processor multiplies bf16, else f32. */
+export function choosePrecision(backend: Backend, wish: string | undefined): Precision {
+  if (wish === "f32") return f32Precision;
+  if (wish === "bf16") return bf16TrainPrecision;
+  if (wish === undefined) return bf16Sets.has(backend.instructionSet) ? bf16TrainPrecision : f32Precision;
+  throw new SelkieError("bad-option", `--precision: expected f32 or bf16, got "${wish}"`);
+}
+
+/** Refuses a checkpoint directory that is not there. */
+export function requireModel(directory: string): void {
+  if (existsSync(directory)) return;
+  throw new SelkieError(
+    "missing-file",
+    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
+  );
+}
+
+/** Loads the checkpoint in `directory` on the fastest backend there is. */
+export async function openCheckpoint(directory: string, options: OpenCheckpointOptions = {}): Promise<OpenCheckpoint> {
+  const { threads, warn, weights } = options;
+  requireModel(directory);
+  const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });
+  const checkpoint = await loadCheckpoint(backend, directory, {
+    precision: { ...choosePrecision(backend, options.precision), ...(weights !== undefined && { weights }) },
+  });
+  return { checkpoint, backend, [Symbol.dispose]: () => checkpoint.lm[Symbol.dispose]() };
+}

@@ -1,0 +1,59 @@
+/** @file What a program may ask a model to learn: paths and texts, as the passages of an adaptation. */
+import { attachQuestions, type ExamQuestion, loadPassages, type SourcePassage } from "../tasks/index.ts";
+import { SelkieError } from "../util/index.ts";
+
+/** A question to examine with. */
+export interface QuestionInput {
+  readonly question: string;
+  /** The one answer that counts as right. */
+  readonly answer: string;
+  /** Choosing among self-edits, the report, or both. @defaultValue "both" */
+  readonly use?: ExamQuestion["use"];
+}
+
+/** A text to learn. */
+export interface PassageInput {
+  readonly text: string;
+  /** Put before every training document. @defaultValue none */
+  readonly title?: string;
+  /** Names it in the report; unique. @defaultValue "text 1", "text 2", … */
+  readonly id?: string;
+  /** @defaultValue the model writes its own */
+  readonly questions?: readonly QuestionInput[];
+}
+
+function toPassage({ text, title = "", id, questions = [] }: PassageInput, index: number): SourcePassage {
+  const name = id ?? `text ${index + 1}`;
+  if (text.trim() === "")
+    throw new SelkieError("bad-input", `learn: expected a text to learn, got an empty one in "${name}"; leave it out`);
+  for (const { question, answer } of questions)
+    if (question.trim() === "" || answer.trim() === "")
+      throw new SelkieError(
+        "bad-input",
+        `learn: expected questions and answers with text, got ${JSON.stringify({ question, answer })} in "${name}"`,
+      );
+  return {
+    id: name,
+    file: name,
+    title,
+    context: text.trim(),
+    questions: questions.map((item) => ({ ...item, use: item.use ?? "both" })),
+  };
+}
+
+/** Passages of files, folders and texts, in the order given, with the questions of `questionsFile` where there is one. */
+export async function readSources(
+  sources: readonly (string | PassageInput)[],
+  questionsFile?: string,
+): Promise<SourcePassage[]> {
+  if (sources.length === 0)
+    throw new SelkieError("bad-input", "learn: expected at least one path or text, got an empty list");
+  const passages: SourcePassage[] = [];
+  for (const [index, source] of sources.entries())
+    passages.push(...(typeof source === "string" ? await loadPassages([source]) : [toPassage(source, index)]));
+  const ids = passages.map(({ id }) => id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined)
+    throw new SelkieError("bad-input", `learn: expected passages of different names, got "${twice}" twice; give ids`);
+  return questionsFile === undefined ? passages : attachQuestions(passages, questionsFile);
+}

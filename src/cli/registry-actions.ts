@@ -46,7 +46,7 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
     record.state,
     formatTime(record.time),
     record.aliases.join(" "),
-    shorten(record.reasons.join("; "), 60),
+    shorten(record.reasons.join("; "), 120),
   ]);
   const lines = [
     records.length === 0
@@ -101,12 +101,20 @@ function describeRecord(
         .map(([name, value]) => `${name} ${value?.toFixed(3) ?? "–"}`)
         .join(", "),
     ],
-    ["config", shorten(JSON.stringify(config), 160)],
-    ["origin", JSON.stringify(origin)],
+    ["config", describeFields(config)],
+    ["origin", describeFields(origin)],
     ["files", files.map(({ name, digest }) => `${name} (${short(digest)})`).join(", ")],
     ["signature", "valid, all files as signed"],
   ];
   return `${formatTable(facts, [], { hasHead: false })}\n\n${store.objectPath(record.id)}`;
+}
+
+/** Plain fields of a JSON object; what is nested is in `--json`. */
+function describeFields(value: unknown): string {
+  const fields = Object.entries(value ?? {});
+  const plain = fields.filter(([, inner]) => inner === null || typeof inner !== "object");
+  const rest = fields.length === plain.length ? "" : "; the rest with --json";
+  return `${plain.map(([name, inner]) => `${name} ${shorten(String(inner), 80)}`).join(", ")}${rest}`;
 }
 
 /** Leaves of a JSON value by their path. */
@@ -236,17 +244,22 @@ export async function log(
   using store = openVerbStore(options);
   const text = existsSync(store.logPath) ? readFileSync(store.logPath, "utf8") : "";
   const entries = readAuditLog(text).slice(-(options.limit ?? Number.POSITIVE_INFINITY));
-  output.result({ entries }, entries.map(describeEntry).join("\n") || "Nothing has happened yet.");
+  output.result({ entries }, describeLog(entries));
 }
 
-function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string {
+const describeLog = (entries: readonly AuditEntry[]): string =>
+  entries.length === 0
+    ? "Nothing has happened yet."
+    : formatTable([["entry", "time (UTC)", "what", "about"], ...entries.map(describeEntry)], [0]);
+
+function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string[] {
   const shown = Object.entries(fields)
     .filter(([name]) => name !== "details")
     .map(
       ([name, value]) =>
-        `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(JSON.stringify(value), 80)}`,
+        `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(Array.isArray(value) ? value.join("; ") : JSON.stringify(value), 80)}`,
     );
-  return `${sequence}  ${formatTime(time)}  ${type}  ${shown.join(", ")}`;
+  return [`${sequence}`, formatTime(time), type, shown.join(", ")];
 }
 
 /** `selkie registry gc`. */

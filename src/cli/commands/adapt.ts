@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { AdaptationResult } from "../../app/index.ts";
 import type { QuantisedFormat } from "../../tensor/index.ts";
-import { asStarted } from "../invocation.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { checkRegisterOptions, withWritableStore } from "../store-options.ts";
 import {
@@ -37,13 +37,20 @@ interface AdaptOptions extends CommonOptions {
   readonly gate?: string;
 }
 
-const examples = `
-Examples:
-  selkie adapt examples                             learn the example documents with the shipped model
-  selkie adapt notes.md --questions q.jsonl         {"question": …, "answer": …, "passage": "notes.md"} per line
-  selkie adapt notes.md --register                  store it and ask the gate; selkie registry promote serves it
-  selkie adapt squad.json --limit 3 --model <dir>   any Llama-architecture Hugging Face checkpoint
+const examples: readonly Example[] = [
+  ["selkie adapt examples/documents", "the model writes its own exam"],
+  [
+    "selkie adapt examples/documents --questions examples/questions.jsonl --out my-adapter",
+    "examined with your questions",
+  ],
+  ["selkie adapt examples/documents --register", "store it, ask the gate; selkie registry promote serves it"],
+  [
+    "selkie adapt path/to/squad.json --limit 3 --model path/to/checkpoint",
+    "any Llama-architecture Hugging Face checkpoint",
+  ],
+];
 
+const more = `Questions are lines of JSON: {"question": "…", "answer": "…", "passage": "notes.md"}
 Run the same command again to go on after an interruption.`;
 
 /** Adds the verb to `program`. */
@@ -70,7 +77,7 @@ export function registerAdapt(program: Command): void {
     .option("--rank <n>", "LoRA rank", parseCount)
     .option("--register", "put the adapter into the store as a candidate and have the gate judge it")
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
-    .addHelpText("after", () => asStarted(examples));
+    .addHelpText("after", () => describeExamples(examples, more));
   withCommonOptions(withWritableStore(command)).action((paths: string[], options: AdaptOptions) =>
     runVerb(
       options,

@@ -1,7 +1,7 @@
 /** @file `selkie ask`: a closed-book answer, with the model as it is or as an adapter changed it. */
 import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
-import { asStarted } from "../invocation.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { checkRegisterOptions, withStore } from "../store-options.ts";
 import {
@@ -24,12 +24,12 @@ interface AskOptions extends CommonOptions {
 
 const patienceSeconds = 1; // an answer that comes sooner needs no progress
 
-const examples = `
-Examples:
-  selkie ask "Where was Ada Marsh born?"
-  selkie ask "Where was Ada Marsh born?" --adapter runs/mine
-  selkie ask "Where was Ada Marsh born?" --adapter @current
-  selkie ask "What is a selkie?" --model <dir> --max-new-tokens 64 --json`;
+const examples: readonly Example[] = [
+  ['selkie ask "In what town was Ruth Farrow born?"', "what the model says by itself"],
+  ['selkie ask "In what town was Ruth Farrow born?" --adapter my-adapter', "with an adapter of selkie adapt --out"],
+  ['selkie ask "In what town was Ruth Farrow born?" --adapter @current', "with what the store serves"],
+  ['selkie ask "What is a selkie?" --model path/to/checkpoint --max-new-tokens 64 --json', ""],
+];
 
 /** Adds the verb to `program`. */
 export function registerAsk(program: Command): void {
@@ -47,7 +47,7 @@ export function registerAsk(program: Command): void {
       new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),
     )
     .addOption(weightsOption())
-    .addHelpText("after", () => asStarted(examples));
+    .addHelpText("after", () => describeExamples(examples));
   withCommonOptions(withStore(command)).action((question: string, options: AskOptions) =>
     runVerb(options, (context) => {
       checkRegisterOptions(command, options);

@@ -1,5 +1,6 @@
 /** @file `selkie pretrain nano`: builds the shipped model from nothing. */
 import { Argument, type Command } from "commander";
+import { describeExamples } from "../examples.ts";
 import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface PretrainOptions extends CommonOptions {
@@ -19,7 +20,12 @@ export function registerPretrain(program: Command): void {
     .option("--steps <n>", "updates (default: the recipe's)", parseCount)
     .option("--seed <n>", "seed of weights and text (default: the recipe's)")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
-    .addHelpText("after", "\nRun the same command again to go on after an interruption.");
+    .addHelpText("after", () =>
+      describeExamples(
+        [["selkie pretrain nano --out runs/nano", "the shipped model again"]],
+        "Run the same command again to go on after an interruption.",
+      ),
+    );
   withCommonOptions(command).action((_recipe: string, options: PretrainOptions) =>
     runVerb(options, (context) => run(options, context), `the training state is kept in ${options.out}/`),
   );

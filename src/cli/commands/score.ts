@@ -1,7 +1,7 @@
 /** @file `selkie score`: how probable a model finds a text, token by token. */
 import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
-import { asStarted } from "../invocation.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, type VerbContext, weightsOption, withCommonOptions } from "../verb.ts";
 
@@ -13,14 +13,13 @@ interface ScoreOptions extends CommonOptions {
   readonly weights?: QuantisedFormat;
 }
 
-const examples = `
-The first token has nothing before it and is not scored, unless the model has a token that begins every text.
-A text longer than the model's context is read in windows that overlap by half; every token is scored once.
+const examples: readonly Example[] = [
+  ["selkie score examples/documents/ruth-farrow.txt", ""],
+  ['echo "The sea is calm." | selkie score - --json', ""],
+  ["selkie score --ids 12,7,101", "token ids instead of a text"],
+];
 
-Examples:
-  selkie score notes.txt
-  echo "The sea is calm." | selkie score - --json
-  selkie score --ids 12,7,101 --model <dir>`;
+const more = `The first token has nothing before it and is not scored, unless the model has a token that begins every text. A text longer than the model's context is read in windows that overlap by half; every token is scored once.`;
 
 /** Adds the verb to `program`. */
 export function registerScore(program: Command): void {
@@ -33,7 +32,7 @@ export function registerScore(program: Command): void {
     .option("--ids <list>", "token ids instead of a text, separated by commas")
     .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
     .addOption(weightsOption())
-    .addHelpText("after", () => asStarted(examples));
+    .addHelpText("after", () => describeExamples(examples, more));
   withCommonOptions(command).action((file: string | undefined, options: ScoreOptions) =>
     runVerb(options, (context) => run(file, options, context)),
   );

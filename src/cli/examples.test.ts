@@ -81,7 +81,7 @@ function writtenExamples(file: string): { line: string; words: string[] }[] {
 
 /** A verb named in a sentence, as `selkie adapt` or `selkie learn knowledge`, is not a call. */
 const isCall = (words: readonly string[]): boolean =>
-  words.length > (["registry", "experiment", "learn"].includes(words[0]!) ? 2 : 1);
+  words.length > (["registry", "experiment", "learn", "pretrain"].includes(words[0]!) ? 2 : 1);
 
 const documents = ["README.md", "CONTRIBUTING.md", "docs"].flatMap((name) => {
   const path = packagePath(name);

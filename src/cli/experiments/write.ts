@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Cell, Column, ResultTable } from "../../adapt/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import type { Interval } from "../../util/index.ts";
-import { formatSeconds } from "../format.ts";
+import { formatSeconds, formatTable, outputColumns, wrapText } from "../format.ts";
 import { drawBars } from "../pictures/bars.ts";
 import { roleOf } from "../pictures/roles.ts";
 import type { ExperimentReport } from "./frame.ts";
@@ -35,16 +35,27 @@ export function formatCell(cell: Cell, column: Column): string {
 
 const units = { percent: ", %", points: ", points", number: "" } as const;
 
+/** Names of the columns and of the rows, with the cells as text. */
+const toCells = ({ columns, rows }: ResultTable): string[][] => [
+  ["", ...columns.map(({ name, unit }) => `${name}${units[unit]}`)],
+  ...rows.map(({ name, cells }) => [name, ...cells.map((cell, index) => formatCell(cell, columns[index]!))]),
+];
+
 /** A table in Markdown. */
-export function describeResultTable({ title, caption, columns, rows, notes = [] }: ResultTable): string {
-  const head = columns.map(({ name, unit }) => `${name}${units[unit]}`);
-  const lines = [
-    ["", ...head],
-    ["---", ...columns.map(() => "---:")],
-    ...rows.map(({ name, cells }) => [name, ...cells.map((cell, index) => formatCell(cell, columns[index]!))]),
-  ];
+export function describeResultTable(result: ResultTable): string {
+  const { title, caption, columns, notes = [] } = result;
+  const [head, ...rows] = toCells(result);
+  const lines = [head!, ["---", ...columns.map(() => "---:")], ...rows];
   const table = lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
   return [`## ${title}`, caption, table, ...notes].join("\n\n");
+}
+
+/** A table for a terminal of so many columns. */
+export function describeInTerminal(result: ResultTable, width: number = outputColumns()): string {
+  const { title, caption, columns, notes = [] } = result;
+  const table = formatTable(toCells(result), columns.map((_, index) => index + 1), { width }); // biome-ignore format: one line
+  const prose = (text: string) => wrapText(text, width).join("\n");
+  return [prose(title), prose(caption), table, ...notes.map(prose)].join("\n\n");
 }
 
 /** The drawn column of a table as bars; `null` when it draws nothing. */
@@ -110,5 +121,5 @@ export function writeReport(
   writeFileAtomic(`${place}.md`, `${text}\n`);
   const pictures = writePictures(`${place}.json`, draw);
   const kinds = ["json", "md", ...(pictures.length > 0 ? ["svg"] : [])];
-  return `${text}\n\n${place}.{${kinds.join(",")}}`;
+  return [...tables.map((table) => describeInTerminal(table)), `${place}.{${kinds.join(",")}}`].join("\n\n");
 }

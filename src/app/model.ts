@@ -174,11 +174,13 @@ export class Model implements Disposable {
   async #run<T>(signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const closing = this.#closing.signal;
     closing.throwIfAborted();
+    const stop = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+    stop.throwIfAborted();
     this.#numRunning++;
     try {
-      const stop = signal === undefined ? closing : AbortSignal.any([signal, closing]);
-      stop.throwIfAborted();
       return await work(stop);
+    } catch (error) {
+      throw stop.aborted ? stop.reason : error; // however the work below put it
     } finally {
       this.#numRunning--;
       if (closing.aborted) this.#free();

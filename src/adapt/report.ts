@@ -1,5 +1,7 @@
 /** @file What an adaptation reports, and the rule that keeps or rejects the change. */
+
 import type { SourcePassage } from "../tasks/index.ts";
+import { countOf } from "../util/index.ts";
 import type { PassageExam } from "./build-exam.ts";
 import { type Canaries, measureRetention, type Retention } from "./canaries.ts";
 import type { CandidateResult, ProposedEdit } from "./candidates.ts";
@@ -132,7 +134,7 @@ function judge(base: ArmReport, adapted: ArmReport, minKept: number): string[] {
   if (adapted.accuracy === null || base.accuracy === null)
     reasons.push("nothing was measured: there is no question to examine with; give some with --questions");
   else if (adapted.accuracy <= base.accuracy)
-    reasons.push(`it did not learn: ${adapted.numRight} answers right after, ${base.numRight} before`);
+    reasons.push(`it did not learn: ${countOf(adapted.numRight, "answer")} right after, ${base.numRight} before`);
   const { kept, numKnown, numKept, measure } = adapted.retention;
   if (kept !== null && kept < minKept)
     reasons.push(

@@ -20,7 +20,7 @@ import { type AdapterOrigin, type Checkpoint, saveAdapter } from "../models/inde
 import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { guardWriteAsync, packageVersion, SelkieError } from "../util/index.ts";
+import { countOf, guardWriteAsync, packageVersion, SelkieError } from "../util/index.ts";
 import { type OpenCheckpoint, openCheckpoint, requireModel } from "./checkpoint.ts";
 import type { WorkContext } from "./context.ts";
 import { type Estimate, estimateAdaptation } from "./estimate.ts";
@@ -93,7 +93,7 @@ function cutPassages({ passages, isLarge, settings }: LearnArgs, { tokenizer }: 
   if (pieces.length < most) return pieces;
   throw new SelkieError(
     "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${settings.maxPassageTokens} tokens, got more; take a part of the text, fewer documents (--limit), or pass --large to do them all`,
+    `adapt: expected at most ${countOf(maxPassages, "passage")} of ${countOf(settings.maxPassageTokens, "token")}, got more; take a part of the text, fewer documents (--limit), or pass --large to do them all`,
   );
 }
 

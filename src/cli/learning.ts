@@ -169,7 +169,7 @@ async function tellEstimate(
     process.memoryUsage.rss(),
   );
   output.note(
-    describeEstimate(estimate, `${countOf(settings.numRounds, "round")} and ${heldOut.length} held-out passages`),
+    describeEstimate(estimate, `${countOf(settings.numRounds, "round")} and ${countOf(heldOut.length, "held-out passage")}`),
   );
 }
 

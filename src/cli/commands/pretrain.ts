@@ -36,7 +36,7 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   const { rm } = await import("node:fs/promises");
   const { nanoRecipe, pretrainNano } = await import("../../adapt/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
-  const { SelkieError } = await import("../../util/index.ts");
+  const { countOf, SelkieError } = await import("../../util/index.ts");
   const { choosePrecision } = await import("../../app/index.ts");
   const { formatLeft, formatSeconds, formatShare, formatTable } = await import("../format.ts");
   const backend = openBackend({
@@ -74,6 +74,6 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   ];
   output.result(
     { directory: options.out, ...report },
-    `${options.out}: ${report.numParameters} parameters, ${report.numTokens} tokens in ${formatSeconds(report.seconds)}, digest ${report.digest.slice(0, 12)}\n\n${formatTable(rows, [1], { hasHead: false })}`,
+    `${options.out}: ${countOf(report.numParameters, "parameter")}, ${countOf(report.numTokens, "token")} in ${formatSeconds(report.seconds)}, digest ${report.digest.slice(0, 12)}\n\n${formatTable(rows, [1], { hasHead: false })}`,
   );
 }

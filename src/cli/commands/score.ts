@@ -40,7 +40,7 @@ export function registerScore(program: Command): void {
 
 async function run(file: string | undefined, options: ScoreOptions, { output, signal }: VerbContext): Promise<void> {
   const { parseIds, readText } = await import("../score-input.ts");
-  const { SelkieError } = await import("../../util/index.ts");
+  const { countOf, SelkieError } = await import("../../util/index.ts");
   if ((file === undefined) === (options.ids === undefined))
     throw new SelkieError(
       "bad-option",
@@ -63,8 +63,10 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
   const note =
     windows === null
       ? []
-      : [`read in ${windows.count} windows of at most ${windows.maxTokens} tokens, overlapping by ${windows.overlap}`];
-  const total = `total ${totalNats.toFixed(4)} nats over ${score.numScored} tokens${bitsPerByte === null ? "" : `, ${bitsPerByte.toFixed(4)} bits per byte`}`;
+      : [
+          `read in ${countOf(windows.count, "window")} of at most ${countOf(windows.maxTokens, "token")}, overlapping by ${windows.overlap}`,
+        ];
+  const total = `total ${totalNats.toFixed(4)} nats over ${countOf(score.numScored, "token")}${bitsPerByte === null ? "" : `, ${bitsPerByte.toFixed(4)} bits per byte`}`;
   output.result(
     { model: options.model, adapter: options.adapter ?? null, ...score },
     [...lines, ...note, total].join("\n"),

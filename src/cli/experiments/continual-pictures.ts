@@ -1,6 +1,6 @@
 /** @file Pictures of the continual experiment: retention by age, of the methods that matter and of all, and matrices. */
 import type { ContinualReport, MethodRow } from "../../adapt/index.ts";
-import { mean } from "../../util/index.ts";
+import { countOf, mean } from "../../util/index.ts";
 import { type Curve, drawLines, drawPanels, type Level, type LinePicture } from "../pictures/lines.ts";
 import { methodShades, roleOf, roleStyles } from "../pictures/roles.ts";
 import { createPicture, ink, margin, rectElement } from "../pictures/svg.ts";
@@ -73,7 +73,7 @@ function levelsOf(rows: readonly MethodRow[]): Level[] {
 
 const linesOf = ({ rows, length, numStreams, base }: Ages, curves: readonly Curve[], note: string): LinePicture => ({
   title: "What is left of a passage, by the edits made since",
-  caption: `Right answers about a passage, mean over ${numStreams} ${numStreams === 1 ? "stream" : "streams"} of ${length} passages; the last ages are of few passages${agesPerPoint(length) > 1 ? `; each point after the first is the mean of ${agesPerPoint(length)} ages` : ""}. Dashed: no stream, all passages at the end. The base answers ${(100 * base.accuracy.mean).toFixed(1)} %.${note}`,
+  caption: `Right answers about a passage, mean over ${countOf(numStreams, "stream")} of ${countOf(length, "passage")}; the last ages are of few passages${agesPerPoint(length) > 1 ? `; each point after the first is the mean of ${agesPerPoint(length)} ages` : ""}. Dashed: no stream, all passages at the end. The base answers ${(100 * base.accuracy.mean).toFixed(1)} %.${note}`,
   xName: "edits made since",
   lastX: Math.max(1, length - 1),
   curves,

@@ -1,7 +1,9 @@
 /** @file `selkie experiment continual`: streams of passages learned one after another, methods side by side. */
+
 import type { Command } from "commander";
 import { Option } from "commander";
 import type { CheckItems, ContinualReport, ExamItem, MethodRow, ResultTable } from "../../adapt/index.ts";
+import { countOf } from "../../util/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
 import { drawAges, drawAllAges, drawMatrices } from "./continual-pictures.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
@@ -130,7 +132,7 @@ export const tabulateContinual = (
 ): ResultTable[] => [retentionTable(report, options), ageTable(report), sideTable(report), costTable(report)];
 
 const streamsText = ({ numStreams, length }: ContinualReport): string =>
-  `${numStreams} ${numStreams === 1 ? "stream" : "streams"} of ${length} passages`;
+  `${countOf(numStreams, "stream")} of ${countOf(length, "passage")}`;
 
 function retentionTable(
   report: ContinualReport,
@@ -186,7 +188,7 @@ export function describeTargets({
   const inAll =
     first.overBaseInAll === null
       ? ""
-      : `; over everything asked, ${known} answers of the base and ${Math.round(asked)} questions about the passages, it ends ${side(first.overBaseInAll.mean)}`;
+      : `; over everything asked, ${countOf(known, "answer")} of the base and ${countOf(Math.round(asked), "question")} about the passages, it ends ${side(first.overBaseInAll.mean)}`;
   const ends = `${first.name} ends ${side(first.overBase.mean)} on the same passages${keeps}${inAll}`;
   return `Methods that keep at least ${percent(wanted)} % of what they acquired and ${percent(targets.baseKept)} % of the base's answers, most left first: ${best.length === 0 ? "none" : best.join(", ")}. ${ends}.`;
 }

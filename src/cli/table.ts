@@ -15,8 +15,8 @@ export interface TableOptions {
 type Row = readonly string[];
 
 const gap = 2;
-/** Columns of text are not made narrower than this. */
-const leastText = 14;
+/** Columns of text are not made narrower than this, and while that is possible no word of up to so many is cut. */
+const [leastText, wordKept] = [14, 18];
 
 /** Columns padded to their widest cell, two spaces between; those of numbers, `alignRight`, stand right. */
 export function formatTable(
@@ -32,7 +32,7 @@ export function formatTable(
   const least = columns.map((cells, column) =>
     leastWidth(cells, natural[column]!, alignRight.includes(column), hasHead),
   );
-  if (sum(least) <= room) return layOut(rows, shareRoom(natural, least, room), alignRight);
+  if (sum(least) <= room) return layOut(rows, shareRoom(natural, least, room, alignRight), alignRight);
   return hasHead ? stack(rows, width) : layOut(rows, squeeze(natural, room), alignRight);
 }
 
@@ -41,16 +41,24 @@ const longestWord = (text: string): number => Math.max(0, ...text.split(/\s+/).m
 
 /** Numbers keep their width and may break their heading between words; text may be broken down to a readable width. */
 function leastWidth(cells: readonly string[], natural: number, isRight: boolean, hasHead: boolean): number {
-  if (!isRight) return Math.min(natural, Math.max(leastText, longestWord(cells[0] ?? "")));
+  const words = () => Math.max(...cells.map(longestWord));
+  if (!isRight) return Math.min(natural, Math.max(leastText, longestWord(cells[0] ?? ""), Math.min(words(), wordKept)));
   const [head = "", ...body] = hasHead ? cells : ["", ...cells];
   return Math.max(longestWord(head), ...body.map(displayWidth));
 }
 
-/** Takes columns from the widest until all fit. */
-function shareRoom(natural: readonly number[], least: readonly number[], room: number): number[] {
+/** Takes columns from the widest until all fit: from those `first`, whose headings alone get more lines, then from the rest. */
+function shareRoom(
+  natural: readonly number[],
+  least: readonly number[],
+  room: number,
+  first: readonly number[] = [],
+): number[] {
   const widths = [...natural];
   while (sum(widths) > room) {
-    const slack = widths.map((width, column) => (width > least[column]! ? width : -1));
+    const open = widths.map((width, column) => width > least[column]!);
+    const isEasy = open.some((isOpen, column) => isOpen && first.includes(column));
+    const slack = widths.map((width, column) => (open[column] && (!isEasy || first.includes(column)) ? width : -1));
     const widest = slack.indexOf(Math.max(...slack));
     widths[widest]!--;
   }

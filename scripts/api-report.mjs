@@ -1,4 +1,4 @@
-/** @file Writes the public surface of each layer to `api/<layer>.md`; `test/api.test.ts` fails when a report is stale. */
+/** @file Writes the public surface of each door of the package to `api/<layer>.md`; `test/api.test.ts` fails when a report is stale. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readPublicSurface, renderReport } from "../test/support/api-surface.ts";

@@ -17,6 +17,7 @@ const inputErrorCodes = new Set([
   "adapter-mismatch",
   "no-documents",
   "no-supervised-tokens",
+  "unsupported-node",
 ]);
 
 /** Any failure that Selkie itself detects. */

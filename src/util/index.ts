@@ -1,4 +1,6 @@
 /** @file Door of `util`. */
+import "./require-node.ts"; // first: before anything that an old Node lacks
+
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
 export { commandName, defaultStore, packagePath, packageVersion, shippedModelDirectory } from "./places.ts";

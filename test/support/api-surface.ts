@@ -121,8 +121,21 @@ function collect(path: string, seen: Map<string, ReadonlyMap<string, Declaration
   return names;
 }
 
+/** The doors of the package by name, `selkie` being the package itself; from `exports` in package.json. */
+function readDoors(): ReadonlyMap<string, string> {
+  const { exports } = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8")) as {
+    exports: Record<string, string>;
+  };
+  const height = (name: string) => (layers as readonly string[]).indexOf(name);
+  return new Map(
+    Object.entries(exports)
+      .map(([subpath, file]) => [subpath === "." ? "selkie" : subpath.slice("./".length), file] as const)
+      .sort(([a], [b]) => height(a) - height(b)),
+  );
+}
+
 /**
- * The public names of every layer that has a door, by layer, sorted by name.
+ * The public names of every door of the package, sorted by name.
  *
  * @param asker - Names the folder of the emitted declarations, so that tests that run at once do not share one.
  */
@@ -130,9 +143,9 @@ export function readPublicSurface(asker: string): ReadonlyMap<string, readonly P
   const folder = join(repositoryRoot, "build", `declarations-${asker}`);
   emitDeclarations(folder);
   const surface = new Map<string, readonly PublicName[]>();
-  for (const layer of layers) {
-    const door = join(folder, layer, "index.d.ts");
-    if (!existsSync(door)) continue;
+  for (const [layer, file] of readDoors()) {
+    const door = join(folder, file.replace(/^\.\/dist\//, "").replace(/\.js$/, ".d.ts"));
+    if (!existsSync(door)) throw new Error(`api: package.json exports ${file}, of which tsc emits no declarations`);
     const names = [...collect(door, new Map())].map(([name, { signature, isDocumented }]) => {
       const isTypeOnly = /^export (?:declare )?(?:interface|type)\b/.test(signature);
       return { name, layer, signature: signature.replace(/^export (?:declare )?/gm, ""), isDocumented, isTypeOnly };
@@ -145,8 +158,9 @@ export function readPublicSurface(asker: string): ReadonlyMap<string, readonly P
   return surface;
 }
 
-/** The report of one layer, as committed under `api/`. */
+/** The report of one door, as committed under `api/`. */
 export function renderReport(layer: string, names: readonly PublicName[]): string {
   const signatures = names.map(({ signature }) => signature).join("\n\n");
-  return `# selkie/${layer}\n\nWritten by \`npm run api\`; do not edit. ${names.length} names.\n\n\`\`\`ts\n${signatures}\n\`\`\`\n`;
+  const title = layer === "selkie" ? "selkie" : `selkie/${layer}`;
+  return `# ${title}\n\nWritten by \`npm run api\`; do not edit. ${names.length} names.\n\n\`\`\`ts\n${signatures}\n\`\`\`\n`;
 }

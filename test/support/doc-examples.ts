@@ -89,8 +89,10 @@ function toCheck(line: string, where: string): string {
 /** The example as a module two folders below the root; its lines keep their order, so line `n + 1` is line `n` of the example. */
 export function toProgram(example: DocExample, surface: ReadonlyMap<string, readonly PublicName[]>): string {
   const body = example.code.split("\n").map((line, index) => toCheck(line, `${example.path}:${example.line + index}`));
-  return `import { checkValue } from "../../test/support/check-value.ts"; ${impliedImports(example, surface)}\n${body.join("\n")}\nexport {};\n`.replace(
-    /(["'])selkie\/(\w+)\1/g,
-    (_, quote: string, layer: string) => `${quote}${posix.join("../../src", layer, "index.ts")}${quote}`,
-  );
+  return `import { checkValue } from "../../test/support/check-value.ts"; ${impliedImports(example, surface)}\n${body.join("\n")}\nexport {};\n`
+    .replace(/(["'])selkie\1/g, '"../../src/app/door.ts"')
+    .replace(
+      /(["'])selkie\/(\w+)\1/g,
+      (_, quote: string, layer: string) => `${quote}${posix.join("../../src", layer, "index.ts")}${quote}`,
+    );
 }

@@ -49,11 +49,12 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
   const text = file === undefined ? null : await readText(file);
   const ids = options.ids === undefined ? null : parseIds(options.ids);
   const { openAdapter, openCheckpoint, scoreText } = await import("../../app/index.ts");
+  const { createProgressTeller } = await import("../progress.ts");
   using model = await openCheckpoint(options.model, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint);
   const score = await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text }, {
-    output,
     signal,
+    onEvent: createProgressTeller(output),
   });
   const { tokens, totalNats, bitsPerByte, windows } = score;
   const lines = tokens.map(

@@ -2,7 +2,7 @@
  * @file What training in bf16 costs: the held-out loss of two checkpoints of the nano recipe, one trained in f32 and one in
  * bf16, on the same documents, which neither saw, both read in f32.
  *
- *     npm run -s selkie -- pretrain nano --precision f32 --out runs/nano-f32      (and bf16 likewise)
+ *     ./selkie pretrain nano --precision f32 --out runs/nano-f32      (and bf16 likewise)
  *     npm run bench:precision -- --f32 runs/nano-f32 --bf16 models/nano [--out docs/results/precision]
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";

@@ -19,11 +19,11 @@ import {
   trainCandidates,
   tryCandidates,
 } from "./candidates.ts";
-import { chunkPassages } from "./chunk.ts";
 import { examine, type Sitting } from "./exam.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "./propose.ts";
 import { type AdaptReport, buildReport } from "./report.ts";
+import { checkExam, cutToRoom } from "./room.ts";
 import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
 import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./settings.ts";
 
@@ -103,7 +103,8 @@ async function prepare(args: AdaptArgs): Promise<Run> {
   const writer = { checkpoint, templates, signal };
   const tell = (name: string, done: number, total: number, note?: string) =>
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
-  const pieces = chunkPassages(args.passages, checkpoint.tokenizer, settings.maxPassageTokens);
+  const pieces = cutToRoom(writer, args.passages, settings.maxPassageTokens);
+  checkExam(writer, pieces, args.canaries.items);
   tell("exam", 0, pieces.length);
   const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
   const forbidden = allQuestions(exams, args.canaries.items);

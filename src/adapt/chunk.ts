@@ -1,34 +1,18 @@
 /** @file Long texts are learned in pieces that leave the model room to write about them. */
 import type { Tokenizer } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
+import { bestBreak } from "./breaks.ts";
 
-/** Cuts at paragraph, else sentence, else word boundaries, else anywhere, so that each piece has at most `maxTokens`. */
+/** Cuts where {@link bestBreak} says, so that each piece has at most `maxTokens`; white space at the cuts is dropped. */
 function* splitText(text: string, countTokens: (text: string) => number, maxTokens: number): Generator<string> {
   // a token is at least one byte, a UTF-16 unit at most three
-  if (3 * text.length <= maxTokens || countTokens(text) <= maxTokens) {
+  if (text.length < 2 || 3 * text.length <= maxTokens || countTokens(text) <= maxTokens) {
     yield text;
     return;
   }
-  const middle = text.length >> 1;
-  const cut =
-    [/\n\n+/g, /(?<=[.!?])\s+/g, /\s+/g].map((boundary) => nearest(text, boundary, middle)).find((at) => at !== null) ??
-    wholeCharacter(text, middle);
+  const cut = bestBreak(text);
   for (const half of [text.slice(0, cut).trim(), text.slice(cut).trim()])
     if (half !== "") yield* splitText(half, countTokens, maxTokens);
-}
-
-/** `at`, moved off the middle of a surrogate pair. */
-const wholeCharacter = (text: string, at: number): number => ((text.charCodeAt(at) & 0xfc00) === 0xdc00 ? at + 1 : at);
-
-/** End of the boundary nearest to `middle` within the inner half of the text; `null` when there is none. */
-function nearest(text: string, boundary: RegExp, middle: number): number | null {
-  const from = middle >> 1;
-  let best: number | null = null;
-  for (const match of text.slice(from, middle + (middle >> 1)).matchAll(boundary)) {
-    const at = from + match.index + match[0].length;
-    if (best === null || Math.abs(at - middle) < Math.abs(best - middle)) best = at;
-  }
-  return best;
 }
 
 /**

@@ -42,7 +42,8 @@ export interface ExamRoom {
   readonly signal?: AbortSignal | undefined;
 }
 
-const maxAnswerTokens = 32;
+/** Tokens of an answer at most. */
+export const maxAnswerTokens = 32;
 
 /** Answers of each taker, in the order of its items. */
 export async function examine(room: ExamRoom, takers: readonly ExamTaker[]): Promise<ExamAnswer[][]> {

@@ -31,6 +31,14 @@ export {
 export * from "./experiments/index.ts";
 export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./experiments/main-job.ts";
 export {
+  describeFamiliarity,
+  type Familiarity,
+  loadKnownWords,
+  measureFamiliarity,
+  wordsOf,
+  writeKnownWords,
+} from "./familiarity.ts";
+export {
   compareFidelity,
   type Fidelity,
   heldOutTexts,
@@ -152,6 +160,7 @@ export {
   type TrialPlace,
   trialSeed,
 } from "./rewards/selection.ts";
+export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,

@@ -6,6 +6,7 @@ import { type GenerateRequest, generate } from "../generate/index.ts";
 import { type Checkpoint, encodePrompt } from "../models/index.ts";
 import type { Rng } from "../util/index.ts";
 import { fillTemplate, type PromptTemplates, type SelfEditKind } from "./prompts.ts";
+import { fitsContext } from "./room.ts";
 import { parseOpenSelfEdit, parseQuestions, type SelfEdit, type WrittenQuestion } from "./self-edit.ts";
 
 /** Who writes. */
@@ -130,14 +131,16 @@ export async function writeExam(
       ),
     ),
   );
-  return texts.map((text) => {
+  return texts.map((text, index) => {
     const unique = new Map(
       parseQuestions(`Question 1:${text.replace(/^\s*Question(?:\s+\d+)?\s*:/, "")}`).map((pair) => [
         pair.question,
         pair,
       ]),
     );
-    return [...unique.values()].slice(0, count);
+    return [...unique.values()]
+      .filter((pair) => fitsContext(writer, { ...pair, title: sources[index]!.title }))
+      .slice(0, count);
   });
 }
 

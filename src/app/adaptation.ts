@@ -2,7 +2,6 @@
  * @file An adaptation from passages to an adapter, with or without a run on disk: what must hold is checked before the
  * work, the model learns, the result is saved, copied where it was asked for, and stored. Nothing is printed here.
  */
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AdaptEvent,
@@ -10,19 +9,21 @@ import {
   type AdaptReport,
   type AdaptSettings,
   adapt,
-  chunkPassages,
+  type Familiarity,
   loadCanaries,
   loadPrompts,
+  type PromptTemplates,
   type StageStore,
   stagesOf,
 } from "../adapt/index.ts";
 import { type AdapterOrigin, type Checkpoint, saveAdapter } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, type RunRequest, runDirectory } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { countOf, guardWriteAsync, packageVersion, SelkieError } from "../util/index.ts";
+import { packageVersion } from "../util/index.ts";
 import { type OpenCheckpoint, openCheckpoint, requireModel } from "./checkpoint.ts";
 import type { WorkContext } from "./context.ts";
+import { cutPassages, tellFamiliarity } from "./entrance.ts";
 import { type Estimate, estimateAdaptation } from "./estimate.ts";
 import { claimOutput, type OutputFolder } from "./output-folder.ts";
 import { type Registered, type Registration, registerAdaptation } from "./registration.ts";
@@ -73,6 +74,8 @@ export interface AdaptationResult {
   /** Of the kept adapter; `null` when the change was not kept. */
   readonly adapterDirectory: string | null;
   readonly report: AdaptReport;
+  /** How well the documents suit the model, measured before the work. */
+  readonly familiarity: Familiarity;
   readonly seconds: number;
   /** True when an earlier run of the same inputs had finished and its result is repeated here. */
   readonly isRepeated: boolean;
@@ -83,19 +86,6 @@ export interface AdaptationResult {
 /** Name under which the adapter of a run is saved: only one that was kept is called `adapter`. */
 export const adapterName = ({ decision }: Pick<AdaptReport, "decision">): string =>
   decision === "kept" ? "adapter" : "rejected-adapter";
-
-const maxPassages = 200;
-
-/** The passages cut to size; more than a person would wait for are refused unless asked for. */
-function cutPassages({ passages, isLarge, settings }: LearnArgs, { tokenizer }: Checkpoint): SourcePassage[] {
-  const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
-  const pieces = chunkPassages(passages, tokenizer, settings.maxPassageTokens, most);
-  if (pieces.length < most) return pieces;
-  throw new SelkieError(
-    "bad-option",
-    `adapt: expected at most ${countOf(maxPassages, "passage")} of ${countOf(settings.maxPassageTokens, "token")}, got more; take a part of the text, fewer documents (--limit), or pass --large to do them all`,
-  );
-}
 
 /** Runs the adaptation, goes on with one that was interrupted, or repeats the result of one that finished; then stores it. */
 export async function runAdaptation(args: AdaptationArgs, context: AdaptationContext): Promise<AdaptationResult> {
@@ -130,6 +120,37 @@ export interface LearnedRun {
   readonly registration: Registration;
 }
 
+/** What is known of the documents before they are learned. */
+interface Prepared {
+  readonly templates: PromptTemplates;
+  readonly passages: readonly SourcePassage[];
+  readonly familiarity: Familiarity;
+}
+
+/** Checks the dials, cuts the documents to size, and says how well they suit the model. */
+async function prepare(checkpoint: Checkpoint, args: LearnArgs, context: AdaptationContext): Promise<Prepared> {
+  checkSettings(args.settings, checkpoint.lm.linearLayers);
+  context.signal.throwIfAborted();
+  const templates = await loadPrompts(args.modelDirectory);
+  const reader = { checkpoint, templates };
+  const passages = cutPassages(args, reader, context.output);
+  const familiarity = await tellFamiliarity(reader, args.modelDirectory, passages, context);
+  return { templates, passages, familiarity };
+}
+
+async function learnPassages(
+  checkpoint: Checkpoint,
+  { modelDirectory, settings, seed }: LearnArgs,
+  { templates, passages }: Prepared,
+  store: StageStore,
+  { signal, onEvent, onEstimate }: AdaptationContext,
+): Promise<AdaptOutcome> {
+  const canaries = await loadCanaries(modelDirectory);
+  const numCanaries = canaries.items.length;
+  if (onEstimate) onEstimate(await estimateAdaptation(checkpoint, { passages, settings, numCanaries, signal }));
+  return adapt({ checkpoint, templates, canaries, passages, settings, seed, store, signal, onEvent });
+}
+
 /** Learns in a directory of its own, named by the inputs; the same inputs find it again. */
 export async function learnInRun(
   model: OpenCheckpoint,
@@ -138,23 +159,20 @@ export async function learnInRun(
 ): Promise<LearnedRun> {
   const began = performance.now();
   const { checkpoint } = model;
-  checkSettings(args.settings, checkpoint.lm.linearLayers);
-  const passages = cutPassages(args, checkpoint);
+  const prepared = await prepare(checkpoint, args, context);
+  const { passages, familiarity } = prepared;
   const request = describeRun(args, passages, model);
-  const place = runDirectory(args.runsRoot, request);
-  if (args.isFresh) await guardWriteAsync(place, () => rm(place, { recursive: true, force: true }));
-  using run = createRun(args.runsRoot, request, { clock: Date.now });
+  using run = createRun(args.runsRoot, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") context.output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
-    const outcome = await learnPassages(checkpoint, { ...args, passages }, stagesOf(run), context);
-    await save(args, run, outcome, { baseDigest: checkpoint.digest, seconds: (performance.now() - began) / 1000 });
+    const outcome = await learnPassages(checkpoint, args, prepared, stagesOf(run), context);
+    await save(args, run, outcome, { base: checkpoint, familiarity, seconds: (performance.now() - began) / 1000 });
   }
-  const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
-    seconds: number;
-  };
+  const stored = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as SavedReport;
+  const { seconds, familiarity: _, ...report } = stored;
   const { modelDirectory, settings, seed } = args;
   return {
-    result: { runDirectory: run.directory, report, seconds, isRepeated: run.status === "finished" },
+    result: { runDirectory: run.directory, report, familiarity, seconds, isRepeated: run.status === "finished" },
     registration: {
       adapterDirectory: run.artifactPath(adapterName(report)),
       modelDirectory,
@@ -168,29 +186,21 @@ export async function learnInRun(
   };
 }
 
+/** Contents of `report.json`. */
+interface SavedReport extends AdaptReport {
+  readonly familiarity: Familiarity;
+  readonly seconds: number;
+}
+
 /** Learns and leaves nothing on disk; also returns the passages as they were cut. */
 export async function learnInMemory(
   { checkpoint }: OpenCheckpoint,
   args: LearnArgs,
   context: AdaptationContext,
-): Promise<AdaptOutcome & { readonly passages: readonly SourcePassage[] }> {
-  checkSettings(args.settings, checkpoint.lm.linearLayers);
-  const passages = cutPassages(args, checkpoint);
+): Promise<AdaptOutcome & Prepared> {
+  const prepared = await prepare(checkpoint, args, context);
   const nothingKept: StageStore = { read: async () => null, write: async () => {} };
-  return { ...(await learnPassages(checkpoint, { ...args, passages }, nothingKept, context)), passages };
-}
-
-async function learnPassages(
-  checkpoint: Checkpoint,
-  { modelDirectory, passages, settings, seed }: LearnArgs,
-  store: StageStore,
-  { signal, onEvent, onEstimate }: AdaptationContext,
-): Promise<AdaptOutcome> {
-  signal.throwIfAborted();
-  const [templates, canaries] = [await loadPrompts(modelDirectory), await loadCanaries(modelDirectory)];
-  const numCanaries = canaries.items.length;
-  onEstimate?.(await estimateAdaptation(checkpoint, { passages, settings, numCanaries, signal }));
-  return adapt({ checkpoint, templates, canaries, passages, settings, seed, store, signal, onEvent });
+  return { ...prepared, ...(await learnPassages(checkpoint, args, prepared, nothingKept, context)) };
 }
 
 /** Everything that decides the result, down to the arithmetic: equal requests share a directory, others never do. */
@@ -225,12 +235,14 @@ function copyResult(output: OutputFolder, { run, report, adapterDirectory }: Reg
 export function originOf(
   { modelDirectory, seed }: Pick<LearnArgs, "modelDirectory" | "seed">,
   { decision }: Pick<AdaptReport, "decision">,
-  about: { readonly run: string | null; readonly baseDigest: string; readonly trainedOn: string },
+  { digest, parts }: Pick<Checkpoint, "digest" | "parts">,
+  about: { readonly run: string | null; readonly trainedOn: string },
 ): AdapterOrigin {
-  const { run, baseDigest, trainedOn } = about;
+  const { run, trainedOn } = about;
   return {
     baseModelNameOrPath: modelDirectory,
-    baseDigest,
+    baseDigest: digest,
+    baseParts: parts,
     lineage: { run, seed, selkie: packageVersion(), decision, trainedOn },
   };
 }
@@ -240,13 +252,12 @@ async function save(
   args: LearnArgs,
   run: Run,
   { report, adapter, rawAdapter }: AdaptOutcome,
-  about: { readonly baseDigest: string; readonly seconds: number },
+  { base, ...about }: Pick<SavedReport, "familiarity" | "seconds"> & { readonly base: Checkpoint },
 ): Promise<void> {
-  const origin = (trainedOn: string) =>
-    originOf(args, report, { run: run.manifest.runId, baseDigest: about.baseDigest, trainedOn });
+  const origin = (trainedOn: string) => originOf(args, report, base, { run: run.manifest.runId, trainedOn });
   const name = adapterName(report);
   await saveAdapter(run.artifactPath(name), adapter, origin("self-edits"));
   await saveAdapter(run.artifactPath("raw-adapter"), rawAdapter, origin("raw text"));
-  run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds: about.seconds }, null, 1)}\n`);
+  run.writeArtifact("report.json", `${JSON.stringify({ ...report, ...about }, null, 1)}\n`);
   run.finish({ decision: report.decision, reasons: report.reasons, adapter: name });
 }

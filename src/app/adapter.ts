@@ -70,7 +70,7 @@ export async function readAdapter(place: string, checkpoint: Checkpoint, store: 
   const directory = place.startsWith("@") ? findServed(place, checkpoint, store) : findAdapter(place);
   if (directory === null) return null;
   const saved = await loadAdapter(directory);
-  checkAdapterBase(saved, checkpoint.digest);
+  checkAdapterBase(saved, checkpoint.digest, checkpoint.parts);
   return saved.adapter;
 }
 

@@ -7,6 +7,7 @@ export type {
   AdaptReport,
   ArmReport,
   CandidateReport,
+  Familiarity,
   GateDecision,
   PassageReport,
   QuestionReport,

@@ -11,6 +11,7 @@ export {
   requireModel,
 } from "./checkpoint.ts";
 export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
+export { type DocumentsReport, readDocuments } from "./entrance.ts";
 export {
   type AdaptationWork,
   type Estimate,

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AdaptReport, AdaptSettings } from "../adapt/index.ts";
+import type { AdaptReport, AdaptSettings, Familiarity } from "../adapt/index.ts";
 import { type AdapterOrigin, saveAdapter } from "../models/index.ts";
 import type { LoraAdapter } from "../nn/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
@@ -34,6 +34,7 @@ export interface RegisterOptions {
 /** How an adaptation came about, for what is written beside its adapter. */
 export interface LearnedParts {
   readonly report: AdaptReport;
+  readonly familiarity: Familiarity;
   readonly adapter: Adapter;
   readonly seconds: number;
   readonly runDirectory: string | null;
@@ -61,6 +62,8 @@ async function withSaved<T>({ adapter, origin }: LearnedParts, work: (directory:
 export class Learned {
   /** The exam before and after, the edits tried, the decision and its reasons. */
   readonly report: AdaptReport;
+  /** How well the documents suit the model, measured before the work. */
+  readonly familiarity: Familiarity;
   /** The change, where it was kept; `null` where it was not, and asking with it then asks the model as it was. */
   readonly adapter: Adapter | null;
   /** The change that was not kept, to look at; `null` where it was kept. */
@@ -74,6 +77,7 @@ export class Learned {
   constructor(parts: LearnedParts) {
     this.#parts = parts;
     this.report = parts.report;
+    this.familiarity = parts.familiarity;
     this.adapter = this.isKept ? parts.adapter : null;
     this.rejectedAdapter = this.isKept ? null : parts.adapter;
     this.runDirectory = parts.runDirectory;

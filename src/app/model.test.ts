@@ -30,9 +30,10 @@ const quick: LearnOptions = { numEdits: 2, epochs: 1, loraRank: 2 };
 
 /** What was learned, as if the exam had kept it: a random model learns nothing. */
 async function learnKept(options: LearnOptions = quick): Promise<Learned> {
-  const { report, rejectedAdapter } = await model.learn([source], options);
+  const { report, familiarity, rejectedAdapter } = await model.learn([source], options);
   return new Learned({
     report: { ...report, decision: "kept", reasons: [] },
+    familiarity,
     adapter: rejectedAdapter!,
     seconds: 1,
     runDirectory: null,

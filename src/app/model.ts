@@ -55,6 +55,8 @@ export interface LearnOptions extends LearnDials {
   readonly runs?: string;
   /** Told how far each stage is: exam, before, propose, try, replay, train, after. */
   readonly onProgress?: (event: AdaptEvent) => void;
+  /** Told what a person should know, such as that the model has never seen most words of a document. @defaultValue nobody is */
+  readonly onNote?: (message: string) => void;
   /** Stops the work between two steps; the promise is rejected with its reason. */
   readonly signal?: AbortSignal;
 }
@@ -90,34 +92,42 @@ export class Model implements Disposable {
    * @throws {@link SelkieError} `"missing-file"`, `"bad-file"`, `"no-documents"` or `"bad-option"`, before any work.
    */
   async learn(sources: readonly (string | PassageInput)[], options: LearnOptions = {}): Promise<Learned> {
-    const passages = await readSources(sources, options.questions);
+    const { questions, runs, onNote = () => {} } = options;
+    const passages = await readSources(sources, { questions, outputs: runs === undefined ? [] : [runs], onNote });
     return this.#run(options.signal, (signal) => this.#learn(passages, options, signal));
   }
 
   async #learn(passages: readonly SourcePassage[], options: LearnOptions, signal: AbortSignal): Promise<Learned> {
     const began = performance.now();
     const settings = settingsOf(options);
-    const { seed = 0, isLarge = false, runs = null, onProgress = () => {} } = options;
+    const { seed = 0, isLarge = false, runs = null, onProgress = () => {}, onNote = () => {} } = options;
     const modelDirectory = this.directory;
     const args = { modelDirectory, passages, isLarge, settings, seed };
-    const context: AdaptationContext = { output: silentOutput, signal, onEvent: onProgress };
+    const context: AdaptationContext = { output: { ...silentOutput, note: onNote }, signal, onEvent: onProgress };
     const common = { modelDirectory, settings, seed };
-    const trainedOn = "self-edits";
+    const origin = (report: Learned["report"], run: string | null) =>
+      originOf(args, report, this.#open.checkpoint, { run, trainedOn: "self-edits" });
     if (runs === null) {
-      const { report, adapter, passages: cut } = await learnInMemory(this.#open, args, context);
-      const origin = originOf(args, report, { run: null, baseDigest: this.digest, trainedOn });
+      const { report, familiarity, adapter, passages: cut } = await learnInMemory(this.#open, args, context);
       const seconds = (performance.now() - began) / 1000;
-      const about = { report, seconds, origin, passages: cut, runDirectory: null, run: null };
+      const about = {
+        report,
+        familiarity,
+        seconds,
+        origin: origin(report, null),
+        passages: cut,
+        runDirectory: null,
+        run: null,
+      };
       return new Learned({ ...common, ...about, adapter: this.#bind(adapter) });
     }
     const { result, registration } = await learnInRun(this.#open, { ...args, runsRoot: runs, isFresh: false }, context);
-    const { report, seconds, runDirectory } = result;
+    const { report, familiarity, seconds, runDirectory } = result;
     const { run, passages: cut, adapterDirectory } = registration;
-    const origin = originOf(args, report, { run, baseDigest: this.digest, trainedOn });
     const { adapter } = await loadAdapter(adapterDirectory);
     return new Learned({
       ...common,
-      ...{ report, seconds, origin, passages: cut, runDirectory, run },
+      ...{ report, familiarity, seconds, origin: origin(report, run), passages: cut, runDirectory, run },
       adapter: this.#bind(adapter),
     });
   }

@@ -19,7 +19,7 @@ import {
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { z } from "zod";
 import { acquireLock } from "../registry/index.ts";
-import { countOf, guardWrite, SelkieError } from "../util/index.ts";
+import { countOf, guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
 
 /** Name of the mark. */
 export const markFile = "selkie-run.json";
@@ -142,7 +142,7 @@ export function claimOutput(place: string, option: string): OutputFolder {
   const directory = existsSync(place) ? realpathSync(place) : resolve(place);
   checkFolder(directory, option);
   const beside = besides(directory);
-  guardWrite(`${option} ${place}`, () => mkdirSync(dirname(directory), { recursive: true }));
+  makeDirectory(dirname(directory));
   const lock = acquireLock(beside.lock, `${option} ${place}`);
   return {
     directory,
@@ -161,6 +161,9 @@ export function claimOutput(place: string, option: string): OutputFolder {
         }
       });
     },
-    [Symbol.dispose]: () => lock[Symbol.dispose](),
+    [Symbol.dispose]() {
+      rmSync(`${beside.lock}.held`, { force: true }); // while it is held: what others lie beside is not ours to fill
+      lock[Symbol.dispose]();
+    },
   };
 }

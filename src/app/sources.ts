@@ -1,5 +1,5 @@
 /** @file What a program may ask a model to learn: paths and texts, as the passages of an adaptation. */
-import { attachQuestions, type ExamQuestion, loadPassages, type SourcePassage } from "../tasks/index.ts";
+import { attachQuestions, type ExamQuestion, loadDocuments, type SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
 
 /** A question to examine with. */
@@ -41,19 +41,33 @@ function toPassage({ text, title = "", id, questions = [] }: PassageInput, index
   };
 }
 
-/** Passages of files, folders and texts, in the order given, with the questions of `questionsFile` where there is one. */
+/** How {@link readSources} reads. */
+export interface SourceOptions {
+  /** File of questions. */
+  readonly questions: string | undefined;
+  /** Folders that hold output and are not read where they lie inside a given one. */
+  readonly outputs: readonly string[];
+  /** Told what a person should know about the reading, one line each. */
+  readonly onNote: (message: string) => void;
+}
+
+/** Passages of the files and folders, then of the texts, with the questions of the file where there is one. */
 export async function readSources(
   sources: readonly (string | PassageInput)[],
-  questionsFile?: string,
-): Promise<SourcePassage[]> {
+  { questions, outputs, onNote }: SourceOptions,
+): Promise<readonly SourcePassage[]> {
   if (sources.length === 0)
     throw new SelkieError("bad-input", "learn: expected at least one path or text, got an empty list");
-  const passages: SourcePassage[] = [];
-  for (const [index, source] of sources.entries())
-    passages.push(...(typeof source === "string" ? await loadPassages([source]) : [toPassage(source, index)]));
+  const paths = sources.filter((source) => typeof source === "string");
+  const texts = sources.filter((source) => typeof source !== "string").map(toPassage);
+  const isMixed = texts.length > 0 && questions !== undefined;
+  const own = isMixed ? undefined : questions; // of the documents alone; else they are given to all below
+  const loaded = paths.length === 0 ? null : await loadDocuments(paths, { questions: own, outputs });
+  for (const note of loaded?.notes ?? []) onNote(`documents: ${note}`);
+  const passages = [...(loaded?.passages ?? []), ...texts];
   const ids = passages.map(({ id }) => id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined)
     throw new SelkieError("bad-input", `learn: expected passages of different names, got "${twice}" twice; give ids`);
-  return questionsFile === undefined ? passages : attachQuestions(passages, questionsFile);
+  return isMixed ? attachQuestions(passages, questions) : passages;
 }

@@ -21,6 +21,7 @@ import {
   stagesOf,
 } from "../adapt/index.ts";
 import {
+  checkTarget,
   choosePrecision,
   describePolicies,
   gradeRecord,
@@ -33,7 +34,7 @@ import {
   toVerdict,
 } from "../app/index.ts";
 import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
-import { createRun, digestOf, type Json, type Run, runDirectory, type StoredRecord } from "../registry/index.ts";
+import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
 import {
   almanacPassages,
   createWorld,
@@ -178,6 +179,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const began = performance.now();
   const { output, signal } = context;
   requireModel(args.modelDirectory);
+  if (args.register) checkTarget(args.register); // what is needed after hours of work is opened before it
   const passages = await readPassages(args.passages, "validation");
   const heldOut = args.heldOut === null ? [] : await readPassages(args.heldOut, "test", args.heldOutLimit);
   const replay = await readReplay(args.replay);
@@ -203,8 +205,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     },
     seed: args.seed,
   };
-  if (args.isFresh) await rm(runDirectory(args.root, request), { recursive: true, force: true });
-  using run = createRun(args.root, request, { clock: Date.now });
+  using run = createRun(args.root, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
     let isFirst = true;

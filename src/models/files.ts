@@ -3,7 +3,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { access, type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
 import type { z } from "zod";
 import { guardWriteAsync, SelkieError, writeFailure } from "../util/index.ts";
 
@@ -54,11 +54,6 @@ export async function writeAtomically(path: string, write: (file: FileHandle) =>
     await rm(partial, { force: true }).catch(() => undefined); // the failure itself is what must be told
     throw writeFailure(path, error);
   }
-}
-
-/** Makes a folder and those on the way to it. */
-export async function makeDirectory(path: string): Promise<void> {
-  await guardWriteAsync(path, () => mkdir(path, { recursive: true }));
 }
 
 /** Writes `content`, atomically. */

@@ -6,7 +6,6 @@ import { createHash } from "node:crypto";
 import {
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -16,7 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { guardWrite, SelkieError, writeFailure } from "../util/index.ts";
+import { guardWrite, makeDirectory, SelkieError, writeFailure } from "../util/index.ts";
 
 /** Bytes of one read, write or hash call; the system and OpenSSL refuse or cut short more than 2 GiB. */
 const chunkBytes = 1 << 26;
@@ -57,7 +56,7 @@ function syncDirectory(directory: string): void {
 export function writeFileAtomic(path: string, ...sections: readonly (Uint8Array | string)[]): void {
   const partial = `${path}.partial`;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeDirectory(dirname(path));
     const file = openSync(partial, "w");
     try {
       for (const section of sections) writeAll(file, typeof section === "string" ? Buffer.from(section) : section);

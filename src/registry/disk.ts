@@ -9,7 +9,6 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -19,7 +18,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { guardWrite, writeFailure } from "../util/index.ts";
+import { guardWrite, makeDirectory, writeFailure } from "../util/index.ts";
 
 /** Told what is about to be written; throwing, or ending the process, leaves it unwritten. */
 export type WriteHook = (what: string) => void;
@@ -53,7 +52,7 @@ export class Disk {
   makeDirectory(path: string): void {
     if (existsSync(path)) return;
     this.#hook(`create ${path}`);
-    guardWrite(path, () => mkdirSync(path, { recursive: true }));
+    makeDirectory(path);
     syncPath(dirname(path));
   }
 
@@ -61,7 +60,7 @@ export class Disk {
   writeNew(path: string, content: FileContent): void {
     this.#hook(`write ${path}`);
     guardWrite(path, () => {
-      mkdirSync(dirname(path), { recursive: true });
+      makeDirectory(dirname(path));
       rmSync(path, { force: true }); // left by an attempt that was cut short
       if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(path, content);
       else copyFileSync(content.path, path, constants.COPYFILE_FICLONE); // takes no space where blocks can be shared
@@ -75,7 +74,7 @@ export class Disk {
     const partial = `${path}.${process.pid}.partial`;
     this.#hook(`write ${partial}`);
     guardWrite(path, () => {
-      mkdirSync(dirname(path), { recursive: true });
+      makeDirectory(dirname(path));
       rmSync(partial, { force: true });
       writeFileSync(partial, content, { mode });
     });
@@ -86,7 +85,7 @@ export class Disk {
   rename(from: string, to: string): void {
     this.#hook(`rename ${from} to ${to}`);
     guardWrite(to, () => {
-      mkdirSync(dirname(to), { recursive: true });
+      makeDirectory(dirname(to));
       renameSync(from, to);
     });
     syncPath(dirname(to));

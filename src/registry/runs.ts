@@ -6,12 +6,12 @@
  *                            events.ndjson   what happened, one JSON object per line
  *                            artifacts/…     files written by the run, each whole or absent
  *                            result.json     present once the run is finished
- *                            lock            process that works on it now
+ *                            lock            process that works on it now, and lock.held, see `lock.ts`
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
-import { guardWrite, SelkieError } from "../util/index.ts";
+import { guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
 import { digestOf, writeFileAtomic } from "./atomic-file.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 
@@ -50,6 +50,8 @@ export type RunStatus = "new" | "resumed" | "finished";
 export interface RunOptions {
   /** Milliseconds since 1970, put into every event as `time`. @defaultValue events carry no time */
   readonly clock?: () => number;
+  /** Forgets what an earlier process did, once no other works on it. @defaultValue false */
+  readonly isFresh?: boolean;
 }
 
 /** Characters of the digest in the directory's name; 48 bits. */
@@ -120,6 +122,7 @@ export class Run implements Disposable {
 
   /** Appends to `events.ndjson`. Names are noun-verb: `{ type: "edit-accept", … }`. */
   event(event: { readonly type: string; readonly [field: string]: Json }): void {
+    this.#lock.check();
     const line = this.#clock === null ? event : { time: this.#clock(), ...event };
     const path = this.#path("events.ndjson");
     guardWrite(path, () => appendFileSync(path, `${JSON.stringify(line)}\n`));
@@ -136,6 +139,7 @@ export class Run implements Disposable {
   /** Writes a file under `artifacts/`, whole or not at all, and records its digest as an event. */
   writeArtifact(name: string, content: Uint8Array | string): { readonly path: string; readonly sha256: string } {
     const path = this.artifactPath(name);
+    this.#lock.check();
     writeFileAtomic(path, content);
     const sha256 = digestOf(content);
     this.event({ type: "artifact-write", name, sha256 });
@@ -164,6 +168,7 @@ export class Run implements Disposable {
 
   /** Marks the run as finished. */
   finish(result: Json): void {
+    this.#lock.check();
     writeFileAtomic(this.#path("result.json"), `${JSON.stringify(result, null, 2)}\n`);
     this.event({ type: "run-finish" });
   }
@@ -186,6 +191,15 @@ function repairEvents(path: string): void {
   if (end < bytes.length) guardWrite(path, () => truncateSync(path, end));
 }
 
+const lockName = "lock";
+
+/** Removes all but the lock. */
+function clear(directory: string): void {
+  for (const name of readdirSync(directory))
+    if (name !== lockName && name !== `${lockName}.held`)
+      guardWrite(join(directory, name), () => rmSync(join(directory, name), { recursive: true, force: true }));
+}
+
 /**
  * Opens the run of this request under `root`, new or begun earlier.
  *
@@ -194,9 +208,10 @@ function repairEvents(path: string): void {
 export function createRun(root: string, request: RunRequest, options: RunOptions = {}): Run {
   const manifest = manifestOf(request);
   const directory = join(root, manifest.runId);
-  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
-  const lock = acquireLock(join(directory, "lock"), `run ${manifest.runId}`);
+  makeDirectory(directory);
+  const lock = acquireLock(join(directory, lockName), `run ${manifest.runId}`);
   try {
+    if (options.isFresh === true) clear(directory);
     const manifestPath = join(directory, "manifest.json");
     const isNew = !existsSync(manifestPath);
     if (isNew) writeFileAtomic(manifestPath, `${JSON.stringify(manifest, null, 2)}\n`);

@@ -12,9 +12,9 @@
  * leaves at worst files that `gc` removes.
  */
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { guardWrite, SelkieError } from "../util/index.ts";
+import { makeDirectory, SelkieError } from "../util/index.ts";
 import { digestOf } from "./atomic-file.ts";
 import type { AuditEvent } from "./audit.ts";
 import { Disk, type FileContent, type WriteHook } from "./disk.ts";
@@ -82,7 +82,7 @@ export function openStore(directory: string, options: StoreOptions): Store {
         "missing-file",
         `store: expected one at ${directory}, found none; selkie adapt … --register makes it`,
       );
-    guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
+    makeDirectory(directory);
   }
   const tables = new Tables(openDatabase(path));
   try {

@@ -1,12 +1,5 @@
 /** @file Door of `tasks`: documents, exams' questions, graders, the Almanac. */
 export * from "./almanac/index.ts";
-export {
-  attachQuestions,
-  type ExamQuestion,
-  loadPassages,
-  type QuestionUse,
-  readText,
-  type SourcePassage,
-} from "./documents.ts";
+export * from "./documents/index.ts";
 export { gradeAnswer, normaliseAnswer } from "./grade.ts";
 export type { Passage, Question } from "./types.ts";

@@ -3,11 +3,11 @@
  * carries the rest of the state and a digest; it is written beside, synced and renamed, so a kill at any moment leaves
  * either the old files or the new one, and a torn file is recognised and passed over.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { digestFile, digestOf, removeFile, writeFileAtomic } from "../registry/index.ts";
 import { bytesPerElement, type DType, type HostArray, type Tensor } from "../tensor/index.ts";
-import { guardWrite, SelkieError } from "../util/index.ts";
+import { makeDirectory, SelkieError } from "../util/index.ts";
 
 /** Everything of a run that is not a tensor. */
 export interface CheckpointState {
@@ -59,7 +59,7 @@ export function saveCheckpoint(
   state: CheckpointState,
   tensors: Readonly<Record<string, Tensor>>,
 ): string {
-  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
+  makeDirectory(directory);
   const stateText = JSON.stringify(state);
   const sections = Object.values(tensors).map((tensor) => bytesOf(tensor.data));
   const header = encodeHeader(tensors, { state: stateText, sha256: digestOf(stateText, ...sections) });
@@ -119,7 +119,7 @@ export function loadLatestCheckpoint(
   fingerprint: string,
   tensors: Readonly<Record<string, Tensor>>,
 ): CheckpointState | null {
-  guardWrite(directory, () => mkdirSync(directory, { recursive: true }));
+  makeDirectory(directory);
   for (const step of checkpointSteps(directory)) {
     const path = pathOf(directory, step);
     const file = openSync(path, "r");

@@ -27,4 +27,4 @@ export {
   type VarianceComponents,
   varianceComponents,
 } from "./variance.ts";
-export { guardWrite, guardWriteAsync, systemErrorCode, writeFailure } from "./write-error.ts";
+export { guardWrite, guardWriteAsync, makeDirectory, systemErrorCode, writeFailure } from "./write-error.ts";

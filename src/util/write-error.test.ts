@@ -1,12 +1,12 @@
 /** @file Errors of the system, and of SQLite, in the words of the project. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { SelkieError } from "./errors.ts";
-import { guardWrite, guardWriteAsync, systemErrorCode, writeFailure } from "./write-error.ts";
+import { guardWrite, guardWriteAsync, makeDirectory, systemErrorCode, writeFailure } from "./write-error.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-write-error-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -71,4 +71,16 @@ test("SQLite's own words for a full or closed disk are understood, extended code
   assert.equal(systemErrorCode(sqlite(8 | (5 << 8))), "EROFS"); // SQLITE_READONLY_DIRECTORY is 8 | 6 << 8; any extension counts
   assert.equal(systemErrorCode(sqlite(14)), "EACCES");
   assert.equal(systemErrorCode(sqlite(26)), null, "a file that is no database is another fault");
+});
+
+test("folders are made with those on the way, and a file in the way is told as such", () => {
+  const deep = join(folder, "a", "b", "c");
+  makeDirectory(deep);
+  makeDirectory(deep);
+  assert.ok(statSync(deep).isDirectory());
+  writeFileSync(join(folder, "in-the-way"), "");
+  const below = join(folder, "in-the-way", "d", "e");
+  assert.throws(() => makeDirectory(below), isWriteFailure(below, "ENOTDIR", /is a file and not a folder/));
+  const file = join(folder, "in-the-way");
+  assert.throws(() => makeDirectory(file), isWriteFailure(file, "EEXIST", /something else stands there/));
 });

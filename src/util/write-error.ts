@@ -1,4 +1,6 @@
 /** @file What is said when the system refuses to write: one message for every writer of files, with what to do. */
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { SelkieError } from "./errors.ts";
 
 const cures: Readonly<Record<string, string>> = {
@@ -67,4 +69,31 @@ export async function guardWriteAsync<T>(path: string, write: () => Promise<T>):
   } catch (cause) {
     throw writeFailure(path, cause);
   }
+}
+
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+/**
+ * Makes a folder and those on the way to it, one by one: Node's own recursive way says ENOENT where the file system is
+ * read-only.
+ */
+function makeOneByOne(path: string): void {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) makeOneByOne(parent);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!isDirectory(path)) throw error; // another process may have been faster
+  }
+}
+
+/**
+ * Makes a folder and those on the way to it, where they are missing.
+ *
+ * @throws {@link SelkieError} `"write-failed"` where the system refused.
+ */
+export function makeDirectory(path: string): void {
+  guardWrite(path, () => {
+    if (!existsSync(path) || !isDirectory(path)) makeOneByOne(path);
+  });
 }

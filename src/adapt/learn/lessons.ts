@@ -3,8 +3,8 @@ import type { SourcePassage } from "../../tasks/index.ts";
 import type { Rng } from "../../util/index.ts";
 import { allQuestions, buildExams, type PassageExam, redactPassage } from "../build-exam.ts";
 import type { Canaries } from "../canaries.ts";
-import { chunkPassages } from "../chunk.ts";
 import type { Writer } from "../propose.ts";
+import { checkExam, cutToRoom } from "../room.ts";
 import { type StageStore, stage } from "../settings.ts";
 
 /** A passage with its exam. */
@@ -26,8 +26,9 @@ export interface LessonArgs extends Writer {
 
 /** Passages in pieces, with exams; pieces that nothing is asked about are left out. */
 export async function buildLessons(args: LessonArgs): Promise<Lesson[]> {
-  const { name, passages, checkpoint, maxPassageTokens, rng, store } = args;
-  const pieces = chunkPassages(passages, checkpoint.tokenizer, maxPassageTokens);
+  const { name, passages, maxPassageTokens, rng, store } = args;
+  const pieces = cutToRoom(args, passages, maxPassageTokens);
+  checkExam(args, pieces, []);
   const exams = await stage(store, name, () => buildExams(args, pieces, rng.fork(name)));
   const lessons = pieces.map((source, index) => ({ source, exam: exams[index]! }));
   return lessons.filter(({ exam }) => exam.selection.length > 0 && exam.report.length > 0);

@@ -38,7 +38,7 @@ interface AdaptOptions extends CommonOptions {
 }
 
 const examples: readonly Example[] = [
-  ["selkie adapt examples/documents", "the model writes its own exam"],
+  ["selkie adapt examples", "the example documents, asking the questions beside them"],
   [
     "selkie adapt examples/documents --questions examples/questions.jsonl --out my-adapter",
     "examined with your questions",
@@ -58,7 +58,10 @@ export function registerAdapt(program: Command): void {
   const command = program
     .command("adapt")
     .description("learn documents into an adapter: propose self-edits, train, examine, keep the best")
-    .argument("<paths...>", "files or folders: .md, .txt, .jsonl, or SQuAD-style .json")
+    .argument(
+      "<paths...>",
+      "files or folders: .md, .txt, .jsonl, .json (SQuAD and its like); docs/documents.md says how they are read",
+    )
     .option("--model <dir>", "Hugging Face checkpoint directory, or @policy from the store", shippedModelDirectory)
     .option(
       "--questions <file>",
@@ -68,7 +71,7 @@ export function registerAdapt(program: Command): void {
     .option("--out <dir>", "put adapter and report there as well (default: runs/adapt-<digest>/artifacts alone)")
     .option("--fresh", "forget an earlier run of the same inputs")
     .option("--seed <n>", "makes the run repeatable", parseSeed, 0)
-    .option("--limit <n>", "take the first n passages", parseCount)
+    .option("--limit <n>", "take the first n documents: files, or entries of a .json or .jsonl file", parseCount)
     .option("--large", "take on more than 200 passages")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .addOption(weightsOption())
@@ -98,11 +101,12 @@ function isAccepted({ report, registered }: AdaptationResult): boolean {
 }
 
 async function run(paths: readonly string[], options: AdaptOptions, context: VerbContext): Promise<void> {
-  const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
-  const { resolveModel, runAdaptation, settingsOf } = await import("../../app/index.ts");
+  const { readDocuments, resolveModel, runAdaptation, settingsOf } = await import("../../app/index.ts");
   const { adaptationListeners, describeAdaptation } = await import("../adaptation.ts");
-  const found = await loadPassages(paths, options.limit);
-  const passages = options.questions === undefined ? found : await attachQuestions(found, options.questions);
+  const outputs = ["runs", options.store, ...(options.out === undefined ? [] : [options.out])];
+  const reading = { limit: options.limit, questions: options.questions, outputs };
+  const documents = await readDocuments(paths, reading, context.output);
+  const { passages } = documents;
   const result = await runAdaptation(
     {
       modelDirectory: await resolveModel(options.model, options),
@@ -125,6 +129,6 @@ async function run(paths: readonly string[], options: AdaptOptions, context: Ver
     },
     { ...context, ...adaptationListeners(context.output, passages) },
   );
-  context.output.result(result, describeAdaptation(result));
+  context.output.result({ ...result, documents: documents.report }, describeAdaptation(result));
   if (!isAccepted(result)) process.exitCode = rejectedExitCode;
 }

@@ -3,7 +3,7 @@ import { Argument, type Command, Option } from "commander";
 import type { LearnSettings } from "../../adapt/index.ts";
 import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
-import { withWritableStore } from "../store-options.ts";
+import { checkRegisterOptions, withWritableStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface LearnOptions extends CommonOptions {
@@ -93,7 +93,14 @@ export function registerLearn(program: Command): void {
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
     .addHelpText("after", () => describeExamples(examples, more));
   withCommonOptions(withWritableStore(command)).action((_domain: string, options: LearnOptions) =>
-    runVerb(options, (context) => run(options, context), `what is finished is kept in ${options.out}/`),
+    runVerb(
+      options,
+      (context) => {
+        checkRegisterOptions(command, options);
+        return run(options, context);
+      },
+      `what is finished is kept in ${options.out}/`,
+    ),
   );
 }
 

@@ -126,10 +126,9 @@ async function runExperiment<Options extends ExperimentOptions>(
   context: VerbContext,
 ): Promise<void> {
   const { cpus } = await import("node:os");
-  const { rm } = await import("node:fs/promises");
   const { loadCanaries, loadPrompts, stagesOf } = await import("../../adapt/index.ts");
   const { digestCheckpoint, loadCheckpoint } = await import("../../models/index.ts");
-  const { createRun, runDirectory } = await import("../../registry/index.ts");
+  const { createRun } = await import("../../registry/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { digestPassages, readPassages, runLearning } = await import("../learning.ts");
   const { choosePrecision, requireModel } = await import("../../app/index.ts");
@@ -152,8 +151,7 @@ async function runExperiment<Options extends ExperimentOptions>(
     inputs: { model: digest, heldOut: digestPassages(heldOut) },
     seed: options.seed,
   };
-  if (options.fresh) await rm(runDirectory(options.runs, request), { recursive: true, force: true });
-  using run = createRun(options.runs, request, { clock: Date.now });
+  using run = createRun(options.runs, request, { clock: Date.now, isFresh: options.fresh === true });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   const name = experiment.resultName?.(options) ?? experiment.name;
   const known = run.status === "finished" ? null : publishedTime(name, command);

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { attachQuestions, loadPassages } from "./documents.ts";
+import { attachQuestions, loadPassages } from "./index.ts";
 
 let folder = "";
 const write = async (name: string, content: string | Uint8Array): Promise<string> => {
@@ -109,7 +109,7 @@ describe("questions find their passages", () => {
     );
   });
   test("a question that names no passage is refused with the line and the names", async () => {
-    const passages = await loadPassages([await write("p1.txt", "text"), await write("p2.txt", "text")]);
+    const passages = await loadPassages([await write("p1.txt", "one"), await write("p2.txt", "two")]);
     const none = await write("none.jsonl", '{"question": "q", "answer": "a"}\n');
     await assert.rejects(
       attachQuestions(passages, none),

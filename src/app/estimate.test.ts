@@ -77,7 +77,7 @@ test("rates of a model are measured, positive, and leave nothing behind", async 
   };
   const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("estimate-test") });
   const before = lm.backend.memory().liveTensors;
-  const checkpoint = { lm, config, tokenizer, digest: "d", parts: {}, directory: "" };
+  const checkpoint = { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
   const measured = await measureRates(
     checkpoint,
     { loraRank: 2, loraAlpha: 4, targets: "all" },

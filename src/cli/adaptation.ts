@@ -48,7 +48,7 @@ export function describeAdaptation(result: AdaptationResult, maxQuestions = 12):
     prose(
       report.decision === "kept"
         ? `The change is kept. Adapter: ${adapterDirectory}`
-        : `The change is rejected: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
+        : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
     ),
     ...(result.registered === undefined ? [] : [asStarted(describeRegistered(result.registered))]),
     prose(
@@ -80,37 +80,47 @@ function describeArms(report: AdaptReport): string {
   const hasBars = outputColumns() >= 80;
   const row = (name: string, arm: ArmReport) => {
     const { numKept, numKnown, kept } = arm.retention;
+    const isExamined = arm.accuracy !== null;
     return [
       name,
-      `${arm.numRight}/${report.numQuestions} ${formatShare(arm.accuracy).padStart(6)}`,
+      isExamined ? `${arm.numRight}/${report.numQuestions} ${formatShare(arm.accuracy).padStart(6)}` : "not examined",
       ...(hasBars ? [arm.accuracy === null ? "" : formatBar(arm.accuracy)] : []),
       `${numKept}/${numKnown} ${formatShare(kept).padStart(6)}`,
+      ...(arm.near === null ? [] : [`${arm.near.numKept}/${arm.near.numKnown}`]),
     ];
   };
   const known = report.base.retention.measure === "right answers" ? "old answers kept" : "old answers unchanged";
   return formatTable(
     [
-      ["trained on", "new answers right", ...(hasBars ? [""] : []), known],
+      [
+        "trained on",
+        "new answers right",
+        ...(hasBars ? [""] : []),
+        known,
+        ...(report.base.near === null ? [] : ["near the text"]),
+      ],
       row("nothing", report.base),
       row("raw text, as many updates", report.raw),
       row("its own self-edits", report.adapted),
     ],
-    hasBars ? [1, 3] : [1, 2],
+    hasBars ? [1, 3, 4] : [1, 2, 3],
   );
 }
 
 function describeExam(report: AdaptReport): string[] {
   const kinds = new Map<string, number>();
-  for (const { chosen } of report.passages) kinds.set(chosen.kind, (kinds.get(chosen.kind) ?? 0) + 1);
+  for (const { chosen, isLearned } of report.passages)
+    if (isLearned) kinds.set(chosen.kind, (kinds.get(chosen.kind) ?? 0) + 1);
   const chosen = [...kinds].map(([kind, count]) => `${count} × ${kind}`).join(", ");
   const lines = [
-    `Chosen edits: ${chosen}; ${countOf(report.numDocuments, "training document")} and ${report.numReplay} of replay; ${countOf(report.numUpdates, "update")}.`,
+    `Chosen edits: ${chosen || "none"}; ${countOf(report.numDocuments, "training document")} and ${report.numReplay} of replay; ${countOf(report.numUpdates, "update")}.`,
   ];
+  lines.push(...describeScreen(report));
   const written = report.passages.filter(({ exam }) => exam === "self-written").length;
   const none = report.passages.filter(({ exam }) => exam === "none").length;
   if (written > 0)
     lines.push(
-      `The model wrote the exam itself for ${written} of ${countOf(report.passages.length, "passage")}: its questions and "right" answers may be wrong. Give your own with --questions.`,
+      `The model wrote the exam itself for ${written} of ${countOf(report.passages.length, "passage")}: its questions and "right" answers may be wrong. Give your own with --questions.${describeSelfWritten(report)}`,
     );
   if (none > 0)
     lines.push(
@@ -121,4 +131,34 @@ function describeExam(report: AdaptReport): string[] {
   if (report.numDropped > 0)
     lines.push(`${countOf(report.numDropped, "document")} left out of training for containing a question of the exam.`);
   return [lines.join("\n")];
+}
+
+const maxContradictions = 4;
+
+/** What the screen left out of training, and what contradicts the model. */
+function describeScreen({ passages, numRefused, numIrrelevant, contradictions }: AdaptReport): string[] {
+  const lines: string[] = [];
+  const first = passages.flatMap(({ refused }) => refused)[0];
+  if (first !== undefined)
+    lines.push(
+      `${countOf(numRefused, "document")} of the edits left out because the passage does not bear them out, such as "${shorten(first.document.replace(/\s+/g, " "), 80)}" (${first.why}).`,
+    );
+  for (const { id, refused } of passages.filter(({ isLearned }) => !isLearned))
+    lines.push(`${id} was not learned: no edit of it passed the screen (${refused.at(-1)?.why ?? "none had text"}).`);
+  if (numIrrelevant > 0)
+    lines.push(`Not asked, being not about their passage: ${countOf(numIrrelevant, "question")} that the model wrote.`);
+  for (const { about, says, held, probability } of contradictions.slice(0, maxContradictions))
+    lines.push(
+      `Contradicts what the model knew: "${about}" is ${says} now, and was ${held}${probability === null ? "" : ` (probability ${probability.toFixed(2)})`}.`,
+    );
+  if (contradictions.length > maxContradictions)
+    lines.push(`… and ${contradictions.length - maxContradictions} more contradictions in report.json.`);
+  return lines;
+}
+
+/** The questions that do not count because others were given. */
+function describeSelfWritten({ base, adapted }: AdaptReport): string {
+  if (base.selfWritten === null || adapted.selfWritten === null) return "";
+  const { numQuestions, numRight } = adapted.selfWritten;
+  return ` They do not count beside those given: ${numRight} of ${numQuestions} right after, ${base.selfWritten.numRight} before.`;
 }

@@ -1,5 +1,4 @@
 /** @file What `learn` does with its options: opening models and passages, running the outer loop, telling what happened. */
-import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import {
   type Canaries,
@@ -47,6 +46,7 @@ import { openBackend } from "../tensor/index.ts";
 import { countOf, type Rng } from "../util/index.ts";
 import { formatSeconds, formatShare, formatTable, outputColumns, wrapText } from "./format.ts";
 import { asStarted } from "./invocation.ts";
+import { isAlmanac, readHeldOut, refuseTestPeople, roundPeople } from "./people.ts";
 import { createProgressTeller, describeEstimate } from "./progress.ts";
 import type { RegisterTarget } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
@@ -86,16 +86,10 @@ export interface LearningResult {
   readonly registered?: readonly StoredRecord[];
 }
 
-const isAlmanac = (source: string): boolean => source === "almanac" && !existsSync(source);
-
-/** Passages of files and folders, or of the Almanac's people of that split. */
-export async function readPassages(
-  source: string,
-  split: "validation" | "test",
-  limit?: number,
-): Promise<SourcePassage[]> {
-  if (isAlmanac(source)) return almanacPassages(createWorld()[split].slice(0, limit));
-  return loadPassages([source], limit);
+/** Passages of files and folders, or of the Almanac's people that rounds learn from; nobody of the test set. */
+export async function readPassages(source: string): Promise<readonly SourcePassage[]> {
+  if (isAlmanac(source)) return almanacPassages(roundPeople());
+  return refuseTestPeople(await loadPassages([source]), source);
 }
 
 function* take<T>(items: Iterator<T>, count: number): Generator<T> {
@@ -170,7 +164,10 @@ async function tellEstimate(
     process.memoryUsage.rss(),
   );
   output.note(
-    describeEstimate(estimate, `${countOf(settings.numRounds, "round")} and ${countOf(heldOut.length, "held-out passage")}`),
+    describeEstimate(
+      estimate,
+      `${countOf(settings.numRounds, "round")} and ${countOf(heldOut.length, "held-out passage")}`,
+    ),
   );
 }
 
@@ -180,8 +177,9 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const { output, signal } = context;
   requireModel(args.modelDirectory);
   if (args.register) checkTarget(args.register); // what is needed after hours of work is opened before it
-  const passages = await readPassages(args.passages, "validation");
-  const heldOut = args.heldOut === null ? [] : await readPassages(args.heldOut, "test", args.heldOutLimit);
+  const passages = await readPassages(args.passages);
+  const { heldOut: source, heldOutLimit: limit } = args;
+  const heldOut = source === null ? [] : (await readHeldOut({ source, limit, isTestSet: false }, output.note)).passages;
   const replay = await readReplay(args.replay);
   const templates =
     args.prompts === null ? await loadPrompts(args.modelDirectory) : await loadPromptsFile(args.prompts);

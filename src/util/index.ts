@@ -8,6 +8,7 @@ export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
 export {
   bootstrapCrossed,
   bootstrapMean,
+  bootstrapNested,
   bootstrapStatistic,
   type Estimate,
   type Interval,
@@ -16,6 +17,7 @@ export {
   pairedDifference,
   quantile,
 } from "./statistics.ts";
+export { studentInterval, studentQuantile, studentWithin } from "./student.ts";
 export { countOf } from "./text.ts";
 export {
   type BestOfGain,

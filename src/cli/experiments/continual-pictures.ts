@@ -6,7 +6,14 @@ import { methodShades, roleOf, roleStyles } from "../pictures/roles.ts";
 import { createPicture, ink, margin, rectElement } from "../pictures/svg.ts";
 import { cutText } from "../pictures/text.ts";
 
-type Ages = Pick<ContinualReport, "rows" | "length" | "numStreams" | "base">;
+/** What of a row is drawn. */
+type DrawnRow = Pick<MethodRow, "name" | "byAge" | "matrix" | "retention">;
+
+/** What of a report is drawn. */
+export interface DrawnStreams extends Pick<ContinualReport, "length" | "numStreams"> {
+  readonly base: Pick<ContinualReport["base"], "accuracy">;
+  readonly rows: readonly DrawnRow[];
+}
 
 /** Most points of a curve: long streams ask few passages of each age, so that neighbouring ages are taken together. */
 const mostPoints = 25;
@@ -15,7 +22,7 @@ const mostPoints = 25;
 const agesPerPoint = (length: number): number => Math.ceil(length / mostPoints);
 
 /** Age 0 by itself, later ages in groups; a group stands at its middle and weighs its ages alike. */
-function pointsOf({ byAge }: MethodRow): Curve["points"] {
+function pointsOf({ byAge }: DrawnRow): Curve["points"] {
   const groups = new Map<number, { x: number; share: number }[]>();
   for (const [x, share] of byAge.entries()) {
     if (share === null) continue;
@@ -28,7 +35,7 @@ function pointsOf({ byAge }: MethodRow): Curve["points"] {
   }));
 }
 
-const toCurve = (row: MethodRow): Curve => ({ name: row.name, role: roleOf(row.name), points: pointsOf(row) });
+const toCurve = (row: DrawnRow): Curve => ({ name: row.name, role: roleOf(row.name), points: pointsOf(row) });
 
 /** Curves that nowhere differ by more than this are one line to the eye. */
 const sameWithin = 0.01;
@@ -42,7 +49,7 @@ const isSame = (a: Curve, b: Curve): boolean =>
 const mostCurves = 5;
 
 /** The first method, and of the others those with most left, as many as a picture holds; equal curves share a line and their names. */
-export function chooseCurves(rows: readonly MethodRow[]): Curve[] {
+export function chooseCurves(rows: readonly DrawnRow[]): Curve[] {
   const [first, ...others] = rows.filter(({ byAge }) => byAge.some((share) => share !== null));
   if (first === undefined) return [];
   const ranked = others.toSorted((a, b) => b.retention.mean - a.retention.mean).map(toCurve);
@@ -60,7 +67,7 @@ export function chooseCurves(rows: readonly MethodRow[]): Curve[] {
 }
 
 /** Bounds at one level share a line and their names. */
-function levelsOf(rows: readonly MethodRow[]): Level[] {
+function levelsOf(rows: readonly DrawnRow[]): Level[] {
   const levels: Level[] = [];
   for (const { name, byAge, retention } of rows) {
     if (byAge.length > 0) continue;
@@ -71,7 +78,11 @@ function levelsOf(rows: readonly MethodRow[]): Level[] {
   return levels;
 }
 
-const linesOf = ({ rows, length, numStreams, base }: Ages, curves: readonly Curve[], note: string): LinePicture => ({
+const linesOf = (
+  { rows, length, numStreams, base }: DrawnStreams,
+  curves: readonly Curve[],
+  note: string,
+): LinePicture => ({
   title: "What is left of a passage, by the edits made since",
   caption: `Right answers about a passage, mean over ${countOf(numStreams, "stream")} of ${countOf(length, "passage")}; the last ages are of few passages${agesPerPoint(length) > 1 ? `; each point after the first is the mean of ${agesPerPoint(length)} ages` : ""}. Dashed: no stream, all passages at the end. The base answers ${(100 * base.accuracy.mean).toFixed(1)} %.${note}`,
   xName: "edits made since",
@@ -81,7 +92,7 @@ const linesOf = ({ rows, length, numStreams, base }: Ages, curves: readonly Curv
 });
 
 /** Right answers about a passage by the number of edits since its own, for the first method and those with most left. */
-export function drawAges(report: Ages): string {
+export function drawAges(report: DrawnStreams): string {
   const curves = chooseCurves(report.rows);
   const shown = new Set(curves.flatMap(({ name }) => name.split(", ")));
   const rest = report.rows.filter(({ name, byAge }) => byAge.length > 0 && !shown.has(name)).map(({ name }) => name);
@@ -91,7 +102,7 @@ export function drawAges(report: Ages): string {
 }
 
 /** The same for every method, one small frame each; `null` where no method was asked along the way. */
-export function drawAllAges(report: Ages): string | null {
+export function drawAllAges(report: DrawnStreams): string | null {
   const curves = report.rows.map(toCurve).filter(({ points }) => points.length > 0);
   const [first] = curves;
   if (first === undefined) return null;
@@ -101,7 +112,7 @@ export function drawAllAges(report: Ages): string | null {
 }
 
 /** The method drawn beside the first: of those with a matrix, the one that has most left. */
-export function bestStreaming(rows: readonly MethodRow[]): MethodRow | null {
+export function bestStreaming(rows: readonly DrawnRow[]): DrawnRow | null {
   const streaming = rows.filter(({ matrix }) => matrix.length > 0);
   return streaming.toSorted((a, b) => b.retention.mean - a.retention.mean)[0] ?? null;
 }
@@ -111,7 +122,7 @@ const mapGap = 60;
 const mapLabelSize = 13;
 
 /** The lower-triangular matrices of the first method and of the one that has most left, as heat maps. */
-export function drawMatrices({ rows, length }: Pick<ContinualReport, "rows" | "length">): string {
+export function drawMatrices({ rows, length }: Pick<DrawnStreams, "rows" | "length">): string {
   const best = bestStreaming(rows);
   const first = rows.find(({ matrix }) => matrix.length > 0);
   const shown = [...new Set([first, best])].filter((row) => row !== undefined && row !== null);

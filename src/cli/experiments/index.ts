@@ -12,6 +12,22 @@ import { registerRedraw } from "./redraw.ts";
 import { rewardsExperiment } from "./rewards.ts";
 import { roundTimeExperiment } from "./round-time.ts";
 import { singlePassageExperiment } from "./single-passage.ts";
+import { voicesExperiment } from "./voices.ts";
+
+/** All experiments; options differ, so that each is shown without its own. */
+export const experiments: readonly Pick<Experiment, "name" | "summary" | "tabulate">[] = [
+  innerLoopExperiment,
+  mainJobExperiment,
+  manyPassagesExperiment,
+  promptsExperiment,
+  quantisationExperiment,
+  rewardsExperiment,
+  continualExperiment,
+  singlePassageExperiment,
+  equalComputeExperiment,
+  roundTimeExperiment,
+  voicesExperiment,
+];
 
 /** Adds all experiments as subcommands, and the one that draws their results again. */
 export function registerExperiments(parent: Command): void {
@@ -29,6 +45,7 @@ export function registerExperiments(parent: Command): void {
   add(continualExperiment);
   add(singlePassageExperiment);
   add(equalComputeExperiment);
+  add(voicesExperiment);
   add(roundTimeExperiment);
   registerRedraw(parent, drawings);
 }

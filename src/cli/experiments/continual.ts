@@ -13,7 +13,7 @@ import type {
   StreamInterval,
   StreamOutcome,
 } from "../../adapt/index.ts";
-import { countOf } from "../../util/index.ts";
+import { countOf, SelkieError } from "../../util/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
 import { type DrawnStreams, drawAges, drawAllAges, drawMatrices } from "./continual-pictures.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
@@ -111,6 +111,11 @@ export const continualExperiment: Experiment<ContinualOptions> = {
   },
   draw(saved) {
     const report = saved as unknown as DrawnStreams; // its file holds what is drawn beside the tables
+    if (!Array.isArray(report.rows))
+      throw new SelkieError(
+        "bad-file",
+        "continual: expected rows with what is left by age, got results without them; make them anew with --recompute",
+      );
     const all = drawAllAges(report);
     return { "": drawAges(report), matrix: drawMatrices(report), ...(all !== null && { methods: all }) };
   },

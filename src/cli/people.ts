@@ -65,7 +65,10 @@ export async function readHeldOut(
   const { test, testUnseen, validationUnseen } = createWorld();
   const people = (isTestSet ? test : developmentPeople()).slice(0, limit);
   const unseen = (isTestSet ? testUnseen : validationUnseen).slice(0, people.length);
-  if (isTestSet) note(`reading the test set: ${countOf(people.length, "person", "people")}; no setting may be chosen by what comes of it`);
+  if (isTestSet)
+    note(
+      `reading the test set: ${countOf(people.length, "person", "people")}; no setting may be chosen by what comes of it`,
+    );
   return { split: isTestSet ? "test" : "validation", passages: almanacPassages(people), people, unseen };
 }
 

@@ -14,6 +14,7 @@ import type { SourcePassage } from "../tasks/index.ts";
 import { createReferenceBackend } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 import { type AdaptArgs, adapt } from "./adapt.ts";
+import { trainCandidates } from "./candidates.ts";
 import { defaultTemplates } from "./prompts.ts";
 import { defaultSettings, type StageStore } from "./settings.ts";
 
@@ -121,6 +122,24 @@ describe("adapt", () => {
         ["given", 2],
       ],
     );
+  });
+
+  test("the control is the raw passages with as many documents and updates as the edits", async () => {
+    const checkpoint = createCheckpoint();
+    const args = argsWith(checkpoint, memoryStore(new Map()), passages);
+    const finalLoop = { ...args.settings.finalLoop, epochs: 5, documentsPerStep: 2 };
+    const settings = { ...args.settings, replayShare: 0, finalLoop };
+    const { report, rawAdapter } = await adapt({ ...args, settings });
+    const numVisits = 5 * report.numDocuments;
+    assert.equal(report.numUpdates, Math.ceil(numVisits / 2));
+    const trainOn = (documents: readonly string[]) =>
+      trainCandidates({ checkpoint, templates: defaultTemplates, innerLoop: { ...finalLoop, epochs: 1 }, seed: "3" }, [
+        { id: "final-raw", documents, items: [] },
+      ]);
+    const [again] = await trainOn(Array.from({ length: numVisits }, () => text));
+    const [shorter] = await trainOn(Array.from({ length: 10 }, () => text)); // each passage once an epoch, as it was
+    assert.deepEqual(rawAdapter, again);
+    assert.notDeepEqual(rawAdapter, shorter);
   });
 
   test("without any question it says that nothing was measured", async () => {

@@ -52,7 +52,7 @@ export interface AdaptArgs {
 export interface AdaptOutcome {
   readonly report: AdaptReport;
   readonly adapter: LoraAdapter;
-  /** Trained on the passages alone, for comparison. */
+  /** Trained on the passages alone, with as many updates, for comparison. */
   readonly rawAdapter: LoraAdapter;
 }
 
@@ -85,7 +85,7 @@ export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
   const contradictions = await stage(run.store, "contradictions", () => baseContradictionsOf(run, proposals));
   const trials = await tryAll(run, proposals);
   const chosen = trials.map((results, index) => choose(results, proposals.edits[index]!));
-  const { adapter, rawAdapter, learned, replay } = await trainFinal(run, chosen);
+  const { adapter, rawAdapter, learned, replay, numUpdates } = await trainFinal(run, chosen);
   run.tell("after", 0, 1);
   const raw = await sit(run, rawAdapter);
   const adapted = await sit(run, adapter);
@@ -102,7 +102,10 @@ export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
     chosen,
     contradictions,
     sittings: { base: before, raw, adapted },
-    counts: { numDocuments: learned.length, numReplay: replay.length, numDropped: proposals.numDropped },
+    counts: {
+      ...{ numDocuments: learned.length, numReplay: replay.length, numDropped: proposals.numDropped },
+      numUpdates,
+    },
   });
   return { report, adapter, rawAdapter };
 }
@@ -229,11 +232,14 @@ interface Trained {
   readonly rawAdapter: LoraAdapter;
   readonly learned: readonly string[];
   readonly replay: readonly string[];
+  /** Updates of each of the two. */
+  readonly numUpdates: number;
 }
 
 /**
- * One adapter on the chosen edits, and one on the bare passages, each with its share of replay. Replay is seen once
- * where there is enough of it: the same few documents in every epoch keep only what they say.
+ * One adapter on the chosen edits, and the control: one on the bare passages, repeated until it has had as many documents,
+ * the same replay among them, and so as many updates. Replay is seen once where there is enough of it: the same few
+ * documents in every epoch keep only what they say.
  */
 async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Trained> {
   const { settings, store, rng, writer, forbidden } = run;
@@ -243,28 +249,32 @@ async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Tr
   const raw = withoutExamQuestions(learnable.map(screenedText), forbidden);
   if (learned.length === 0) {
     const blank = blankAdapter(writer.checkpoint, finalLoop.lora);
-    return { adapter: blank, rawAdapter: blank, learned, replay: [] };
+    return { adapter: blank, rawAdapter: blank, learned, replay: [], numUpdates: 0 };
   }
-  const replayFor = (documents: readonly string[]) =>
-    Math.round((documents.length * finalLoop.epochs * replayShare) / (1 - replayShare));
-  const numReplay = Math.min(maxReplay, replayFor(learned));
+  const numVisits = learned.length * finalLoop.epochs;
+  const numReplayVisits = Math.round((numVisits * replayShare) / (1 - replayShare));
+  const numReplay = Math.min(maxReplay, numReplayVisits);
   run.tell("replay", 0, numReplay);
   const replay = await stage(store, "replay", async () =>
     withoutExamQuestions(await sampleReplay(writer, numReplay, rng.fork("replay")), forbidden),
   );
   const mixed = (documents: readonly string[]) => [
-    ...Array.from({ length: finalLoop.epochs }, () => documents).flat(),
-    ...(replay.length === 0
-      ? []
-      : Array.from({ length: replayFor(documents) }, (_, index) => replay[index % replay.length]!)),
+    ...repeatTo(documents, numVisits),
+    ...repeatTo(replay, numReplayVisits),
   ];
+  const documents = mixed(learned);
   const onTrain = (done: number, total: number, note: string) => run.tell("train", done, total, note);
   const [adapter, rawAdapter] = await trainCandidates(
     { ...writer, innerLoop: { ...finalLoop, epochs: 1 }, seed: `${run.seed}`, onTrain },
     [
-      { id: "final", documents: mixed(learned), items: [] },
+      { id: "final", documents, items: [] },
       { id: "final-raw", documents: mixed(raw), items: [] },
     ],
   );
-  return { adapter: adapter!, rawAdapter: rawAdapter!, learned, replay };
+  const numUpdates = Math.ceil(documents.length / finalLoop.documentsPerStep);
+  return { adapter: adapter!, rawAdapter: rawAdapter!, learned, replay, numUpdates };
 }
+
+/** `items` over and over, `count` in all; nothing where there is none. */
+const repeatTo = <T>(items: readonly T[], count: number): T[] =>
+  items.length === 0 ? [] : Array.from({ length: count }, (_, index) => items[index % items.length]!);

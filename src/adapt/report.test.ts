@@ -33,7 +33,7 @@ function report(
     trials: exams.map(() => [null]),
     chosen: exams.map(() => edit),
     sittings: { base: before, raw: before, adapted: after },
-    counts: { numDocuments: 1, numReplay: 0, numDropped: 0 },
+    counts: { numDocuments: 1, numReplay: 0, numDropped: 0, numUpdates: 1 },
   });
 }
 

@@ -1,5 +1,7 @@
 /** @file What an adaptation reports, and the rule that keeps or rejects the change. */
+
 import type { SourcePassage } from "../tasks/index.ts";
+import { countOf } from "../util/index.ts";
 import type { PassageExam } from "./build-exam.ts";
 import { type Canaries, measureRetention, type Retention } from "./canaries.ts";
 import type { CandidateResult, ProposedEdit } from "./candidates.ts";
@@ -65,6 +67,8 @@ export interface AdaptReport {
   readonly numIrrelevant: number;
   readonly numDocuments: number;
   readonly numReplay: number;
+  /** Updates of the adapter, and as many of the one trained on the raw passages, `raw`, that it is compared with. */
+  readonly numUpdates: number;
   /** Documents left out because they contained a question of the exam. */
   readonly numDropped: number;
   /** Documents of all edits that the screen left out. */
@@ -95,7 +99,7 @@ export interface ReportArgs {
   readonly trials: readonly (readonly (CandidateResult | null)[])[];
   readonly chosen: readonly ProposedEdit[];
   readonly sittings: { readonly base: Sitting; readonly raw: Sitting; readonly adapted: Sitting };
-  readonly counts: Pick<AdaptReport, "numDocuments" | "numReplay" | "numDropped">;
+  readonly counts: Pick<AdaptReport, "numDocuments" | "numReplay" | "numDropped" | "numUpdates">;
 }
 
 /** Puts the parts together and judges the change. */
@@ -206,7 +210,7 @@ function judge(
         : "nothing was measured: there is no question to examine with; give some with --questions",
     );
   else if (adapted.accuracy <= base.accuracy)
-    reasons.push(`it did not learn: ${adapted.numRight} answers right after, ${base.numRight} before`);
+    reasons.push(`it did not learn: ${countOf(adapted.numRight, "answer")} right after, ${base.numRight} before`);
   const { kept, numKnown, numKept, measure } = adapted.retention;
   if (kept !== null && kept < settings.minKept)
     reasons.push(

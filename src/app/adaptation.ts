@@ -24,6 +24,7 @@ import { packageVersion } from "../util/index.ts";
 import { type OpenCheckpoint, openCheckpoint, requireModel } from "./checkpoint.ts";
 import type { WorkContext } from "./context.ts";
 import { cutPassages, tellFamiliarity } from "./entrance.ts";
+import { type Estimate, estimateAdaptation } from "./estimate.ts";
 import { claimOutput, type OutputFolder } from "./output-folder.ts";
 import { type Registered, type Registration, registerAdaptation } from "./registration.ts";
 import { checkSettings } from "./settings.ts";
@@ -34,6 +35,8 @@ import type { RegisterTarget } from "./store-options.ts";
 export interface AdaptationContext extends WorkContext {
   /** Told how far each stage is. */
   readonly onEvent: (event: AdaptEvent) => void;
+  /** Told before the work what it will take; measuring that costs a moment. @defaultValue nothing is measured */
+  readonly onEstimate?: (estimate: Estimate) => void;
 }
 
 /** What to learn, and how. */
@@ -140,9 +143,11 @@ async function learnPassages(
   { modelDirectory, settings, seed }: LearnArgs,
   { templates, passages }: Prepared,
   store: StageStore,
-  { signal, onEvent }: AdaptationContext,
+  { signal, onEvent, onEstimate }: AdaptationContext,
 ): Promise<AdaptOutcome> {
   const canaries = await loadCanaries(modelDirectory);
+  const numCanaries = canaries.items.length;
+  if (onEstimate) onEstimate(await estimateAdaptation(checkpoint, { passages, settings, numCanaries, signal }));
   return adapt({ checkpoint, templates, canaries, passages, settings, seed, store, signal, onEvent });
 }
 
@@ -209,7 +214,13 @@ function describeRun(args: LearnArgs, passages: readonly SourcePassage[], model:
   const { checkpoint, backend } = model;
   const content = passages.map(({ id, title, context, questions }) => ({ id, title, context, questions }));
   const { instructionSet } = backend;
-  const config = { settings: args.settings, precision: checkpoint.lm.precision, instructionSet } as unknown as Json;
+  const { precision } = checkpoint.lm;
+  const config = {
+    settings: args.settings,
+    control: "raw, equal updates",
+    precision,
+    instructionSet,
+  } as unknown as Json;
   return {
     kind: "adapt",
     config,

@@ -10,7 +10,7 @@ import {
   type Reader,
 } from "../adapt/index.ts";
 import { type LeftOut, type LoadedDocuments, loadDocuments, type SourcePassage } from "../tasks/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { countOf, SelkieError } from "../util/index.ts";
 import type { WorkContext, WorkOutput } from "./context.ts";
 
 /** What `--json` says of the documents. */
@@ -60,14 +60,14 @@ export function cutPassages(
   const room = passageRoom(reader, settings.maxPassageTokens);
   if (room < settings.maxPassageTokens)
     output.note(
-      `the model reads ${reader.checkpoint.lm.maxSeqLen} tokens at once: passages have at most ${room}, to leave room for what is written about them`,
+      `the model reads ${countOf(reader.checkpoint.lm.maxSeqLen, "token")} at once: passages have at most ${room}, to leave room for what is written about them`,
     );
   const pieces = cutToRoom(reader, passages, settings.maxPassageTokens, most);
   if (pieces.length < most) return pieces;
   const fewer = passages.length > 1 ? ", fewer documents (--limit)" : "";
   throw new SelkieError(
     "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${room} tokens, got more from ${passages.length} documents; take a part of the text${fewer}, or pass --large to do them all`,
+    `adapt: expected at most ${countOf(maxPassages, "passage")} of ${countOf(room, "token")}, got more from ${countOf(passages.length, "document")}; take a part of the text${fewer}, or pass --large to do them all`,
   );
 }
 

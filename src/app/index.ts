@@ -13,6 +13,15 @@ export {
 export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
 export { type DocumentsReport, readDocuments } from "./entrance.ts";
 export {
+  type AdaptationWork,
+  type Estimate,
+  type LearningWork,
+  measureRates,
+  predictAdaptation,
+  predictLearning,
+  type Rates,
+} from "./estimate.ts";
+export {
   type Graded,
   type GradingOptions,
   gateDigest,

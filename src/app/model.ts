@@ -154,7 +154,7 @@ export class Model implements Disposable {
     if (text === "") throw new SelkieError("bad-input", "score: expected a text, got an empty one");
     return this.#run(options.signal, async (signal) => {
       using adapter = await this.#use(options.adapter);
-      return await scoreText(this.#open.checkpoint, adapter, { text }, { output: silentOutput, signal });
+      return await scoreText(this.#open.checkpoint, adapter, { text }, { signal });
     });
   }
 

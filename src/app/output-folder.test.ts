@@ -73,8 +73,8 @@ test("an empty folder and a link to one are taken", () => {
 
 test("a folder with anything that is not a run's is refused, before the work and after it, and stays as it is", () => {
   const cases: [what: string, spoil: (directory: string) => void, got: RegExp][] = [
-    ["a file", (at) => writeFileSync(join(at, "notes.md"), "mine"), /a file of somebody else \(notes\.md\)/],
-    ["a folder", (at) => mkdirSync(join(at, "adapter", "mine")), /a file of somebody else \(adapter\/mine\/\)/],
+    ["a file", (at) => writeFileSync(join(at, "notes.md"), "mine"), /1 file of somebody else \(notes\.md\)/],
+    ["a folder", (at) => mkdirSync(join(at, "adapter", "mine")), /1 file of somebody else \(adapter\/mine\/\)/],
     ["a hidden file", (at) => writeFileSync(join(at, ".env"), "key"), /\(\.env\)/],
     ["a mark that is none", (at) => writeFileSync(join(at, markFile), "{}"), /2 files of somebody else/],
   ];

@@ -19,7 +19,7 @@ import {
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { z } from "zod";
 import { acquireLock } from "../registry/index.ts";
-import { guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
+import { countOf, guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
 
 /** Name of the mark. */
 export const markFile = "selkie-run.json";
@@ -84,7 +84,7 @@ function checkFolder(directory: string, option: string): void {
   const foreign = files.filter((file) => !own.has(file));
   if (foreign.length > 0)
     throw refuse(
-      `${foreign.length === 1 ? "a file" : `${foreign.length} files`} of somebody else (${foreign.slice(0, 3).join(", ")}${foreign.length > 3 ? ", …" : ""})`,
+      `${countOf(foreign.length, "file")} of somebody else (${foreign.slice(0, 3).join(", ")}${foreign.length > 3 ? ", …" : ""})`,
     );
 }
 

@@ -1,4 +1,5 @@
 /** @file Scores a text of any length: windows that overlap by half, every token but the first once. */
+import type { AdaptEvent } from "../adapt/index.ts";
 import { scoreTokens } from "../generate/index.ts";
 import type { Checkpoint, Tokenizer, TokenPiece } from "../models/index.ts";
 import { SelkieError } from "../util/index.ts";
@@ -70,7 +71,7 @@ export async function scoreText(
   checkpoint: Checkpoint,
   adapter: OpenAdapter,
   input: TextInput | { readonly ids: readonly number[] },
-  { output, signal }: WorkContext,
+  { signal, onEvent }: Pick<WorkContext, "signal"> & { readonly onEvent?: (event: AdaptEvent) => void },
 ): Promise<TextScore> {
   const { lm, tokenizer } = checkpoint;
   const ids = "text" in input ? encodeText(tokenizer, input) : input.ids;
@@ -79,7 +80,7 @@ export async function scoreText(
   const windows = planWindows(ids.length, lm.maxSeqLen);
   const logprobs = new Array<number | null>(ids.length).fill(null);
   for (const [index, { start, end, scoredFrom }] of windows.entries()) {
-    if (windows.length > 1) output.progress(`scoring, window ${index + 1} of ${windows.length}`);
+    if (windows.length > 1) onEvent?.({ stage: "scoring, windows", done: index, total: windows.length });
     const request = { tokenIds: ids.slice(start, end), adapterIndex: adapter.adapterIndex };
     const [scored] = await scoreTokens(lm, [request], { bank: adapter.bank, signal });
     for (let i = scoredFrom; i < end; i++) logprobs[i] = scored![i - start - 1]!;

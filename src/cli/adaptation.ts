@@ -1,9 +1,13 @@
 /** @file What `adapt` and `demo` say: how far the work is, and what happened. */
 import { join } from "node:path";
-import type { AdaptEvent, AdaptReport, ArmReport, QuestionReport } from "../adapt/index.ts";
-import { type AdaptationResult, describeRegistered } from "../app/index.ts";
-import { formatBar, formatSeconds, formatShare, formatTable, shorten } from "./format.ts";
+import type { AdaptReport, ArmReport, QuestionReport } from "../adapt/index.ts";
+import { type AdaptationContext, type AdaptationResult, describeRegistered } from "../app/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
+import { countOf } from "../util/index.ts";
+import { formatBar, formatSeconds, formatShare, formatTable, outputColumns, shorten, wrapText } from "./format.ts";
+import { asStarted } from "./invocation.ts";
 import type { Output } from "./output.ts";
+import { createProgressTeller, describeEstimate, type ProgressTeller } from "./progress.ts";
 
 const stageNames: Readonly<Record<string, string>> = {
   exam: "preparing the exam",
@@ -15,33 +19,41 @@ const stageNames: Readonly<Record<string, string>> = {
   after: "asking the model again",
 };
 
-function describeEvent({ stage, done, total, note }: AdaptEvent): string {
-  const share = total === 0 ? 1 : done / total;
-  const count = total > 1 ? ` ${Math.floor(done)}/${total}` : "";
-  return `${formatBar(share, 16)} ${stageNames[stage] ?? stage}${count}${note === undefined ? "" : `  ${note}`}`;
-}
+/** Shows each stage as it begins and, now and then, how far it is and how long it takes. */
+const tellProgress = (output: Output): ProgressTeller => createProgressTeller(output, { names: stageNames });
 
-/** Shows each stage as it begins and, now and then, how far it is. */
-export function tellProgress(output: Output): (event: AdaptEvent) => void {
-  let current = "";
-  return (event) => {
-    output.progress(describeEvent(event), { isStage: event.stage !== current });
-    current = event.stage;
+/** What an adaptation is told to tell: what it will take, before it begins, and then how far it is. */
+export function adaptationListeners(
+  output: Output,
+  passages: readonly SourcePassage[],
+): Pick<AdaptationContext, "onEvent" | "onEstimate"> {
+  const tell = tellProgress(output);
+  return {
+    onEvent: tell,
+    onEstimate(estimate) {
+      output.note(describeEstimate(estimate, countOf(passages.length, "text")));
+      tell.expect(estimate.secondsOf);
+    },
   };
 }
 
 /** The report as people read it. */
 export function describeAdaptation(result: AdaptationResult, maxQuestions = 12): string {
   const { report, runDirectory, adapterDirectory, seconds, isRepeated } = result;
+  const prose = (text: string) => wrapText(text, outputColumns()).join("\n");
   return [
     describeAnswers(report, maxQuestions),
     describeArms(report),
-    ...describeExam(report),
-    report.decision === "kept"
-      ? `The change is kept. Adapter: ${adapterDirectory}`
-      : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
-    ...(result.registered === undefined ? [] : [describeRegistered(result.registered)]),
-    `Everything the run did: ${runDirectory} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
+    ...describeExam(report).map(prose),
+    prose(
+      report.decision === "kept"
+        ? `The change is kept. Adapter: ${adapterDirectory}`
+        : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
+    ),
+    ...(result.registered === undefined ? [] : [asStarted(describeRegistered(result.registered))]),
+    prose(
+      `Everything the run did: ${runDirectory} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
+    ),
   ].join("\n\n");
 }
 
@@ -61,32 +73,37 @@ function describeAnswers(report: AdaptReport, maxQuestions: number): string {
     mark(adapted, 16),
   ]);
   const left = answers.length - shown.length;
-  return `${formatTable([["question", "right answer", "before", "raw text", "self-edits"], ...rows])}${left > 0 ? `\n… and ${left} more in report.json` : ""}`;
+  return `${formatTable([["question", "right answer", "before", "raw text", "self-edits"], ...rows])}${left > 0 ? `\n\n… and ${left} more in report.json` : ""}`;
 }
 
 function describeArms(report: AdaptReport): string {
+  const hasBars = outputColumns() >= 80;
   const row = (name: string, arm: ArmReport) => {
     const { numKept, numKnown, kept } = arm.retention;
     const isExamined = arm.accuracy !== null;
     return [
       name,
-      isExamined ? `${arm.numRight}/${report.numQuestions}` : "not examined",
-      isExamined ? formatShare(arm.accuracy) : "",
-      arm.accuracy === null ? "" : formatBar(arm.accuracy),
-      `${numKept}/${numKnown}`,
-      formatShare(kept),
+      isExamined ? `${arm.numRight}/${report.numQuestions} ${formatShare(arm.accuracy).padStart(6)}` : "not examined",
+      ...(hasBars ? [arm.accuracy === null ? "" : formatBar(arm.accuracy)] : []),
+      `${numKept}/${numKnown} ${formatShare(kept).padStart(6)}`,
       ...(arm.near === null ? [] : [`${arm.near.numKept}/${arm.near.numKnown}`]),
     ];
   };
   const known = report.base.retention.measure === "right answers" ? "old answers kept" : "old answers unchanged";
   return formatTable(
     [
-      ["trained on", "new answers right", "", "", known, "", ...(report.base.near === null ? [] : ["near the text"])],
+      [
+        "trained on",
+        "new answers right",
+        ...(hasBars ? [""] : []),
+        known,
+        ...(report.base.near === null ? [] : ["near the text"]),
+      ],
       row("nothing", report.base),
-      row("raw text", report.raw),
+      row("raw text, as many updates", report.raw),
       row("its own self-edits", report.adapted),
     ],
-    [1, 2, 4, 5, 6],
+    hasBars ? [1, 3, 4] : [1, 2, 3],
   );
 }
 
@@ -96,25 +113,23 @@ function describeExam(report: AdaptReport): string[] {
     if (isLearned) kinds.set(chosen.kind, (kinds.get(chosen.kind) ?? 0) + 1);
   const chosen = [...kinds].map(([kind, count]) => `${count} × ${kind}`).join(", ");
   const lines = [
-    `Chosen edits: ${chosen || "none"}; ${report.numDocuments} training documents and ${report.numReplay} of replay.`,
+    `Chosen edits: ${chosen || "none"}; ${countOf(report.numDocuments, "training document")} and ${report.numReplay} of replay; ${countOf(report.numUpdates, "update")}.`,
   ];
   lines.push(...describeScreen(report));
   const written = report.passages.filter(({ exam }) => exam === "self-written").length;
   const none = report.passages.filter(({ exam }) => exam === "none").length;
   if (written > 0)
     lines.push(
-      `The model wrote the exam itself for ${written} of ${report.passages.length} passages: its questions and "right" answers may be wrong. Give your own with --questions.${describeSelfWritten(report)}`,
+      `The model wrote the exam itself for ${written} of ${countOf(report.passages.length, "passage")}: its questions and "right" answers may be wrong. Give your own with --questions.${describeSelfWritten(report)}`,
     );
   if (none > 0)
     lines.push(
-      `For ${none} of ${report.passages.length} passages there was no usable question: their edits were not compared.`,
+      `For ${none} of ${countOf(report.passages.length, "passage")} there was no usable question: their edits were not compared.`,
     );
   if (report.isSelectionShared)
     lines.push("The same questions chose the edits and are reported, so the last row is optimistic.");
   if (report.numDropped > 0)
-    lines.push(
-      `${report.numDropped} documents were left out of training because they contained a question of the exam.`,
-    );
+    lines.push(`${countOf(report.numDropped, "document")} left out of training for containing a question of the exam.`);
   return [lines.join("\n")];
 }
 
@@ -126,12 +141,12 @@ function describeScreen({ passages, numRefused, numIrrelevant, contradictions }:
   const first = passages.flatMap(({ refused }) => refused)[0];
   if (first !== undefined)
     lines.push(
-      `${numRefused} documents of the edits were left out because their passage does not bear them out, such as "${shorten(first.document.split("\n").join(" "), 80)}" (${first.why}).`,
+      `${countOf(numRefused, "document")} of the edits left out because the passage does not bear them out, such as "${shorten(first.document.split(/\s+/).join(" "), 80)}" (${first.why}).`,
     );
   for (const { id, refused } of passages.filter(({ isLearned }) => !isLearned))
     lines.push(`${id} was not learned: no edit of it passed the screen (${refused.at(-1)?.why ?? "none had text"}).`);
   if (numIrrelevant > 0)
-    lines.push(`${numIrrelevant} questions that the model wrote were not asked: they are not about their passage.`);
+    lines.push(`Not asked, being not about their passage: ${countOf(numIrrelevant, "question")} that the model wrote.`);
   for (const { about, says, held, probability } of contradictions.slice(0, maxContradictions))
     lines.push(
       `Contradicts what the model knew: "${about}" is ${says} now, and was ${held}${probability === null ? "" : ` (probability ${probability.toFixed(2)})`}.`,

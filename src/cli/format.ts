@@ -1,16 +1,6 @@
-/** @file Text for people: tables, shares, durations. */
-
-/** Columns padded to their widest cell, two spaces between; the first column is left, numbers may be marked right. */
-export function formatTable(rows: readonly (readonly string[])[], alignRight: readonly number[] = []): string {
-  const widths: number[] = [];
-  for (const row of rows)
-    row.forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length);
-    });
-  const pad = (cell: string, column: number) =>
-    alignRight.includes(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
-  return rows.map((row) => row.map(pad).join("  ").trimEnd()).join("\n");
-}
+/** @file Text for people: shares, counts, durations, sizes. Tables are in `table.ts`. */
+export { outputColumns, shorten, wrapText } from "./columns.ts";
+export { formatTable } from "./table.ts";
 
 /** `0.1234` as `12 %`; `null` as `–`. */
 export const formatShare = (share: number | null): string => (share === null ? "–" : `${Math.round(100 * share)} %`);
@@ -22,11 +12,20 @@ export function formatSeconds(seconds: number): string {
   return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** `text` on one line of at most `width` characters, cut with an ellipsis. */
-export function shorten(text: string, width: number): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  const characters = [...line];
-  return characters.length <= width ? line : `${characters.slice(0, width - 1).join("")}…`;
+/** Time left as people say it: coarser the longer it is. */
+export function formatLeft(seconds: number): string {
+  const rounded =
+    seconds < 60 ? Math.ceil(seconds) : seconds < 600 ? 5 * Math.ceil(seconds / 5) : 60 * Math.ceil(seconds / 60);
+  if (rounded < 60) return `${rounded} s`;
+  const [hours, minutes, rest] = [Math.floor(rounded / 3600), Math.floor(rounded / 60) % 60, rounded % 60];
+  if (hours > 0) return minutes === 0 ? `${hours} h` : `${hours} h ${minutes} min`;
+  return rest === 0 ? `${minutes} min` : `${minutes} min ${rest} s`;
+}
+
+/** Bytes as people say them. */
+export function formatBytes(bytes: number): string {
+  const mebibytes = bytes / 2 ** 20;
+  return mebibytes < 1000 ? `${Math.max(1, Math.round(mebibytes))} MiB` : `${(mebibytes / 1024).toFixed(1)} GiB`;
 }
 
 /** A bar of `width` characters, filled to `share`. */

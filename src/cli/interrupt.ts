@@ -5,8 +5,8 @@ export const interruptedExitCode = 130;
 
 /** Reason of the abort signal after Ctrl-C. */
 export class InterruptedError extends Error {
-  constructor() {
-    super("interrupted");
+  constructor(message = "interrupted") {
+    super(message);
     this.name = "InterruptedError";
   }
 }

@@ -1,7 +1,7 @@
 /** @file What `learn` does with its options: opening models and passages, running the outer loop, telling what happened. */
 import { rm } from "node:fs/promises";
 import {
-  type AdaptEvent,
+  type Canaries,
   checkpointTeacher,
   type EditWriter,
   type EvaluationReport,
@@ -25,7 +25,9 @@ import {
   describePolicies,
   gradeRecord,
   loadGate,
+  measureRates,
   openVerbStore,
+  predictLearning,
   registerPolicies,
   requireModel,
 } from "../app/index.ts";
@@ -40,9 +42,11 @@ import {
   type SourcePassage,
 } from "../tasks/index.ts";
 import { openBackend } from "../tensor/index.ts";
-import type { Rng } from "../util/index.ts";
-import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
+import { countOf, type Rng } from "../util/index.ts";
+import { formatSeconds, formatShare, formatTable, outputColumns, wrapText } from "./format.ts";
+import { asStarted } from "./invocation.ts";
 import { isAlmanac, readHeldOut, refuseTestPeople, roundPeople } from "./people.ts";
+import { createProgressTeller, describeEstimate } from "./progress.ts";
 import type { RegisterTarget } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
@@ -134,17 +138,36 @@ async function openWriter(
 export const digestPassages = (passages: readonly SourcePassage[]): string =>
   digestOf(JSON.stringify(passages.map(({ id, title, context, questions }) => [id, title, context, questions])));
 
-type Listener = (event: AdaptEvent) => void;
-
-/** Shows each part of the work as it begins and, now and then, how far it is. */
-function tellProgress({ output }: VerbContext): Listener {
-  let current = "";
-  return ({ stage, done, total, note }) => {
-    const bar = formatBar(total === 0 ? 1 : done / total, 16);
-    const text = `${bar} ${stage} ${Math.floor(done)}/${total}`;
-    output.progress(note === undefined || note === "" ? text : `${text}  ${note}`, { isStage: stage !== current });
-    current = stage;
-  };
+/** Tells what the outer loop will take, from a moment's measurement with the model that is opened first. */
+async function tellEstimate(
+  checkpoint: Checkpoint,
+  { settings }: LearningArgs,
+  {
+    passages,
+    heldOut,
+    canaries,
+  }: { passages: readonly SourcePassage[]; heldOut: readonly SourcePassage[]; canaries: Canaries },
+  { output, signal }: VerbContext,
+): Promise<void> {
+  const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
+  const questions = passages.reduce((sum, passage) => sum + passage.questions.length, 0);
+  const estimate = predictLearning(
+    {
+      passageTokens: passages.map(({ context }) => checkpoint.tokenizer.encode(context).length),
+      numHeldOut: heldOut.length,
+      questionsPerPassage: passages.length === 0 ? 0 : questions / passages.length / 2, // half of them select, half report
+      numCanaries: canaries.items.length,
+      ...{ settings, layers: checkpoint.lm.linearLayers },
+    },
+    rates,
+    process.memoryUsage.rss(),
+  );
+  output.note(
+    describeEstimate(
+      estimate,
+      `${countOf(settings.numRounds, "round")} and ${countOf(heldOut.length, "held-out passage")}`,
+    ),
+  );
 }
 
 /** Runs the outer loop, goes on with one that was interrupted, or repeats the result of one that finished. */
@@ -182,9 +205,16 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   using run = createRun(args.root, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
+    let isFirst = true;
+    const openPolicy = async (directory: string) => {
+      const checkpoint = await open(directory);
+      if (isFirst) await tellEstimate(checkpoint, args, { passages, heldOut, canaries }, context);
+      isFirst = false;
+      return checkpoint;
+    };
     const report = await learnKnowledge({
       modelDirectory: args.modelDirectory,
-      openPolicy: open,
+      openPolicy,
       templates,
       canaries,
       passages,
@@ -196,7 +226,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
       store: stagesOf(run),
       directoryOf: (name) => run.artifactPath(name),
       signal,
-      onEvent: tellProgress(context),
+      onEvent: createProgressTeller(output),
     });
     await finish(run, report, (performance.now() - began) / 1000);
   }
@@ -256,14 +286,23 @@ export function describeLearning({
   isRepeated,
   registered,
 }: LearningResult): string {
+  const prose = (text: string) => wrapText(text, outputColumns()).join("\n");
   return [
     describeRounds(report.rounds),
-    ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations)] : []),
-    ...(registered === undefined ? [] : [describePolicies(registered)]),
-    `The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`,
-    `Everything the run did: ${place} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
+    prose(roundsKey),
+    ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations), prose(evaluationsKey)] : []),
+    ...(registered === undefined ? [] : [asStarted(describePolicies(registered))]),
+    prose(`The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`),
+    prose(
+      `Everything the run did: ${place} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
+    ),
   ].join("\n\n");
 }
+
+const roundsKey =
+  "Before: right answers of the policy that begins the round. All edits, kept: right after learning any edit, and one of those that the policy then learns from. ICC: share of signal in what the reward says of the edits of one passage.";
+const evaluationsKey =
+  "Right after one edit: of passages no round saw, with 95 % intervals. Kept: old answers still right, after an edit and of the policy itself.";
 
 const kindsText = (kinds: Readonly<Record<string, number>>): string =>
   Object.entries(kinds)

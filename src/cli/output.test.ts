@@ -41,7 +41,7 @@ test("progress overwrites one line on a terminal, cut to its width, and the line
   nowMs = 150;
   output.progress("two");
   output.result({}, "end");
-  assert.deepEqual(stderr.written, ["\r1234567\u001b[K", "\rtwo\u001b[K", "\r\u001b[K"]);
+  assert.deepEqual(stderr.written, ["\r123456…\u001b[K", "\rtwo\u001b[K", "\r\u001b[K"]);
 });
 
 test("progress into a file is sparse whole lines without escape codes", () => {

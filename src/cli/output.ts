@@ -3,6 +3,8 @@
  * Progress is one line that overwrites itself on a terminal and a sparse sequence of lines elsewhere. No colours.
  */
 import type { Writable } from "node:stream";
+import { shorten } from "./columns.ts";
+import { asStarted } from "./invocation.ts";
 
 /** What a verb may say. */
 export interface Output {
@@ -11,7 +13,7 @@ export interface Output {
   result(value: object, text: string): void;
   /** How far the work has come; lines in between are dropped, but never the first of a stage. */
   progress(text: string, options?: { readonly isStage: boolean }): void;
-  /** A line that must be seen. */
+  /** A line that must be seen; commands in it, `selkie <verb>`, are put as this user has to type them. */
   note(text: string): void;
   /** Ends an open progress line. */
   close(): void;
@@ -28,12 +30,16 @@ export interface OutputOptions {
 
 const terminalIntervalMs = 100;
 const plainIntervalMs = 10_000;
+/** Lines in a file become rarer the longer the work lasts: a day's work is told in some two hundred. */
+const plainIntervalShare = 0.03;
 
 /** An {@link Output} on the process's streams, or on those given. */
 export function createOutput(options: OutputOptions): Output {
   const { isJson, stdout = process.stdout, stderr = process.stderr, now = () => performance.now() } = options;
   const isTerminal = stderr.isTTY === true;
-  const intervalMs = isTerminal ? terminalIntervalMs : plainIntervalMs;
+  const startMs = now();
+  const intervalMs = () =>
+    isTerminal ? terminalIntervalMs : Math.max(plainIntervalMs, plainIntervalShare * (now() - startMs));
   let lastMs = Number.NEGATIVE_INFINITY;
   let hasOpenLine = false;
   const close = () => {
@@ -47,15 +53,15 @@ export function createOutput(options: OutputOptions): Output {
       stdout.write(isJson ? `${JSON.stringify(value)}\n` : text.endsWith("\n") ? text : `${text}\n`);
     },
     progress(text, options) {
-      if (options?.isStage !== true && now() - lastMs < intervalMs) return;
+      if (options?.isStage !== true && now() - lastMs < intervalMs()) return;
       lastMs = now();
       if (!isTerminal) stderr.write(`${text}\n`);
-      else stderr.write(`\r${text.slice(0, (stderr.columns ?? 80) - 1)}\u001b[K`);
+      else stderr.write(`\r${shorten(text, (stderr.columns || 80) - 1)}\u001b[K`);
       hasOpenLine = isTerminal;
     },
     note(text) {
       close();
-      stderr.write(`${text}\n`);
+      stderr.write(`${asStarted(text)}\n`);
     },
     close,
   };

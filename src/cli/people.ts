@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../registry/index.ts";
 import { almanacPassages, createWorld, loadPassages, type Person, type SourcePassage } from "../tasks/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { countOf, SelkieError } from "../util/index.ts";
 
 /** Validation people that no round learns from: held out for trying and tuning. */
 const numDevelopment = 50;
@@ -65,7 +65,10 @@ export async function readHeldOut(
   const { test, testUnseen, validationUnseen } = createWorld();
   const people = (isTestSet ? test : developmentPeople()).slice(0, limit);
   const unseen = (isTestSet ? testUnseen : validationUnseen).slice(0, people.length);
-  if (isTestSet) note(`reading the test set: ${people.length} people; no setting may be chosen by what comes of it`);
+  if (isTestSet)
+    note(
+      `reading the test set: ${countOf(people.length, "person", "people")}; no setting may be chosen by what comes of it`,
+    );
   return { split: isTestSet ? "test" : "validation", passages: almanacPassages(people), people, unseen };
 }
 

@@ -20,7 +20,7 @@ import {
   writeNewKey,
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
+import { countOf, SelkieError } from "../util/index.ts";
 import { formatTable, shorten } from "./format.ts";
 import { badNews, checkBases, describeLooseGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
@@ -51,7 +51,7 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
     record.state,
     formatTime(record.time),
     record.aliases.join(" "),
-    shorten(why(record, report.changedRecords), 60),
+    shorten(why(record, report.changedRecords), 120),
   ]);
   const loose = describeLooseGates(store);
   const table = formatTable([["id", "kind", "state", "stored (UTC)", "alias", "why"], ...rows]);
@@ -135,12 +135,20 @@ function describeRecord(
         .map(([name, value]) => `${name} ${value?.toFixed(3) ?? "–"}`)
         .join(", "),
     ],
-    ["config", shorten(JSON.stringify(config), 160)],
-    ["origin", JSON.stringify(origin)],
+    ["config", describeFields(config)],
+    ["origin", describeFields(origin)],
     ["files", files.map(({ name, digest }) => `${name} (${short(digest)})`).join(", ")],
     ["signature", "valid, all files as signed"],
   ];
-  return `${formatTable(facts)}\n\n${store.objectPath(record.id)}`;
+  return `${formatTable(facts, [], { hasHead: false })}\n\n${store.objectPath(record.id)}`;
+}
+
+/** Plain fields of a JSON object; what is nested is in `--json`. */
+function describeFields(value: unknown): string {
+  const fields = Object.entries(value ?? {});
+  const plain = fields.filter(([, inner]) => inner === null || typeof inner !== "object");
+  const rest = fields.length === plain.length ? "" : "; the rest with --json";
+  return `${plain.map(([name, inner]) => `${name} ${shorten(String(inner), 80)}`).join(", ")}${rest}`;
 }
 
 /** Leaves of a JSON value by their path. */
@@ -261,7 +269,7 @@ export async function verify(_: readonly string[], options: VerifyVerbOptions, {
   const isSound = problems.length === 0;
   const notes = [...describeLooseGates(store), ...bases.notes];
   if (!isSound) process.exitCode = badNews;
-  const sound = `Sound: ${report.numRecords} records, ${report.numEntries} log entries, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`;
+  const sound = `Sound: ${countOf(report.numRecords, "record")}, ${countOf(report.numEntries, "log entry", "log entries")}, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`;
   output.result(
     { ...report, isSound, problems, notes, key: keyFingerprint(store.publicKey) },
     [isSound ? sound : problems.join("\n"), ...notes].join("\n"),
@@ -279,7 +287,7 @@ export async function log(
   const text = existsSync(store.logPath) ? readFileSync(store.logPath, "utf8") : "";
   const entries = readEntries(text).slice(-(options.limit ?? Number.POSITIVE_INFINITY));
   const nothing = report.isSound ? ["Nothing has happened yet."] : [];
-  const lines = entries.length === 0 ? nothing : [entries.map(describeEntry).join("\n")];
+  const lines = entries.length === 0 ? nothing : [describeLog(entries)];
   output.result({ entries, problems: report.problems }, [...describeProblems(report), ...lines].join("\n\n"));
 }
 
@@ -293,9 +301,12 @@ function readEntries(text: string): AuditEntry[] {
   }
 }
 
+const describeLog = (entries: readonly AuditEntry[]): string =>
+  formatTable([["entry", "time (UTC)", "what", "about"], ...entries.map(describeEntry)], [0]);
+
 const describeVerdict = ({ outcome, reasons }: Verdict): string => `${outcome}: ${shorten(reasons.join("; "), 80)}`;
 
-function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string {
+function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string[] {
   const shown = Object.entries(fields)
     .filter(([name]) => name !== "evidence")
     .map(([name, value]) =>
@@ -303,7 +314,7 @@ function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEn
         ? describeVerdict(value as unknown as Verdict)
         : `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(JSON.stringify(value), 80)}`,
     );
-  return `${sequence}  ${formatTime(time)}  ${type}  ${shown.join(", ")}`;
+  return [`${sequence}`, formatTime(time), type, shown.join(", ")];
 }
 
 /** `selkie registry gc`. */

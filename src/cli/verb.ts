@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError, systemErrorCode } from "../util/index.ts";
 import { InterruptedError, interruptedExitCode, listenForInterrupt } from "./interrupt.ts";
+import { commandAgain } from "./invocation.ts";
 import { createOutput, type Output } from "./output.ts";
 
 /** Options of every verb. */
@@ -43,8 +44,12 @@ export function weightsOption(): Option {
   ).choices(formats);
 }
 
-/** Runs `work` and turns its end into output and an exit code. */
-export async function runVerb(options: CommonOptions, work: (context: VerbContext) => Promise<void>): Promise<void> {
+/** Runs `work` and turns its end into output and an exit code; `kept` says what an interruption leaves to go on from. */
+export async function runVerb(
+  options: CommonOptions,
+  work: (context: VerbContext) => Promise<void>,
+  kept: string | null = null,
+): Promise<void> {
   const output = createOutput({ isJson: options.json ?? false });
   using interrupt = listenForInterrupt(() => output.note("selkie: stopping; press Ctrl-C again to end at once"));
   try {
@@ -53,8 +58,19 @@ export async function runVerb(options: CommonOptions, work: (context: VerbContex
     if (interrupt.signal.aborted) process.exitCode = interruptedExitCode;
   } catch (error) {
     const cause: unknown = interrupt.signal.aborted ? interrupt.signal.reason : error; // however the work put it
-    process.exitCode = reportError(cause, output, options.verbose ?? false);
+    const told = cause instanceof InterruptedError ? describeInterruption(kept, process.argv.slice(2)) : cause;
+    process.exitCode = reportError(told, output, options.verbose ?? false);
   }
+}
+
+/** What was interrupted is said with how to go on: the command to run again, and what it finds. */
+export function describeInterruption(kept: string | null, args: readonly string[]): InterruptedError {
+  const again = commandAgain(args);
+  return new InterruptedError(
+    kept === null
+      ? `interrupted; nothing was kept. To run it again:\n  ${again}`
+      : `interrupted; ${kept}. To go on from there:\n  ${again}`,
+  );
 }
 
 /** Says what went wrong and returns the exit code. */
@@ -69,7 +85,7 @@ export function reportError(error: unknown, output: Output, isVerbose: boolean):
 
 function describeError(error: unknown): { exitCode: number; code: string; message: string } {
   if (error instanceof InterruptedError)
-    return { exitCode: interruptedExitCode, code: "interrupted", message: "interrupted" };
+    return { exitCode: interruptedExitCode, code: "interrupted", message: error.message };
   if (error instanceof SelkieError)
     return { exitCode: error.isInputError ? 2 : 1, code: error.code, message: error.message };
   const refused = describeRefusal(error);

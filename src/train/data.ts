@@ -4,7 +4,7 @@
  */
 import type { TokenBatch } from "../models/index.ts";
 import { packedLayout } from "../tensor/index.ts";
-import { type Rng, SelkieError } from "../util/index.ts";
+import { countOf, type Rng, SelkieError } from "../util/index.ts";
 
 /** What a teacher expects at each token of a document: the `topK` likeliest tokens there and their probabilities. */
 export interface SoftTargets {
@@ -151,7 +151,7 @@ export function prepareDocuments(documents: readonly TrainDocument[], options: P
       notes.push(`document ${documentIndex}: no supervised tokens among ${length}; nothing to learn`);
     else if (length > maxSeqLen)
       notes.push(
-        `document ${documentIndex}: ${length} tokens, split into ${sequences.length - first} parts of at most ${maxSeqLen}`,
+        `document ${documentIndex}: ${countOf(length, "token")}, split into ${sequences.length - first} parts of at most ${maxSeqLen}`,
       );
   });
   return { sequences, notes };

@@ -18,6 +18,7 @@ export {
   quantile,
 } from "./statistics.ts";
 export { studentInterval, studentQuantile, studentWithin } from "./student.ts";
+export { countOf } from "./text.ts";
 export {
   type BestOfGain,
   bestOfGain,

@@ -4,7 +4,7 @@
 export interface Pace {
   /** `isNew` unless an earlier process had done them. */
   advance(numTrials: number, isNew: boolean): void;
-  /** `, about 3 min left`; empty before the first trials are done. */
+  /** `, about 3 min left in all`; empty before the first trials are done. */
   note(): string;
 }
 
@@ -20,7 +20,7 @@ export function createPace(total: number): Pace {
     note() {
       if (numNew === 0 || left <= 0) return "";
       const seconds = ((performance.now() - began) / 1000 / numNew) * left;
-      return `, about ${seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`} left`;
+      return `, about ${seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`} left in all`;
     },
   };
 }

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { AdaptationResult } from "../../app/index.ts";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { checkRegisterOptions, withWritableStore } from "../store-options.ts";
 import {
@@ -37,13 +38,20 @@ interface AdaptOptions extends CommonOptions {
   readonly gate?: string;
 }
 
-const examples = `
-Examples:
-  selkie adapt examples                             learn the example documents, asking the questions beside them
-  selkie adapt notes.md --questions q.jsonl         {"question": …, "answer": …, "passage": "notes.md"} per line
-  selkie adapt notes.md --register                  store it and ask the gate; selkie registry promote serves it
-  selkie adapt squad.json --limit 3 --model <dir>   any Llama-architecture Hugging Face checkpoint
+const examples: readonly Example[] = [
+  ["selkie adapt examples", "the example documents, asking the questions beside them"],
+  [
+    "selkie adapt examples/documents --questions examples/questions.jsonl --out my-adapter",
+    "examined with your questions",
+  ],
+  ["selkie adapt examples/documents --register", "store it, ask the gate; selkie registry promote serves it"],
+  [
+    "selkie adapt path/to/squad.json --limit 3 --model path/to/checkpoint",
+    "any Llama-architecture Hugging Face checkpoint",
+  ],
+];
 
+const more = `Questions are lines of JSON: {"question": "…", "answer": "…", "passage": "notes.md"}
 Run the same command again to go on after an interruption.`;
 
 /** Adds the verb to `program`. */
@@ -73,12 +81,16 @@ export function registerAdapt(program: Command): void {
     .option("--rank <n>", "LoRA rank", parseCount)
     .option("--register", "put the adapter into the store as a candidate and have the gate judge it")
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
-    .addHelpText("after", examples);
+    .addHelpText("after", () => describeExamples(examples, more));
   withCommonOptions(withWritableStore(command)).action((paths: string[], options: AdaptOptions) =>
-    runVerb(options, (context) => {
-      checkRegisterOptions(command, options);
-      return run(paths, options, context);
-    }),
+    runVerb(
+      options,
+      (context) => {
+        checkRegisterOptions(command, options);
+        return run(paths, options, context);
+      },
+      "what is finished is kept in runs/",
+    ),
   );
 }
 
@@ -91,7 +103,7 @@ function isAccepted({ report, registered }: AdaptationResult): boolean {
 
 async function run(paths: readonly string[], options: AdaptOptions, context: VerbContext): Promise<void> {
   const { readDocuments, resolveModel, runAdaptation, settingsOf } = await import("../../app/index.ts");
-  const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
+  const { adaptationListeners, describeAdaptation } = await import("../adaptation.ts");
   const outputs = ["runs", options.store, ...(options.out === undefined ? [] : [options.out])];
   const reading = { limit: options.limit, questions: options.questions, outputs };
   const documents = await readDocuments(paths, reading, context.output);
@@ -116,7 +128,7 @@ async function run(paths: readonly string[], options: AdaptOptions, context: Ver
       register: options.register ? options : null,
       weights: options.weights,
     },
-    { ...context, onEvent: tellProgress(context.output) },
+    { ...context, ...adaptationListeners(context.output, passages) },
   );
   context.output.result({ ...result, documents: documents.report }, describeAdaptation(result));
   if (!isAccepted(result)) process.exitCode = rejectedExitCode;

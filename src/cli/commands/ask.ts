@@ -1,6 +1,7 @@
 /** @file `selkie ask`: a closed-book answer, with the model as it is or as an adapter changed it. */
 import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { checkRegisterOptions, withStore } from "../store-options.ts";
 import {
@@ -24,12 +25,12 @@ interface AskOptions extends CommonOptions {
 
 const patienceSeconds = 1; // an answer that comes sooner needs no progress
 
-const examples = `
-Examples:
-  selkie ask "Where was Ada Marsh born?"
-  selkie ask "Where was Ada Marsh born?" --adapter runs/mine
-  selkie ask "Where was Ada Marsh born?" --adapter @current
-  selkie ask "What is a selkie?" --model <dir> --max-new-tokens 64 --json`;
+const examples: readonly Example[] = [
+  ['selkie ask "In what town was Ruth Farrow born?"', "what the model says by itself"],
+  ['selkie ask "In what town was Ruth Farrow born?" --adapter my-adapter', "with an adapter of selkie adapt --out"],
+  ['selkie ask "In what town was Ruth Farrow born?" --adapter @current', "with what the store serves"],
+  ['selkie ask "What is a selkie?" --model path/to/checkpoint --max-new-tokens 64 --json', ""],
+];
 
 /** Adds the verb to `program`. */
 export function registerAsk(program: Command): void {
@@ -47,7 +48,7 @@ export function registerAsk(program: Command): void {
       new Option("--precision <type>", "number format (default: what suits the processor)").choices(["f32", "bf16"]),
     )
     .addOption(weightsOption())
-    .addHelpText("after", examples);
+    .addHelpText("after", () => describeExamples(examples));
   withCommonOptions(withStore(command)).action((question: string, options: AskOptions) =>
     runVerb(options, (context) => {
       checkRegisterOptions(command, options);
@@ -58,6 +59,7 @@ export function registerAsk(program: Command): void {
 
 async function run(question: string, options: AskOptions, { output, signal }: VerbContext): Promise<void> {
   const { answerQuestion, openAdapter, openCheckpoint, resolveModel } = await import("../../app/index.ts");
+  const { countOf } = await import("../../util/index.ts");
   const modelDirectory = await resolveModel(options.model, options);
   using model = await openCheckpoint(modelDirectory, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint, options);
@@ -72,7 +74,8 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
     maxNewTokens,
     signal,
     onToken: (numTokens) => {
-      if (seconds() > patienceSeconds) output.progress(`answering: ${numTokens} of at most ${maxNewTokens} tokens`);
+      if (seconds() > patienceSeconds)
+        output.progress(`answering, ${countOf(numTokens, "token")} of at most ${maxNewTokens}`);
     },
   });
   const value = {

@@ -5,17 +5,18 @@ import type { Peaks, Profiler } from "../../tensor/index.ts";
 import { SelkieError } from "../../util/index.ts";
 import { reportProfile } from "../bench/profile-report.ts";
 import type { BenchName, BenchOptions } from "../bench/setup.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { packageVersion } from "../paths.ts";
 import { type CommonOptions, parseCount, parsePositive, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
 
-const examples = `
-Examples:
-  selkie bench gemm                                         matrix products, GFLOP/s
-  selkie bench train --size 30m --dtype bf16                full training, tokens per second
-  selkie bench inner --size nano --candidates 20            adapters per second, as SEAL's inner loop needs them
-  selkie bench decode --size 135m --batch 16 --dtype bf16   generated tokens per second
-  selkie bench train --size 30m --profile                   where the time of a training step goes
-  selkie bench attention --seq 2048                         forward and backward of 2048 to 16384 tokens, ms and GFLOP/s`;
+const examples: readonly Example[] = [
+  ["selkie bench gemm", "matrix products, GFLOP/s"],
+  ["selkie bench train --size 30m --dtype bf16", "full training, tokens per second"],
+  ["selkie bench inner --size nano --candidates 20", "adapters per second, as SEAL's inner loop needs them"],
+  ["selkie bench decode --size 135m --batch 16 --dtype bf16", "generated tokens per second"],
+  ["selkie bench train --size 30m --profile", "where the time of a training step goes"],
+  ["selkie bench attention --seq 2048", "forward and backward of 2048 to 16384 tokens, ms and GFLOP/s"],
+];
 
 type Options = Omit<BenchOptions, "threads"> &
   CommonOptions & { readonly profile?: boolean; readonly picture?: string; readonly instructionSet?: string };
@@ -45,7 +46,7 @@ export function registerBench(program: Command): void {
     .option("--profile", "show time, rate and share of this processor's peak by kernel and shape")
     .option("--picture <file>", "with --profile: draw the roofline as SVG");
   withCommonOptions(command)
-    .addHelpText("after", examples)
+    .addHelpText("after", () => describeExamples(examples))
     .action((what: BenchName, options: Options) =>
       runVerb(options, async ({ output, signal }) => {
         output.progress(`measuring ${what}; this takes about ${what === "gemm" ? 5 : options.seconds} s`);

@@ -3,7 +3,8 @@
  * Next on the tour: `src/adapt/adapt.ts`.
  */
 import type { Command } from "commander";
-import { commandName, packagePath, shippedModelDirectory } from "../paths.ts";
+import { commandAgain } from "../invocation.ts";
+import { packagePath, shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface DemoOptions extends CommonOptions {
@@ -16,14 +17,16 @@ export function registerDemo(program: Command): void {
     .command("demo")
     .description("teach the shipped model the documents in examples/ and show what changed (npm start)");
   command.option("--fresh", "run it again even if it finished before");
-  withCommonOptions(command).action((options: DemoOptions) => runVerb(options, (context) => run(options, context)));
+  withCommonOptions(command).action((options: DemoOptions) =>
+    runVerb(options, (context) => run(options, context), "what is finished is kept in runs/"),
+  );
 }
 
 async function run(options: DemoOptions, context: VerbContext): Promise<void> {
   const { attachQuestions, loadPassages } = await import("../../tasks/index.ts");
   const { defaultSettings } = await import("../../adapt/index.ts");
   const { runAdaptation } = await import("../../app/index.ts");
-  const { describeAdaptation, tellProgress } = await import("../adaptation.ts");
+  const { describeAdaptation, adaptationListeners } = await import("../adaptation.ts");
   const { output } = context;
   const examples = packagePath("examples");
   const passages = await attachQuestions(await loadPassages([`${examples}/documents`]), `${examples}/questions.jsonl`);
@@ -42,7 +45,7 @@ async function run(options: DemoOptions, context: VerbContext): Promise<void> {
       precision: undefined,
       weights: undefined,
     },
-    { ...context, onEvent: tellProgress(context.output) },
+    { ...context, ...adaptationListeners(context.output, passages) },
   );
   const { adapterDirectory } = result;
   const learned = result.report.passages
@@ -51,6 +54,6 @@ async function run(options: DemoOptions, context: VerbContext): Promise<void> {
   const next =
     adapterDirectory === null || learned === undefined
       ? ""
-      : `\n\nAsk it yourself:\n  ${commandName()} ask "${learned.question}" --adapter ${adapterDirectory}`;
+      : `\n\nAsk it yourself:\n  ${commandAgain(["ask", learned.question, "--adapter", adapterDirectory])}`;
   output.result(result, `${describeAdaptation(result, 20)}${next}`);
 }

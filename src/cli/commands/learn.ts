@@ -1,6 +1,7 @@
 /** @file `selkie learn knowledge`: trains the policy that writes self-edits. */
 import { Argument, type Command, Option } from "commander";
 import type { LearnSettings } from "../../adapt/index.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { checkRegisterOptions, withWritableStore } from "../store-options.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
@@ -33,13 +34,19 @@ interface LearnOptions extends CommonOptions {
   readonly gate?: string;
 }
 
-const examples = `
-Examples:
-  selkie learn knowledge --passages almanac --held-out almanac --passages-per-round 50
-  selkie learn knowledge --passages squad.json --model <dir> --rounds 2 --edits 5 --reward seal
-  selkie learn knowledge --passages notes/ --teacher http://localhost:8000/v1 --teacher-model big
+const examples: readonly Example[] = [
+  ["selkie learn knowledge --passages almanac --held-out almanac --passages-per-round 50", "as in the README"],
+  [
+    "selkie learn knowledge --passages path/to/squad.json --model path/to/checkpoint --rounds 2 --edits 5 --reward seal",
+    "another model and its passages",
+  ],
+  [
+    "selkie learn knowledge --passages path/to/notes --teacher http://localhost:8000/v1 --teacher-model big",
+    "a server writes the edits",
+  ],
+];
 
-Settings files hold any part of LearnSettings, for example
+const more = `Settings files hold any part of LearnSettings, for example
   {"innerLoop": {"lora": {"targets": ["q_proj", "v_proj"]}, "replayShare": 0.3, "unionOf": 2, "maxSteps": 100}}
 A key for the teacher's server is read from SELKIE_TEACHER_KEY. Run the same command again to go on after an interruption.`;
 
@@ -85,12 +92,16 @@ export function registerLearn(program: Command): void {
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
     .option("--register", "put every round's policy into the store as a candidate and have the gate judge it")
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
-    .addHelpText("after", examples);
+    .addHelpText("after", () => describeExamples(examples, more));
   withCommonOptions(withWritableStore(command)).action((_domain: string, options: LearnOptions) =>
-    runVerb(options, (context) => {
-      checkRegisterOptions(command, options);
-      return run(options, context);
-    }),
+    runVerb(
+      options,
+      (context) => {
+        checkRegisterOptions(command, options);
+        return run(options, context);
+      },
+      `what is finished is kept in ${options.out}/`,
+    ),
   );
 }
 

@@ -1,5 +1,6 @@
 /** @file `selkie pretrain nano`: builds the shipped model from nothing. */
 import { Argument, type Command } from "commander";
+import { describeExamples } from "../examples.ts";
 import { type CommonOptions, parseCount, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 interface PretrainOptions extends CommonOptions {
@@ -19,9 +20,14 @@ export function registerPretrain(program: Command): void {
     .option("--steps <n>", "updates (default: the recipe's)", parseCount)
     .option("--seed <n>", "seed of weights and text (default: the recipe's)")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)")
-    .addHelpText("after", "\nRun the same command again to go on after an interruption.");
+    .addHelpText("after", () =>
+      describeExamples(
+        [["selkie pretrain nano --out runs/nano", "the shipped model again"]],
+        "Run the same command again to go on after an interruption.",
+      ),
+    );
   withCommonOptions(command).action((_recipe: string, options: PretrainOptions) =>
-    runVerb(options, (context) => run(options, context)),
+    runVerb(options, (context) => run(options, context), `the training state is kept in ${options.out}/`),
   );
 }
 
@@ -30,9 +36,9 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   const { rm } = await import("node:fs/promises");
   const { nanoRecipe, pretrainNano } = await import("../../adapt/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
-  const { SelkieError } = await import("../../util/index.ts");
+  const { countOf, SelkieError } = await import("../../util/index.ts");
   const { choosePrecision } = await import("../../app/index.ts");
-  const { formatSeconds, formatShare, formatTable } = await import("../format.ts");
+  const { formatLeft, formatSeconds, formatShare, formatTable } = await import("../format.ts");
   const backend = openBackend({
     ...(options.threads !== undefined && { threads: options.threads }),
     warn: output.note,
@@ -51,7 +57,7 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
     signal,
     onProgress: ({ step, steps, lossNats, tokensPerSecond, peakMemoryMiB, etaSeconds }) =>
       output.progress(
-        `step ${step}/${steps}  loss ${lossNats.toFixed(3)} nats/token  ${Math.round(tokensPerSecond)} tokens/s  ${Math.round(peakMemoryMiB)} MiB  ${formatSeconds(etaSeconds)} left`,
+        `step ${step}/${steps}  loss ${lossNats.toFixed(3)} nats/token  ${Math.round(tokensPerSecond)} tokens/s  ${Math.round(peakMemoryMiB)} MiB  ${formatLeft(etaSeconds)} left`,
       ),
     onMeasure: () => output.note("measuring what it knows, in wordings it has not seen"),
   });
@@ -71,6 +77,6 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   ];
   output.result(
     { directory: options.out, ...report },
-    `${options.out}: ${report.numParameters} parameters, ${report.numTokens} tokens in ${formatSeconds(report.seconds)}, digest ${report.digest.slice(0, 12)}\n\n${formatTable(rows, [1])}`,
+    `${options.out}: ${countOf(report.numParameters, "parameter")}, ${countOf(report.numTokens, "token")} in ${formatSeconds(report.seconds)}, digest ${report.digest.slice(0, 12)}\n\n${formatTable(rows, [1], { hasHead: false })}`,
   );
 }

@@ -1,6 +1,7 @@
 /** @file `selkie registry`: what the store holds, what serves, and who decided it. */
 import type { Command } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { type StoreVerbOptions, withStore, withWritableStore } from "../store-options.ts";
 import {
   type CommonOptions,
@@ -28,16 +29,18 @@ interface RegistryOptions extends CommonOptions, StoreVerbOptions {
 type Action = (args: readonly string[], options: RegistryOptions, context: VerbContext) => Promise<void>;
 type Actions = typeof import("../registry-actions.ts");
 
-const examples = `
-Examples:
-  selkie adapt notes.md --register          train an adapter, store it, ask the gate
-  selkie registry list                      what is stored, and what serves
-  selkie registry promote 1a2b3c4d          examine it again and let "current" serve it
-  selkie ask "Who built the Marigold?" --adapter @current
-  selkie registry promote 5e6f7a8b          a policy: examined likewise, then used as --model @policy
-  selkie registry rollback --reason "wrong answers"
-  selkie registry verify --json             signatures, content, log; exit code 1 if anything is wrong
-  selkie registry freeze --key ~/holder.pem no promotions until the holder of the key lifts it`;
+const examples: readonly Example[] = [
+  [
+    "selkie adapt examples/documents --questions examples/questions.jsonl --register",
+    "train an adapter, store it, ask the gate",
+  ],
+  ["selkie registry list", "what is stored, and what serves"],
+  ["selkie registry promote 1a2b3c4d", 'examine it again and let "current" serve it; a policy is then --model @policy'],
+  ['selkie ask "In what town was Ruth Farrow born?" --adapter @current', "an answer of what serves"],
+  ['selkie registry rollback --reason "wrong answers"', "serve what was served before"],
+  ["selkie registry verify --json", "signatures, content, log; exit code 1 if anything is wrong"],
+  ["selkie registry freeze --key ~/holder.pem", "no promotions until the holder of the key lifts it"],
+];
 
 /** Runs an action of `registry-actions.ts`, which is loaded only then. */
 const runAction =
@@ -55,7 +58,7 @@ export function registerRegistry(program: Command): void {
     .description(
       "the store of adapters and policies: list, show, diff, promote, rollback, release, verify, log, gc, freeze, seal, gate",
     )
-    .addHelpText("after", examples);
+    .addHelpText("after", () => describeExamples(examples));
   const add = (
     usage: string,
     description: string,

@@ -1,6 +1,7 @@
 /** @file `selkie score`: how probable a model finds a text, token by token. */
 import { type Command, Option } from "commander";
 import type { QuantisedFormat } from "../../tensor/index.ts";
+import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { type CommonOptions, runVerb, type VerbContext, weightsOption, withCommonOptions } from "../verb.ts";
 
@@ -13,15 +14,13 @@ interface ScoreOptions extends CommonOptions {
   readonly weights?: QuantisedFormat;
 }
 
-const examples = `
-The first token has nothing before it and is not scored, unless the model has a token that begins every text.
-Text that spells a control token is text, unless --special-tokens asks for the token.
-A text longer than the model's context is read in windows that overlap by half; every token is scored once.
+const examples: readonly Example[] = [
+  ["selkie score examples/documents/ruth-farrow.txt", ""],
+  ['echo "The sea is calm." | selkie score - --json', ""],
+  ["selkie score --ids 12,7,101", "token ids instead of a text"],
+];
 
-Examples:
-  selkie score notes.txt
-  echo "The sea is calm." | selkie score - --json
-  selkie score --ids 12,7,101 --model <dir>`;
+const more = `The first token has nothing before it and is not scored, unless the model has a token that begins every text. Text that spells a control token is text, unless --special-tokens asks for the token. A text longer than the model's context is read in windows that overlap by half; every token is scored once.`;
 
 /** Adds the verb to `program`. */
 export function registerScore(program: Command): void {
@@ -35,7 +34,7 @@ export function registerScore(program: Command): void {
     .option("--special-tokens", "read text that spells a control token, such as <|im_end|>, as that token")
     .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
     .addOption(weightsOption())
-    .addHelpText("after", examples);
+    .addHelpText("after", () => describeExamples(examples, more));
   withCommonOptions(command).action((file: string | undefined, options: ScoreOptions) =>
     runVerb(options, (context) => run(file, options, context)),
   );
@@ -43,7 +42,7 @@ export function registerScore(program: Command): void {
 
 async function run(file: string | undefined, options: ScoreOptions, { output, signal }: VerbContext): Promise<void> {
   const { parseIds, readText } = await import("../score-input.ts");
-  const { SelkieError } = await import("../../util/index.ts");
+  const { countOf, SelkieError } = await import("../../util/index.ts");
   if ((file === undefined) === (options.ids === undefined))
     throw new SelkieError(
       "bad-option",
@@ -52,16 +51,14 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
   const text = file === undefined ? null : await readText(file);
   const ids = options.ids === undefined ? null : parseIds(options.ids);
   const { openAdapter, openCheckpoint, scoreText } = await import("../../app/index.ts");
+  const { createProgressTeller } = await import("../progress.ts");
   using model = await openCheckpoint(options.model, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint);
   const score = await scoreText(
     model.checkpoint,
     adapter,
     text === null ? { ids: ids! } : { text, controlTokens: options.specialTokens === true },
-    {
-      output,
-      signal,
-    },
+    { signal, onEvent: createProgressTeller(output) },
   );
   const { tokens, totalNats, bitsPerByte, windows } = score;
   const lines = tokens.map(
@@ -71,8 +68,10 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
   const note =
     windows === null
       ? []
-      : [`read in ${windows.count} windows of at most ${windows.maxTokens} tokens, overlapping by ${windows.overlap}`];
-  const total = `total ${totalNats.toFixed(4)} nats over ${score.numScored} tokens${bitsPerByte === null ? "" : `, ${bitsPerByte.toFixed(4)} bits per byte`}`;
+      : [
+          `read in ${countOf(windows.count, "window")} of at most ${countOf(windows.maxTokens, "token")}, overlapping by ${windows.overlap}`,
+        ];
+  const total = `total ${totalNats.toFixed(4)} nats over ${countOf(score.numScored, "token")}${bitsPerByte === null ? "" : `, ${bitsPerByte.toFixed(4)} bits per byte`}`;
   output.result(
     { model: options.model, adapter: options.adapter ?? null, ...score },
     [...lines, ...note, total].join("\n"),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ContinualReport, MethodRow } from "../../adapt/index.ts";
 import { describeTargets, tabulateContinual } from "./continual.ts";
-import { bestStreaming, drawAges, drawMatrices } from "./continual-pictures.ts";
+import { bestStreaming, chooseCurves, drawAges, drawAllAges, drawMatrices } from "./continual-pictures.ts";
 import { describeResultTable } from "./write.ts";
 
 const at = (mean: number) => ({ mean, low: mean, high: mean });
@@ -82,15 +82,39 @@ describe("tables of the continual experiment", () => {
 });
 
 describe("pictures of the continual experiment", () => {
-  test("one line per method with a matrix, a dashed one per bound, and the best beside the first", () => {
+  test("the first method and those with most left have a line and their name at its end, bounds a dashed one", () => {
     const ages = drawAges(report);
-    assert.equal(ages.match(/<path /g)!.length, 2);
+    assert.equal(ages.match(/<path [^>]*stroke-width="2.5"/g)!.length, 2);
     assert.equal(ages.match(/stroke-dasharray/g)!.length, 1);
-    assert.match(ages, /joint &lt;all&gt; \(at the end\)/);
-    assert.match(ages, /d="M56\.0 116\.0L616\.0 326\.0"/); // 0.8 at age 0, 0.1 at age 2
+    for (const name of ["merge", "bank", "joint &lt;all&gt;"]) assert.match(ages, new RegExp(`>${name}</text>`));
     assert.equal(bestStreaming(report.rows)!.name, "bank");
     const matrices = drawMatrices(report);
-    assert.equal(matrices.match(/fill-opacity/g)!.length, 2 * 5);
+    assert.equal(matrices.match(/fill-opacity/g)!.length, 2 * 5 + 11);
     assert.match(matrices, />merge<[\s\S]*>bank</);
+  });
+
+  test("no more than five lines; equal curves share one and both names", () => {
+    const rows = Array.from({ length: 9 }, (_, index) =>
+      row(`m${index}`, { retention: at(index / 10), byAge: [index / 10, index / 10] }),
+    );
+    const twin = row("twin", { retention: at(0.8), byAge: [0.8, 0.8] });
+    assert.deepEqual(
+      chooseCurves([...rows, twin]).map(({ name }) => name),
+      ["m0", "m8, twin", "m7", "m6", "m5"],
+    );
+    assert.equal(new Set(chooseCurves(rows).map(({ colour }) => colour)).size, 5);
+    const panels = drawAllAges({ ...report, rows })!;
+    for (const { name } of rows) assert.match(panels, new RegExp(`>${name}</text>`));
+  });
+
+  test("long streams: neighbouring ages are taken together, age 0 is not", () => {
+    const byAge = Array.from({ length: 100 }, (_, age) => (age === 0 ? 1 : age % 2));
+    const [curve] = chooseCurves([row("merge", { byAge })]);
+    assert.equal(curve!.points.length, 26);
+    assert.deepEqual(curve!.points.slice(0, 2), [
+      { x: 0, share: 1 },
+      { x: 2.5, share: 0.5 },
+    ]);
+    assert.match(drawAges({ ...report, length: 100, rows: [row("merge", { byAge })] }), /mean of 4/);
   });
 });

@@ -1,4 +1,5 @@
 /** @file `selkie experiment continual`: streams of passages learned one after another, methods side by side. */
+
 import type { Command } from "commander";
 import type {
   Cell,
@@ -12,7 +13,9 @@ import type {
   StreamInterval,
   StreamOutcome,
 } from "../../adapt/index.ts";
+import { countOf, SelkieError } from "../../util/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
+import { type DrawnStreams, drawAges, drawAllAges, drawMatrices } from "./continual-pictures.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
 
 interface ContinualOptions extends ExperimentOptions {
@@ -101,12 +104,20 @@ export const continualExperiment: Experiment<ContinualOptions> = {
   },
   async tabulate({ methods, wordings, split, seed, parts }: ContinualRecord) {
     const { continualMethodNamed, summariseStreams } = await import("../../adapt/index.ts");
-    const { drawAges, drawMatrices } = await import("./continual-pictures.ts");
     const report = summariseStreams(methods.map(continualMethodNamed), parts, seed);
-    return {
-      tables: tabulateContinual(report, { wordings, split }),
-      pictures: { "": drawAges(report), matrix: drawMatrices(report) },
-    };
+    const { length, numStreams, base } = report;
+    const rows = report.rows.map(({ name, byAge, matrix, retention }) => ({ name, byAge, matrix, retention }));
+    return { tables: tabulateContinual(report, { wordings, split }), drawing: { length, numStreams, base, rows } };
+  },
+  draw(saved) {
+    const report = saved as unknown as DrawnStreams; // its file holds what is drawn beside the tables
+    if (!Array.isArray(report.rows))
+      throw new SelkieError(
+        "bad-file",
+        "continual: expected rows with what is left by age, got results without them; make them anew with --recompute",
+      );
+    const all = drawAllAges(report);
+    return { "": drawAges(report), matrix: drawMatrices(report), ...(all !== null && { methods: all }) };
   },
 };
 
@@ -173,7 +184,7 @@ export const tabulateContinual = (
 ): ResultTable[] => [retentionTable(report, options), ageTable(report), sideTable(report), costTable(report)];
 
 const streamsText = ({ numStreams, numPolicies, length }: ContinualReport): string =>
-  `${numStreams} ${numStreams === 1 ? "stream" : "streams"} of ${length} passages by ${numPolicies === 1 ? "one policy" : `the policies of ${numPolicies} outer loops`}`;
+  `${countOf(numStreams, "stream")} of ${countOf(length, "passage")} by ${numPolicies === 1 ? "one policy" : `the policies of ${numPolicies} outer loops`}`;
 
 const intervalsText = ({ numPolicies }: ContinualReport): string =>
   numPolicies === 1
@@ -241,7 +252,7 @@ export function describeTargets({
   const inAll =
     first.overBaseInAll === null
       ? ""
-      : `; over everything asked, ${known} answers of the base and ${Math.round(asked)} questions about the passages, it ends ${side(first.overBaseInAll.mean)}`;
+      : `; over everything asked, ${countOf(known, "answer")} of the base and ${countOf(Math.round(asked), "question")} about the passages, it ends ${side(first.overBaseInAll.mean)}`;
   const ends = `${first.name} ends ${side(first.overBase.mean)} on the same passages${keeps}${inAll}`;
   return `Methods that keep at least ${percent(wanted)} % of what they acquired and ${percent(targets.baseKept)} % of the base's answers, most left first: ${best.length === 0 ? "none" : best.join(", ")}. ${ends}.`;
 }

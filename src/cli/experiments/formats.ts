@@ -23,7 +23,7 @@ import {
 import { bf16Precision, f32Precision, loadCheckpoint, type Precision } from "../../models/index.ts";
 import { createWorld } from "../../tasks/index.ts";
 import type { Backend } from "../../tensor/index.ts";
-import { createRng } from "../../util/index.ts";
+import { countOf, createRng } from "../../util/index.ts";
 
 /** The formats compared; the first is the measure of accuracy. */
 const formats: Readonly<Record<string, Precision>> = {
@@ -165,7 +165,7 @@ const speedTable = (rows: readonly FormatRow[], size: string, machine: string): 
 
 const accuracyTable = (rows: readonly FormatRow[]): ResultTable => ({
   title: "Accuracy",
-  caption: `On the shipped model: log-probability of ${rows[0]!.accuracy.fidelity.numTokens} tokens of text that it was not trained on, against f32, and exams.`,
+  caption: `On the shipped model: log-probability of ${countOf(rows[0]!.accuracy.fidelity.numTokens, "token")} of text that it was not trained on, against f32, and exams.`,
   columns: [
     { name: "mean difference, nats/token", unit: "number", digits: 5 },
     { name: "mean absolute difference", unit: "number", digits: 5 },

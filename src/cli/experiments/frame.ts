@@ -2,6 +2,7 @@
  * @file The frame every experiment runs in: shared options, a run on disk that resumes, and its results as JSON, Markdown
  * and pictures. An experiment is a value; this file knows none of them.
  */
+import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type {
   AdaptEvent,
@@ -16,11 +17,13 @@ import type { Checkpoint } from "../../models/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
 import type { Backend } from "../../tensor/index.ts";
+import { formatSeconds } from "../format.ts";
 import type { LearningResult } from "../learning.ts";
-import { shippedModelDirectory } from "../paths.ts";
+import { packagePath, shippedModelDirectory } from "../paths.ts";
 import type { HeldOut } from "../people.ts";
+import { createProgressTeller } from "../progress.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
-import type { Origin } from "./write.ts";
+import type { Draw, Origin } from "./write.ts";
 
 /** Options of every experiment. */
 export interface ExperimentOptions extends CommonOptions {
@@ -68,8 +71,8 @@ export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOp
 /** Tables and pictures. */
 export interface Tabulation {
   readonly tables: readonly ResultTable[];
-  /** SVG by suffix of the file's name; `""` is the main one. @defaultValue bars of the first table that names a column to draw */
-  readonly pictures?: Readonly<Record<string, string>>;
+  /** What pictures are drawn from, besides tables; kept in the JSON file. @defaultValue nothing more */
+  readonly drawing?: object;
 }
 
 /** What an experiment found: its tables, or what {@link Experiment.tabulate} makes them from. */
@@ -103,6 +106,8 @@ export interface Experiment<Options extends ExperimentOptions = ExperimentOption
   run(room: ExperimentRoom<Options>): Promise<ExperimentFindings>;
   /** Tables from the record alone, so that every figure can be computed again without a model. */
   tabulate?(record: never): Promise<Tabulation>;
+  /** Draws what a results file of it holds. @defaultValue bars of the first table that names a column to draw */
+  draw?: Draw;
 }
 
 /** Adds the experiment as a subcommand of `parent`. */
@@ -126,10 +131,13 @@ export function registerExperimentCommand<Options extends ExperimentOptions>(
     command.option("--recompute", "compute the tables again from <out>/<name>.trials.json, without a model");
   experiment.addOptions?.(command);
   withCommonOptions(command).action((options: Options) =>
-    runVerb(options, (context) =>
-      options.recompute
-        ? recomputeExperiment(experiment, options, context)
-        : runExperiment(experiment, options, describeCommand(command), context),
+    runVerb(
+      options,
+      (context) =>
+        options.recompute
+          ? recomputeExperiment(experiment, options, context)
+          : runExperiment(experiment, options, describeCommand(command), context),
+      `what is finished is kept in ${options.runs}/`,
     ),
   );
 }
@@ -200,6 +208,9 @@ async function runExperiment<Options extends ExperimentOptions>(
   };
   using run = createRun(options.runs, request, { clock: Date.now, isFresh: options.fresh === true });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
+  const name = resultNameOf(experiment, options);
+  const known = run.status === "finished" ? null : publishedTime(name, command);
+  if (known !== null) output.note(known);
   using clock = createStageClock(run, stagesOf(run));
   const findings = await experiment.run({
     ...context,
@@ -208,7 +219,7 @@ async function runExperiment<Options extends ExperimentOptions>(
     canaries: await loadCanaries(options.model),
     store: clock.store,
     directoryOf: (name) => run.artifactPath(name),
-    onEvent: tellProgress(context, began),
+    onEvent: createProgressTeller(output),
     open: (directory = options.model) => loadCheckpoint(backend, directory, { precision }),
     learn: async (settings, seed) => {
       const result = await learnForExperiment(options, settings, seed, context);
@@ -240,7 +251,7 @@ async function writeFindings<Options extends ExperimentOptions>(
   const { writeReport } = await import("./write.ts");
   const name = resultNameOf(experiment, options);
   const whole = await complete(experiment, findings);
-  const text = writeReport(options.out, name, origin, whole);
+  const text = writeReport(options.out, name, origin, whole, experiment.draw);
   if (whole.record !== undefined) recordFile(options.out, name, experiment.name, origin, whole);
   const { record: _record, rewards: _rewards, ...report } = whole;
   return { text, report };
@@ -264,13 +275,14 @@ async function learnForExperiment(
   );
 }
 
-/** One line per part of the work, with the time so far. */
-function tellProgress({ output }: VerbContext, began: number): (event: AdaptEvent) => void {
-  let current = "";
-  return ({ stage, done, total, note }) => {
-    const minutes = ((performance.now() - began) / 60_000).toFixed(1);
-    const more = note === undefined || note === "" ? "" : `, ${note}`;
-    output.progress(`${stage} ${done}/${total}${more}, ${minutes} min so far`, { isStage: stage !== current });
-    current = stage;
-  };
+/** What the same command took when the published results were made; `null` where they are not at hand or are of another. */
+function publishedTime(name: string, command: string): string | null {
+  try {
+    const file = packagePath(`docs/results/${name}.json`);
+    const { command: theirs, machine, seconds } = JSON.parse(readFileSync(file, "utf8")) as Partial<Origin>;
+    if (theirs !== command || seconds === undefined) return null;
+    return `took ${formatSeconds(seconds)} when docs/results/${name}.json was made (${machine}); progress tells what it takes here`;
+  } catch {
+    return null; // results are published with the sources alone
+  }
 }

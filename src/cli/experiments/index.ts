@@ -2,12 +2,13 @@
 import type { Command } from "commander";
 import { continualExperiment } from "./continual.ts";
 import { equalComputeExperiment } from "./equal-compute.ts";
-import { type Experiment, registerExperimentCommand } from "./frame.ts";
+import { type Experiment, type ExperimentOptions, registerExperimentCommand } from "./frame.ts";
 import { innerLoopExperiment } from "./inner-loop.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { manyPassagesExperiment } from "./many-passages.ts";
 import { promptsExperiment } from "./prompts.ts";
 import { quantisationExperiment } from "./quantisation.ts";
+import { registerRedraw } from "./redraw.ts";
 import { rewardsExperiment } from "./rewards.ts";
 import { roundTimeExperiment } from "./round-time.ts";
 import { singlePassageExperiment } from "./single-passage.ts";
@@ -28,17 +29,23 @@ export const experiments: readonly Pick<Experiment, "name" | "summary" | "tabula
   voicesExperiment,
 ];
 
-/** Adds all experiments as subcommands. */
+/** Adds all experiments as subcommands, and the one that draws their results again. */
 export function registerExperiments(parent: Command): void {
-  registerExperimentCommand(parent, innerLoopExperiment);
-  registerExperimentCommand(parent, mainJobExperiment);
-  registerExperimentCommand(parent, manyPassagesExperiment);
-  registerExperimentCommand(parent, promptsExperiment);
-  registerExperimentCommand(parent, quantisationExperiment);
-  registerExperimentCommand(parent, rewardsExperiment);
-  registerExperimentCommand(parent, continualExperiment);
-  registerExperimentCommand(parent, singlePassageExperiment);
-  registerExperimentCommand(parent, equalComputeExperiment);
-  registerExperimentCommand(parent, voicesExperiment);
-  registerExperimentCommand(parent, roundTimeExperiment);
+  const drawings: Pick<Experiment, "name" | "draw">[] = [];
+  const add = <Options extends ExperimentOptions>(experiment: Experiment<Options>): void => {
+    registerExperimentCommand(parent, experiment);
+    drawings.push({ name: experiment.name, ...(experiment.draw !== undefined && { draw: experiment.draw }) });
+  };
+  add(innerLoopExperiment);
+  add(mainJobExperiment);
+  add(manyPassagesExperiment);
+  add(promptsExperiment);
+  add(quantisationExperiment);
+  add(rewardsExperiment);
+  add(continualExperiment);
+  add(singlePassageExperiment);
+  add(equalComputeExperiment);
+  add(voicesExperiment);
+  add(roundTimeExperiment);
+  registerRedraw(parent, drawings);
 }

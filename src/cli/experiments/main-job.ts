@@ -1,6 +1,8 @@
 /** @file `selkie experiment main-job`: what each way of learning one passage is worth. */
+
 import type { Command } from "commander";
 import type { MainJobTable, ResultTable } from "../../adapt/index.ts";
+import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
@@ -47,7 +49,7 @@ export const mainJobExperiment: Experiment<MainJobOptions> = {
 function armTable({ rows, numPeople, questionsPerPerson, canaryAccuracy }: MainJobTable): ResultTable {
   return {
     title: "What one passage's training is worth",
-    caption: `${numPeople} people the model never read about, ${questionsPerPerson} questions each in wordings that no training text contains; closed book; 95 % bootstrap intervals over people, differences paired. Old answers are the canaries that the base answers right (${(100 * canaryAccuracy).toFixed(1)} % of them).`,
+    caption: `${countOf(numPeople, "person", "people")} the model never read about, ${countOf(questionsPerPerson, "question")} each in wordings that no training text contains; closed book; 95 % bootstrap intervals over people, differences paired. Old answers are the canaries that the base answers right (${(100 * canaryAccuracy).toFixed(1)} % of them).`,
     columns: [
       { name: "new answers right", unit: "percent" },
       { name: "over raw passage", unit: "points" },
@@ -71,7 +73,7 @@ function armTable({ rows, numPeople, questionsPerPerson, canaryAccuracy }: MainJ
 
 const kindTable = ({ byKind, numEdits }: MainJobTable): ResultTable => ({
   title: "By kind",
-  caption: `The model's own ${numEdits} edits per person, by the kind it chose.`,
+  caption: `The model's own ${countOf(numEdits, "edit")} per person, by the kind it chose.`,
   columns: [
     { name: "edits", unit: "number" },
     { name: "new answers right", unit: "percent" },

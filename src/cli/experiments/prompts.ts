@@ -1,6 +1,8 @@
 /** @file `selkie experiment prompts`: each way of asking for a self-edit, untrained and after each round of the outer loop. */
+
 import type { Command } from "commander";
 import type { EditPrompt, PromptFigures, ResultTable, WriterFigures } from "../../adapt/index.ts";
+import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import { cellOf } from "./cells.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
@@ -72,7 +74,7 @@ function accuracyTable(
 ): ResultTable {
   return {
     title: "What a prompt is worth, before and after reinforcement",
-    caption: `Share of right answers after learning one edit, over ${numPassages} held-out passages; 95 % bootstrap intervals over passages, differences paired, one seed. Each row is an outer loop of its own: two rounds of ${passagesPerRound} passages × ${edits} edits × ${repetitions} repetitions, dense reward, ReST-EM; passages, replay and random numbers are the same in all rows. The oracle's edits state all facts and no wrong one; the untrained policy learns them. ICC: share of signal in what the reward says of the edits of one passage after one training, round 1, with an interval over passages.`,
+    caption: `Share of right answers after learning one edit, over ${countOf(numPassages, "held-out passage")}; 95 % bootstrap intervals over passages, differences paired, one seed. Each row is an outer loop of its own: two rounds of ${countOf(passagesPerRound, "passage")} × ${countOf(edits, "edit")} × ${repetitions} repetitions, dense reward, ReST-EM; passages, replay and random numbers are the same in all rows. The oracle's edits state all facts and no wrong one; the untrained policy learns them. ICC: share of signal in what the reward says of the edits of one passage after one training, round 1, with an interval over passages.`,
     columns: [
       { name: "untrained", unit: "percent" },
       { name: "round 1", unit: "percent" },

@@ -100,7 +100,7 @@ export async function recompute<Options extends ExperimentOptions>(
   const { tables: old, ...rest } = before;
   const isSame = formatJson(old) === formatJson(tabulation.tables);
   const data = Object.fromEntries(Object.entries(rest).filter(([key]) => !(key in origin)));
-  const text = writeReport(directory, name, origin, { ...tabulation, data });
+  const text = writeReport(directory, name, origin, { ...tabulation, data }, experiment.draw);
   const verdict = isSame ? "every figure is what it was" : "the tables beside it were others, and are replaced";
   return { file, isSame, tables: tabulation.tables, text: `${text}\n\nRecomputed from ${file}: ${verdict}` };
 }

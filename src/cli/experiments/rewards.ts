@@ -1,6 +1,8 @@
 /** @file `selkie experiment rewards`: rewards, ways of spending trials and policy updates at equal inner-loop cost. */
+
 import type { Command } from "commander";
 import type { ReliabilityResult, ResultTable, RewardComparison } from "../../adapt/index.ts";
+import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import { cellOf } from "./cells.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
@@ -85,7 +87,7 @@ function armTable(
   const seal = arms.find(({ name }) => name === sealArmName)!;
   return {
     title: "Rewards, trials and updates: one round each from the untrained policy",
-    caption: `Right answers after one edit of the new policy, over ${seeds} seeds × ${numHeldOut} held-out passages; 95 % crossed bootstrap intervals over seeds and passages, differences paired. A round has ${passages} passages × ${edits} edits × ${repetitions} repetitions unless the row says otherwise; arms without a word on trials share one and the same. ICC: share of signal in what the reward says of the edits of one passage, from one trial and from all of an edit, with intervals over passages. SEAL's own rewards have an ICC of .09 to .21 from one training and .24 to .45 from three.`,
+    caption: `Right answers after one edit of the new policy, over ${countOf(seeds, "seed")} × ${countOf(numHeldOut, "held-out passage")}; 95 % crossed bootstrap intervals over seeds and passages, differences paired. A round has ${countOf(passages, "passage")} × ${countOf(edits, "edit")} × ${repetitions} repetitions unless the row says otherwise; arms without a word on trials share one and the same. ICC: share of signal in what the reward says of the edits of one passage, from one trial and from all of an edit, with intervals over passages. SEAL's own rewards have an ICC of .09 to .21 from one training and .24 to .45 from three.`,
     columns: [
       { name: "new answers right", unit: "percent" },
       { name: "over untrained", unit: "points" },

@@ -1,11 +1,20 @@
 /** @file Results on disk: every figure in JSON, tables a person can read, bars with intervals. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { ResultTable } from "../../adapt/index.ts";
-import { describeResultTable, drawResultTable, formatCell, formatJson, writeReport } from "./write.ts";
+import { displayWidth } from "../columns.ts";
+import { redrawResults } from "./redraw.ts";
+import {
+  describeInTerminal,
+  describeResultTable,
+  drawResultTable,
+  formatCell,
+  formatJson,
+  writeReport,
+} from "./write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-report-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -42,8 +51,23 @@ describe("a report", () => {
     ]);
   });
 
+  test("fits terminals of 50, 80 and 120 columns, every published table too", () => {
+    const results = new URL("../../../docs/results/", import.meta.url);
+    const published = readdirSync(results)
+      .filter((name) => name.endsWith(".json"))
+      .flatMap((name) => {
+        const saved = JSON.parse(readFileSync(new URL(name, results), "utf8")) as { tables?: ResultTable[] };
+        return saved.tables ?? [];
+      });
+    assert.ok(published.length > 10);
+    for (const each of [table, ...published])
+      for (const width of [50, 80, 120])
+        for (const line of describeInTerminal(each, width).split("\n")) assert.ok(displayWidth(line) <= width, line);
+    assert.match(describeInTerminal(table, 50), /^edit\n {2}right, % +50\.0 \[40\.0, 62\.5\]$|^edit +50\.0/m);
+  });
+
   test("draws a bar for each row that has a share, and nothing where no column is named", () => {
-    assert.equal(drawResultTable(table)!.match(/<rect /g)?.length, 2);
+    assert.equal(drawResultTable(table)!.match(/<rect [^>]*fill-opacity/g)?.length, 2);
     assert.equal(drawResultTable({ ...table, drawn: null }), null);
   });
 
@@ -59,6 +83,24 @@ describe("a report", () => {
     assert.deepEqual(readdirSync(folder).sort(), ["x.json", "x.md", "x.svg"]);
     const saved = JSON.parse(readFileSync(join(folder, "x.json"), "utf8")) as Record<string, unknown>;
     assert.deepEqual([saved["perPassage"], saved["command"], saved["tables"]], [[1, 2], origin.command, [table]]);
-    assert.ok(text.startsWith(readFileSync(join(folder, "x.md"), "utf8").trimEnd()));
+    assert.ok(readFileSync(join(folder, "x.md"), "utf8").includes(describeResultTable(table)));
+    assert.ok(text.startsWith(describeInTerminal(table)) && text.endsWith(`${join(folder, "x")}.{json,md,svg}`));
+  });
+
+  test("is drawn again from its file alone, to the byte; other files are passed over or refused", async () => {
+    const place = join(folder, "redraw");
+    const origin = { command: "selkie experiment x --seed 3", machine: "none", seconds: 5 };
+    writeReport(place, "x", origin, { tables: [table], data: {} });
+    const first = readFileSync(join(place, "x.svg"), "utf8");
+    rmSync(join(place, "x.svg"));
+    writeFileSync(join(place, "other.json"), '{"rows": []}');
+    writeFileSync(join(place, "broken.json"), "{");
+    assert.deepEqual(await redrawResults([place], [{ name: "x" }]), [join(place, "x.svg")]);
+    assert.equal(readFileSync(join(place, "x.svg"), "utf8"), first);
+    for (const wrong of ["other.json", "broken.json", "none.json"])
+      await assert.rejects(redrawResults([join(place, wrong)], [{ name: "x" }]), { code: "bad-file" });
+    const own = { name: "x", draw: (saved: object) => ({ own: JSON.stringify(Object.keys(saved)) }) };
+    assert.deepEqual(await redrawResults([join(place, "x.json")], [own]), [join(place, "x-own.svg")]);
+    assert.match(readFileSync(join(place, "x-own.svg"), "utf8"), /"tables"/);
   });
 });

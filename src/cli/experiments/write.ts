@@ -1,10 +1,12 @@
 /** @file Results of an experiment on disk: `<name>.json` with every figure, `<name>.md` with the tables, `<name>.svg`. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cell, Column, ResultTable } from "../../adapt/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import type { Interval } from "../../util/index.ts";
-import { drawBars } from "../chart.ts";
-import { formatSeconds } from "../format.ts";
+import { formatSeconds, formatTable, outputColumns, wrapText } from "../format.ts";
+import { drawBars } from "../pictures/bars.ts";
+import { roleOf } from "../pictures/roles.ts";
 import type { ExperimentReport } from "./frame.ts";
 
 /** Where figures come from. */
@@ -39,16 +41,27 @@ export function formatCell(cell: Cell, column: Column): string {
 
 const units = { percent: ", %", points: ", points", number: "" } as const;
 
+/** Names of the columns and of the rows, with the cells as text. */
+const toCells = ({ columns, rows }: ResultTable): string[][] => [
+  ["", ...columns.map(({ name, unit }) => `${name}${units[unit]}`)],
+  ...rows.map(({ name, cells }) => [name, ...cells.map((cell, index) => formatCell(cell, columns[index]!))]),
+];
+
 /** A table in Markdown. */
-export function describeResultTable({ title, caption, columns, rows, notes = [] }: ResultTable): string {
-  const head = columns.map(({ name, unit }) => `${name}${units[unit]}`);
-  const lines = [
-    ["", ...head],
-    ["---", ...columns.map(() => "---:")],
-    ...rows.map(({ name, cells }) => [name, ...cells.map((cell, index) => formatCell(cell, columns[index]!))]),
-  ];
+export function describeResultTable(result: ResultTable): string {
+  const { title, caption, columns, notes = [] } = result;
+  const [head, ...rows] = toCells(result);
+  const lines = [head!, ["---", ...columns.map(() => "---:")], ...rows];
   const table = lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
   return [`## ${title}`, caption, table, ...notes].join("\n\n");
+}
+
+/** A table for a terminal of so many columns. */
+export function describeInTerminal(result: ResultTable, width: number = outputColumns()): string {
+  const { title, caption, columns, notes = [] } = result;
+  const table = formatTable(toCells(result), columns.map((_, index) => index + 1), { width }); // biome-ignore format: one line
+  const prose = (text: string) => wrapText(text, width).join("\n");
+  return [prose(title), prose(caption), table, ...notes.map(prose)].join("\n\n");
 }
 
 /** The drawn column of a table as bars; `null` when it draws nothing. */
@@ -59,15 +72,33 @@ export function drawResultTable({ title, caption, columns, rows, drawn }: Result
     const cell = cells[at]!;
     const value = typeof cell === "number" ? { mean: cell, low: cell, high: cell } : cell;
     if (value === null || typeof value === "string") return [];
-    return [{ name, value, note: `${(100 * value.mean).toFixed(1)} %` }];
+    return [{ name, value, note: `${(100 * value.mean).toFixed(1)} %`, role: roleOf(name) }];
   });
   return drawBars(title, caption, bars);
 }
 
-function picturesOf({ tables, pictures }: ExperimentReport): Readonly<Record<string, string>> {
-  if (pictures !== undefined) return pictures;
+/** SVG by suffix of the file's name, from what a results file holds; `""` is the main picture. */
+export type Draw = (saved: SavedResults) => Readonly<Record<string, string>>;
+
+/** What pictures need of a results file; experiments with pictures of their own read more of it. */
+export interface SavedResults {
+  readonly tables: readonly ResultTable[];
+}
+
+/** Bars of the first table that names a column to draw. */
+export const drawFirstTable: Draw = ({ tables }) => {
   const [first] = tables.flatMap((table) => drawResultTable(table) ?? []);
   return first === undefined ? {} : { "": first };
+};
+
+/** Writes the pictures of a results file beside it, from what the file holds and nothing else; returns their paths. */
+export function writePictures(jsonPath: string, draw: Draw): string[] {
+  const pictures = draw(JSON.parse(readFileSync(jsonPath, "utf8")) as SavedResults);
+  return Object.entries(pictures).map(([suffix, svg]) => {
+    const path = `${jsonPath.replace(/\.json$/, "")}${suffix === "" ? "" : `-${suffix}`}.svg`;
+    writeFileAtomic(path, svg);
+    return path;
+  });
 }
 
 /** JSON for a file that people may look into: five digits, what holds nothing nested on one line. */
@@ -103,14 +134,17 @@ export const describeReport = (name: string, origin: Origin, tables: readonly Re
   [`# ${name}`, ...tables.map(describeResultTable), describeOrigin(origin)].join("\n\n");
 
 /** Writes all files into `directory` and returns what a person reads. */
-export function writeReport(directory: string, name: string, origin: Origin, report: ExperimentReport): string {
-  const { tables, data } = report;
-  const text = describeReport(name, origin, tables);
-  const pictures = picturesOf(report);
-  const place = (suffix: string) => join(directory, `${name}${suffix === "" ? "" : `-${suffix}`}`);
-  writeFileAtomic(`${place("")}.json`, formatJson({ ...origin, tables, ...data }));
-  writeFileAtomic(`${place("")}.md`, `${text}\n`);
-  for (const [suffix, svg] of Object.entries(pictures)) writeFileAtomic(`${place(suffix)}.svg`, svg);
-  const kinds = ["json", "md", ...(Object.keys(pictures).length > 0 ? ["svg"] : [])];
-  return `${text}\n\n${place("")}.{${kinds.join(",")}}`;
+export function writeReport(
+  directory: string,
+  name: string,
+  origin: Origin,
+  { tables, data, drawing }: ExperimentReport,
+  draw: Draw = drawFirstTable,
+): string {
+  const place = join(directory, name);
+  writeFileAtomic(`${place}.json`, formatJson({ ...origin, tables, ...data, ...drawing }));
+  writeFileAtomic(`${place}.md`, `${describeReport(name, origin, tables)}\n`);
+  const pictures = writePictures(`${place}.json`, draw);
+  const kinds = ["json", "md", ...(pictures.length > 0 ? ["svg"] : [])];
+  return [...tables.map((table) => describeInTerminal(table)), `${place}.{${kinds.join(",")}}`].join("\n\n");
 }

@@ -15,6 +15,8 @@ interface ScoreOptions extends CommonOptions {
 const examples = `
 The first token has nothing before it and is not scored, unless the model has a token that begins every text.
 A text longer than the model's context is read in windows that overlap by half; every token is scored once.
+Of a text of more than a million characters the sums are given, not the tokens. A named pipe is read to its end;
+devices are refused.
 
 Examples:
   selkie score notes.txt
@@ -26,7 +28,7 @@ export function registerScore(program: Command): void {
   const command = program
     .command("score")
     .description("log-probability of each token of a text in nats, their sum, and bits per byte")
-    .argument("[file]", "UTF-8 text file, or - for standard input")
+    .argument("[file]", "UTF-8 text file or pipe, or - for standard input; at most 256 MiB")
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
     .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
     .option("--ids <list>", "token ids instead of a text, separated by commas")
@@ -46,19 +48,21 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
       "bad-option",
       `score: expected a file or --ids, got ${file === undefined ? "neither" : "both"}`,
     );
-  const text = file === undefined ? null : await readText(file);
+  const text = file === undefined ? null : await readText(file, { signal });
   const ids = options.ids === undefined ? null : parseIds(options.ids);
   const { openModel } = await import("../model.ts");
   const { openAdapter } = await import("../adapter.ts");
   const { scoreText } = await import("../score-text.ts");
+  const { longTextLength, scoreLongText } = await import("../score-long.ts");
   using model = await openModel(options.model, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint);
-  const score = await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text }, {
-    output,
-    signal,
-  });
+  const context = { output, signal };
+  const score =
+    text !== null && text.length > longTextLength
+      ? await scoreLongText(model.checkpoint, adapter, text, context)
+      : await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text }, context);
   const { tokens, totalNats, bitsPerByte, windows } = score;
-  const lines = tokens.map(
+  const lines = (tokens ?? []).map(
     ({ id, text, logprob }) =>
       `${logprob === null ? "        -" : logprob.toFixed(4).padStart(9)}  ${String(id).padStart(6)}  ${JSON.stringify(text)}`,
   );
@@ -66,6 +70,7 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
     windows === null
       ? []
       : [`read in ${windows.count} windows of at most ${windows.maxTokens} tokens, overlapping by ${windows.overlap}`];
+  if (tokens === null) note.unshift("the tokens are left out, the text being long");
   const total = `total ${totalNats.toFixed(4)} nats over ${score.numScored} tokens${bitsPerByte === null ? "" : `, ${bitsPerByte.toFixed(4)} bits per byte`}`;
   output.result(
     { model: options.model, adapter: options.adapter ?? null, ...score },

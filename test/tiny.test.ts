@@ -201,7 +201,7 @@ function describeStack(createBackend: () => Backend): void {
       questions: [{ question: "What does Eve Moor sail?", answer: "the Petrel", use: "both" }],
     };
     const innerLoop = { ...defaultSettings.innerLoop, lora, learningRate: 1e-2, epochs: 4 };
-    const checkpoint = { lm, config, tokenizer, digest: "0", directory: folder };
+    const checkpoint = { lm, config, tokenizer, digest: "0", parts: [], directory: folder };
     const run = async (kind: string) => {
       using opened = createRun(folder, { kind, config: null, inputs: {}, seed: 1 });
       return await adapt({

@@ -35,7 +35,7 @@ const config: LlamaConfig = {
 
 function createCheckpoint(): Checkpoint {
   const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("adapt-test") });
-  return { lm, config, tokenizer, digest: "d", directory: "" };
+  return { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
 }
 
 const passage = (id: string, questions: SourcePassage["questions"]): SourcePassage => ({

@@ -1,12 +1,29 @@
 /**
- * @file What an Almanac model can do, measured in wordings that training never shows: answer about people it was asked
- * about and people it only read about, read a stranger's passage, and write self-edits (which kinds, how true, how whole).
+ * @file What an Almanac model can do, measured on people of no reported figure and in wordings that training never shows: answer
+ * about people it was asked about and people it only read about, read passages of wordings and values it has not met, and
+ * write self-edits (which kinds, how true, how whole).
  */
-import { allQuestions, type Person, plainPassage, type World } from "../tasks/index.ts";
+import {
+  allQuestions,
+  examinationPassage,
+  type FamilySplit,
+  type PassageForm,
+  type Person,
+  passageStyles,
+  type World,
+} from "../tasks/index.ts";
 import type { Rng } from "../util/index.ts";
 import { accuracy, type ExamItem, examine } from "./exam.ts";
 import { type SelfEditKind, selfEditKinds } from "./prompts.ts";
 import { proposeSelfEdits, type Writer } from "./propose.ts";
+
+/** Passages of one sort: right answers from the passage in the prompt, in question families held out from training. */
+export interface ReadingFigure {
+  readonly values: "seen" | "unseen";
+  readonly families: FamilySplit;
+  /** In [0, 1]. */
+  readonly accuracy: number;
+}
 
 /** Shares in [0, 1]; counts are per edit. */
 export interface KnowledgeReport {
@@ -14,8 +31,10 @@ export interface KnowledgeReport {
   readonly questionedAccuracy: number;
   /** Right answers about known people whom training only told of. */
   readonly toldOnlyAccuracy: number;
-  /** Right answers about strangers, from their passage in the prompt. */
+  /** Right answers from a passage in the prompt whose wordings and values are held out. */
   readonly readingAccuracy: number;
+  /** The same by sort of passage. */
+  readonly reading: readonly ReadingFigure[];
   /** Right answers about people never seen: what guessing gives. */
   readonly unknownAccuracy: number;
   /** How often a sampled edit is of each kind. */
@@ -26,12 +45,23 @@ export interface KnowledgeReport {
 
 const numEdits = 4;
 
-/** One question per attribute and person, in a wording of the report split. */
-function questionsOf(people: readonly Person[], rng: Rng): { person: Person; item: ExamItem }[] {
-  return people.flatMap((person) => {
-    const all = allQuestions(person, "report");
-    const perAttribute = Object.groupBy(all, ({ answer }) => answer);
-    return Object.values(perAttribute).map((wordings) => ({ person, item: { ...rng.choice(wordings!), title: "" } }));
+const itemsOf = (people: readonly Person[]): ExamItem[] =>
+  people.flatMap((person) => allQuestions(person, "report").map((question) => ({ ...question, title: "" })));
+
+/** A passage in the title's place, for the open-book prompt. */
+const openBook = (people: readonly Person[], formOf: (index: number) => PassageForm): ExamItem[] =>
+  people.flatMap((person, index) => {
+    const { context, questions } = examinationPassage(person, "report", formOf(index));
+    return questions.map((question) => ({ ...question, title: context }));
+  });
+
+/** Every second passage of `families` is prose, the others take turns in the split's styles; half name their person throughout. */
+function formsOf(families: FamilySplit): (index: number) => PassageForm {
+  const styles = passageStyles[families];
+  return (index) => ({
+    style: index % 2 === 0 ? "prose" : styles[(index >> 1) % styles.length]!,
+    nameRate: index % 4 < 2 ? 0 : 1,
+    families,
   });
 }
 
@@ -42,43 +72,42 @@ export async function measureKnowledge(
   rng: Rng,
   numPeople: number,
 ): Promise<KnowledgeReport> {
-  const pick = (people: readonly Person[], name: string) =>
-    questionsOf(rng.fork(name).shuffle(people).slice(0, numPeople), rng.fork("wording", name));
-  const strangers = Array.from({ length: numPeople }, (_, index) => world.stranger(rng.fork("stranger", index)));
-  const passages = new Map(strangers.map((person) => [person, plainPassage(person, rng.fork("passage", person.name))]));
-  const reading = questionsOf(strangers, rng.fork("wording", "reading")).map(({ person, item }) => ({
-    ...item,
-    title: passages.get(person)!,
-  }));
-  const closed = [
-    pick(world.questioned, "questioned"),
-    pick(world.toldOnly, "told-only"),
-    pick(world.validation, "unknown"),
-  ];
-  const answers = await examine(
-    { ...writer, bank: null },
-    closed.map((rows) => ({ adapterIndex: null, items: rows.map(({ item }) => item) })),
+  const pick = (people: readonly Person[], name: string) => rng.fork(name).shuffle(people).slice(0, numPeople);
+  const strangers = { seen: pick(world.validation, "unknown"), unseen: pick(world.validationUnseen, "unseen") };
+  const closed = [pick(world.questioned, "questioned"), pick(world.toldOnly, "told-only"), strangers.seen].map(itemsOf);
+  const sorts = (["seen", "unseen"] as const).flatMap((values) =>
+    (["training", "heldOut"] as const).map((families) => ({
+      values,
+      families,
+      items: openBook(strangers[values], formsOf(families)),
+    })),
   );
+  const takers = (sheets: readonly (readonly ExamItem[])[]) => sheets.map((items) => ({ adapterIndex: null, items }));
+  const answers = await examine({ ...writer, bank: null }, takers(closed));
   const open = { ...writer.templates, question: `Passage: {title}\n${writer.templates.question}` };
-  const [read] = await examine({ ...writer, templates: open, bank: null }, [{ adapterIndex: null, items: reading }]);
+  const read = await examine({ ...writer, templates: open, bank: null }, takers(sorts.map(({ items }) => items)));
   const [questioned, toldOnly, unknown] = answers.map((sheet) => accuracy(sheet)!);
-  const edits = await measureEdits(writer, strangers, passages, rng.fork("edits"));
+  const reading = sorts.map(({ values, families }, index) => ({ values, families, accuracy: accuracy(read[index]!)! }));
   return {
     questionedAccuracy: questioned!,
     toldOnlyAccuracy: toldOnly!,
-    readingAccuracy: accuracy(read!)!,
+    readingAccuracy: reading.find(({ values, families }) => values === "unseen" && families === "heldOut")!.accuracy,
+    reading,
     unknownAccuracy: unknown!,
-    ...edits,
+    ...(await measureEdits(writer, strangers.seen, rng.fork("edits"))),
   };
 }
 
 async function measureEdits(
   writer: Writer,
   people: readonly Person[],
-  passages: ReadonlyMap<Person, string>,
   rng: Rng,
 ): Promise<Pick<KnowledgeReport, "kindShares" | "editCoverage">> {
-  const sources = people.map((person) => ({ id: person.name, title: "", context: passages.get(person)! }));
+  const sources = people.map((person) => ({
+    id: person.name,
+    title: "",
+    context: examinationPassage(person, "report").context,
+  }));
   const edits = await proposeSelfEdits(writer, sources, numEdits, rng);
   const all = edits.flat();
   const shares = selfEditKinds.map(

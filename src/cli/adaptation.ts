@@ -14,7 +14,7 @@ import {
   type QuestionReport,
   stagesOf,
 } from "../adapt/index.ts";
-import { saveAdapter } from "../models/index.ts";
+import { type Checkpoint, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
@@ -130,7 +130,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       onEvent: tellProgress(output),
     });
     await save(args, run, outcome, {
-      baseDigest: checkpoint.digest,
+      base: checkpoint,
       familiarity,
       seconds: (performance.now() - began) / 1000,
     });
@@ -206,11 +206,12 @@ async function save(
   args: AdaptationArgs,
   run: Run,
   outcome: AdaptOutcome,
-  about: { baseDigest: string; familiarity: Familiarity; seconds: number },
+  about: { base: Pick<Checkpoint, "digest" | "parts">; familiarity: Familiarity; seconds: number },
 ): Promise<void> {
   const { report, adapter, rawAdapter } = outcome;
   const lineage = { run: run.manifest.runId, seed: args.seed, selkie: packageVersion(), decision: report.decision };
-  const base = { baseModelNameOrPath: args.modelDirectory, baseDigest: about.baseDigest };
+  const { digest: baseDigest, parts: baseParts } = about.base;
+  const base = { baseModelNameOrPath: args.modelDirectory, baseDigest, baseParts };
   const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
   await saveAdapter(run.artifactPath(name), adapter, { ...base, lineage: { ...lineage, trainedOn: "self-edits" } });
   await saveAdapter(run.artifactPath("raw-adapter"), rawAdapter, {

@@ -39,7 +39,7 @@ export async function openAdapter(
   const place = directory?.startsWith("@") ? findServed(directory, checkpoint, store) : directory;
   if (place === undefined || place === null) return { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
   const saved = await loadAdapter(findAdapter(place));
-  checkAdapterBase(saved, checkpoint.digest);
+  checkAdapterBase(saved, checkpoint.digest, checkpoint.parts);
   const { lm } = checkpoint;
   const bank = bankOf(lm.backend, lm.linearLayers, [saved.adapter]);
   return { bank, adapterIndex: 0, [Symbol.dispose]: () => bank[Symbol.dispose]() };

@@ -235,6 +235,7 @@ async function putScaled(store: Store, record: StoredRecord, scale: number): Pro
     await saveAdapter(staging, scaleAdapter(saved.adapter, scale), {
       baseModelNameOrPath: saved.baseModelNameOrPath ?? "",
       baseDigest: record.base!,
+      ...(saved.baseParts && { baseParts: saved.baseParts }),
       lineage: { ...saved.lineage, scaledFrom: record.id, scale },
     });
     const files = new Map<string, FileContent>();

@@ -8,8 +8,9 @@ import { createQuantised, createReferenceBackend, linear, numElements, packedLay
 import { createRng } from "../util/index.ts";
 import { trainByteLevelBpe } from "./bpe.ts";
 import { bf16Precision, type CausalLm, f32Precision } from "./causal-lm.ts";
-import { digestCheckpoint, loadCheckpoint, loadModel, saveCheckpoint } from "./checkpoint.ts";
+import { loadCheckpoint, loadModel, saveCheckpoint } from "./checkpoint.ts";
 import { parseConfig } from "./config.ts";
+import { digestCheckpoint } from "./digest.ts";
 import { createLlama } from "./llama.ts";
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
@@ -107,17 +108,6 @@ test("saving and loading gives the same weights, the same logits and the digest 
     assert.deepEqual(copy.config, source.config);
     assert.deepEqual(logitsOf(lm), logitsOf(original));
   }
-});
-
-test("the digest changes with any byte of the weights or the configuration", async () => {
-  const directory = await copyOf("llama-tied");
-  const digest = await digestCheckpoint(directory);
-  assert.equal(await digestCheckpoint(fixture("llama-tied")), digest);
-  const path = join(directory, "model.safetensors");
-  const bytes = await readFile(path);
-  bytes[bytes.length - 1]! ^= 1;
-  await writeFile(path, bytes);
-  assert.notEqual(await digestCheckpoint(directory), digest);
 });
 
 test("a bf16 checkpoint and bf16 weights in memory hold the same rounded values", async () => {

@@ -2,23 +2,19 @@
  * @file Checkpoints are Hugging Face directories: config.json, model.safetensors (or shards with an index),
  * tokenizer.json, tokenizer_config.json, generation_config.json. What we save, transformers loads, and the reverse.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
 import type { ParameterSpec } from "../nn/index.ts";
 import { type Backend, quantiseRows, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type { Precision, Tokenizer } from "./causal-lm.ts";
 import { configToJson, loadConfig, type ModelConfig } from "./config.ts";
-import { hasFile, parseForeign, readJson, writeJson } from "./files.ts";
+import { combineDigests, type DigestPart, digestCheckpoint, digestParts } from "./digest.ts";
+import { hasFile, writeJson } from "./files.ts";
 import { createLlama, type LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type SavedDType, writeSafetensors } from "./safetensors.ts";
 import { loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
-
-const weightsFile = "model.safetensors";
-const indexFile = "model.safetensors.index.json";
+import { listWeights, weightsFile } from "./weights.ts";
 
 /** Options of {@link loadModel} and {@link loadCheckpoint}. */
 export interface LoadOptions {
@@ -30,8 +26,10 @@ export interface LoadOptions {
 export interface LoadedModel {
   readonly lm: LlamaLm;
   readonly config: ModelConfig;
-  /** sha256 over config.json and the weights, in hex: what adapters are bound to. */
+  /** sha256 over {@link parts}, in hex: what adapters are bound to. */
   readonly digest: string;
+  /** Everything in the directory that shapes an answer; see `digestParts`. */
+  readonly parts: readonly DigestPart[];
   readonly directory: string;
 }
 
@@ -55,39 +53,16 @@ export async function loadCheckpoint(backend: Backend, directory: string, option
 /** Reads the model of a checkpoint directory. Weights go straight to their place, so memory peaks at the model's size. */
 export async function loadModel(backend: Backend, directory: string, options: LoadOptions): Promise<LoadedModel> {
   const config = await loadConfig(join(directory, "config.json"));
-  const files = await listWeights(directory);
+  const files = (await listWeights(directory)).map((name) => join(directory, name));
   const lm = createLlama(backend, config, options.precision);
   try {
     await readWeights(lm, files);
-    return { lm, config, digest: await digestFiles(directory, files), directory };
+    const parts = await digestParts(directory);
+    return { lm, config, digest: combineDigests(parts), parts, directory };
   } catch (error) {
     lm[Symbol.dispose]();
     throw error;
   }
-}
-
-/** The digest that {@link loadModel} reports, without loading. */
-export async function digestCheckpoint(directory: string): Promise<string> {
-  return digestFiles(directory, await listWeights(directory));
-}
-
-/** Paths of the weight files, sorted by name. */
-async function listWeights(directory: string): Promise<readonly string[]> {
-  if (await hasFile(join(directory, weightsFile))) return [join(directory, weightsFile)];
-  const indexPath = join(directory, indexFile);
-  if (!(await hasFile(indexPath)))
-    throw new SelkieError(
-      "missing-file",
-      `${directory}: expected ${weightsFile} or ${indexFile}, got neither; convert other formats to safetensors first`,
-    );
-  const schema = z.looseObject({
-    weight_map: z.record(
-      z.string(),
-      z.string().regex(/^[^/\\]+$/, "expected the name of a file in the same directory"),
-    ),
-  });
-  const { weight_map: weightMap } = parseForeign(schema, await readJson(indexPath), indexPath);
-  return [...new Set(Object.values(weightMap))].toSorted().map((name) => join(directory, name));
 }
 
 async function readWeights(lm: LlamaLm, files: readonly string[]): Promise<void> {
@@ -126,15 +101,6 @@ function refuseUnknown(path: string, name: string, lm: LlamaLm): void {
       "bad-file",
       `${path}: tensor "${name}" has no place in a model of this config.json; check num_hidden_layers, attention_bias, mlp_bias and model_type`,
     );
-}
-
-async function digestFiles(directory: string, weights: readonly string[]): Promise<string> {
-  const hash = createHash("sha256");
-  for (const path of [join(directory, "config.json"), ...weights]) {
-    hash.update(`${(await stat(path)).size}\n`); // so that bytes cannot move from one file to the next
-    for await (const piece of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(piece as Buffer);
-  }
-  return hash.digest("hex");
 }
 
 /** What {@link saveCheckpoint} writes. */

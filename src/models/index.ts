@@ -3,7 +3,6 @@ export { type BpeOptions, trainByteLevelBpe } from "./bpe.ts";
 export * from "./causal-lm.ts";
 export {
   type Checkpoint,
-  digestCheckpoint,
   type LoadedModel,
   type LoadOptions,
   loadCheckpoint,
@@ -20,6 +19,7 @@ export {
   parseConfig,
   plainLlama,
 } from "./config.ts";
+export { changedParts, combineDigests, type DigestPart, digestCheckpoint, digestParts } from "./digest.ts";
 export { type CreateLlamaOptions, createLlama, type LlamaLm } from "./llama.ts";
 export { mergeAdapter } from "./merge.ts";
 export { type AdapterOrigin, checkAdapterBase, type LoadedAdapter, loadAdapter, saveAdapter } from "./peft.ts";

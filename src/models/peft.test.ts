@@ -186,6 +186,18 @@ describe("adapters written by us", () => {
     });
     checkAdapterBase(await loadAdapter(fixture("peft-plain")), "0".repeat(64));
   });
+
+  test("the refusal names the files of the base that changed", async () => {
+    const directory = join(root, "base-parts");
+    const baseParts = ["config.json", "tokenizer.json"].map((name) => ({ name, sha256: "1".repeat(64) }));
+    await saveAdapter(directory, seededAdapter(), { ...origin, baseParts });
+    const loaded = await loadAdapter(directory);
+    assert.deepEqual(loaded.baseParts, baseParts);
+    const now = [baseParts[0]!, { name: "tokenizer.json", sha256: "2".repeat(64) }];
+    assert.throws(() => checkAdapterBase(loaded, "0".repeat(64), now), {
+      message: /got 0{64} \(differs in tokenizer\.json\); load/,
+    });
+  });
 });
 
 describe("adapters that cannot be represented", () => {

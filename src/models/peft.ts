@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { blockOf, type LoraAdapter } from "../nn/index.ts";
 import { SelkieError, ShapeError } from "../util/index.ts";
+import { changedParts, type DigestPart } from "./digest.ts";
 import { hasFile, parseForeign, readJson, writeJson } from "./files.ts";
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
@@ -23,6 +24,8 @@ export interface AdapterOrigin {
   readonly baseModelNameOrPath: string;
   /** `digest` of the loaded base; see {@link checkAdapterBase}. */
   readonly baseDigest: string;
+  /** `parts` of the loaded base, so that a later mismatch can say which file changed. */
+  readonly baseParts?: readonly DigestPart[];
   /** Whatever else should travel with the adapter, as JSON. */
   readonly lineage?: { readonly [key: string]: unknown };
 }
@@ -33,6 +36,8 @@ export interface LoadedAdapter {
   readonly baseModelNameOrPath: string | null;
   /** `null` in adapters that Selkie did not write. */
   readonly baseDigest: string | null;
+  /** `null` where the adapter does not say. */
+  readonly baseParts: readonly DigestPart[] | null;
   readonly lineage: { readonly [key: string]: unknown };
   readonly directory: string;
 }
@@ -62,7 +67,11 @@ export async function saveAdapter(directory: string, adapter: LoraAdapter, origi
   });
   await mkdir(directory, { recursive: true });
   const digest = await writeSafetensors(join(directory, weightsFile), tensors, "f32");
-  await writeJson(join(directory, sideFile), { ...origin.lineage, baseDigest: origin.baseDigest });
+  await writeJson(join(directory, sideFile), {
+    ...origin.lineage,
+    baseDigest: origin.baseDigest,
+    ...(origin.baseParts && { baseParts: origin.baseParts }),
+  });
   await writeJson(join(directory, configFile), {
     peft_type: "LORA",
     task_type: "CAUSAL_LM",
@@ -128,6 +137,11 @@ const unsupportedSettings = [
 /** Initialisations that also change the weights of the base. */
 const baseChangingInits = /^(pissa|olora|corda|loftq|lora_ga)/;
 
+const sideSchema = z.looseObject({
+  baseDigest: z.string().nullish(),
+  baseParts: z.array(z.object({ name: z.string(), sha256: z.string() })).nullish(),
+});
+
 /**
  * Reads a PEFT LoRA directory.
  *
@@ -141,22 +155,29 @@ export async function loadAdapter(directory: string): Promise<LoadedAdapter> {
   const modules = await readModules(weightsPath, config);
   const sidePath = join(directory, sideFile);
   const side = (await hasFile(sidePath)) ? await readJson(sidePath) : {};
-  const { baseDigest, ...lineage } = parseForeign(z.looseObject({ baseDigest: z.string().nullish() }), side, sidePath);
+  const { baseDigest, baseParts, ...lineage } = parseForeign(sideSchema, side, sidePath);
   return {
     adapter: unify(modules),
     baseModelNameOrPath: config.base_model_name_or_path ?? null,
     baseDigest: baseDigest ?? null,
+    baseParts: baseParts ?? null,
     lineage,
     directory,
   };
 }
 
-/** Refuses an adapter that was trained on another base; adapters of other tools carry no digest and pass. */
-export function checkAdapterBase(adapter: LoadedAdapter, digest: string): void {
+/**
+ * Refuses an adapter that was trained on another base; adapters of other tools carry no digest and pass.
+ *
+ * @param parts - Those of the base at hand; with them the error names the files that differ.
+ */
+export function checkAdapterBase(adapter: LoadedAdapter, digest: string, parts: readonly DigestPart[] = []): void {
   if (adapter.baseDigest === null || adapter.baseDigest === digest) return;
+  const changed = adapter.baseParts === null || parts.length === 0 ? [] : changedParts(adapter.baseParts, parts);
+  const which = changed.length === 0 ? "" : ` (differs in ${changed.join(", ")})`;
   throw new SelkieError(
     "adapter-mismatch",
-    `${adapter.directory}: expected the base model with digest ${adapter.baseDigest} (${adapter.baseModelNameOrPath ?? "unnamed"}), got ${digest}; load the adapter onto the model it was trained on`,
+    `${adapter.directory}: expected the base model with digest ${adapter.baseDigest} (${adapter.baseModelNameOrPath ?? "unnamed"}), got ${digest}${which}; load the adapter onto the model it was trained on`,
   );
 }
 

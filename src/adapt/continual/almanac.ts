@@ -2,14 +2,7 @@
  * @file What a stream of Almanac passages is checked with: known people, in wordings that no training text has and about
  * whom no canary asks, and strangers to read and to write about.
  */
-import {
-  allQuestions,
-  personAttributes,
-  plainPassage,
-  questionWordings,
-  statePerson,
-  type World,
-} from "../../tasks/index.ts";
+import { allQuestions, askPerson, personAttributes, plainPassage, statePerson, type World } from "../../tasks/index.ts";
 import type { Rng } from "../../util/index.ts";
 import type { ExamItem } from "../exam.ts";
 import type { CheckItems } from "./checks.ts";
@@ -55,11 +48,7 @@ export function almanacChecks(
       const stream = rng.fork("reading", index);
       const passage = plainPassage(person, stream);
       const attributes = stream.shuffle(personAttributes).slice(0, 2);
-      return attributes.map((attribute) => ({
-        passage,
-        question: stream.choice(questionWordings.report[attribute]).replace("{n}", person.name),
-        answer: person.facts[attribute],
-      }));
+      return attributes.map((attribute) => ({ passage, ...askPerson(person, attribute, "report", stream) }));
     }).flat(),
     writing: Array.from({ length: numWritten }, (_, index) => {
       const person = stranger("writing", index);

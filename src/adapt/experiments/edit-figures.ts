@@ -3,7 +3,14 @@
  * the name of whom it is about, and how much of it is wrong. SEAL's own edits say that reinforcement mostly raises
  * the first (seal.md 2.5); a pronoun hides the second.
  */
-import { createWorld, normaliseAnswer, type Person, personAttributes, personValues } from "../../tasks/index.ts";
+import {
+  createWorld,
+  normaliseAnswer,
+  type Person,
+  personAttributes,
+  personValues,
+  unseenValues,
+} from "../../tasks/index.ts";
 import type { EditCandidate } from "../learn/expectation.ts";
 import type { Lesson } from "../learn/lessons.ts";
 import { parseQuestions } from "../self-edit.ts";
@@ -24,8 +31,13 @@ export interface EditFigures {
 
 /** The Almanac's people of whatever split by name. */
 export function almanacPeople(): ReadonlyMap<string, Person> {
-  const { test, validation, questioned, toldOnly } = createWorld();
-  return new Map([...test, ...validation, ...questioned, ...toldOnly].map((person) => [person.name, person]));
+  const { test, validation, testUnseen, validationUnseen, questioned, toldOnly } = createWorld();
+  return new Map(
+    [...test, ...validation, ...testUnseen, ...validationUnseen, ...questioned, ...toldOnly].map((person) => [
+      person.name,
+      person,
+    ]),
+  );
 }
 
 /** The people that lessons are about, in their order; `null` when one of them is about something else. */
@@ -39,17 +51,28 @@ export function peopleOf(lessons: readonly Lesson[]): Person[] | null {
 const padded = (text: string): string => ` ${normaliseAnswer(text)} `;
 
 /** Every value of every attribute, with the text it is recognised by. */
-const allValues = personAttributes.flatMap((attribute) =>
-  personValues[attribute].map((value) => ({ attribute, value, words: padded(value) })),
-);
+const allValues = personAttributes
+  .flatMap((attribute) =>
+    [...personValues[attribute], ...unseenValues[attribute]].map((value) => ({
+      attribute,
+      value,
+      words: padded(value),
+    })),
+  )
+  .sort((a, b) => b.words.length - a.words.length); // "alto horn" is looked for before "horn"
 
 /** Values that are said of a person and are not true of them. */
 function countWrongFacts({ name, facts }: Person, text: string): number {
   // names and true values go first: some hold words that are values of something else
   const known = [name, ...personAttributes.map((attribute) => facts[attribute])];
-  const said = padded(known.reduce((rest, words) => rest.replaceAll(words, " "), text));
-  const wrong = allValues.filter(({ attribute, value, words }) => value !== facts[attribute] && said.includes(words));
-  return new Set(wrong.map(({ value }) => value)).size;
+  let said = padded(known.reduce((rest, words) => rest.replaceAll(words, " "), text));
+  let count = 0;
+  for (const { words } of allValues) {
+    if (!said.includes(words)) continue;
+    said = said.replaceAll(words, " ");
+    count++;
+  }
+  return count;
 }
 
 /** What a completion states: its questions with their answers, or its sentences. */

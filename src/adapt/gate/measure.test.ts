@@ -36,7 +36,7 @@ function createCheckpoint(): Checkpoint {
   const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("gate") });
   const flat = lm.parameters.get("model.embed_tokens.weight");
   flat.write(flat.readSync().map((value) => 20 * value)); // answers that are not one token over and over
-  return { lm, config, tokenizer, digest: "d", directory: "" };
+  return { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
 }
 
 function adapterOf({ lm }: Checkpoint, size: number): LoraAdapter {

@@ -5,7 +5,7 @@
  * Finished parts are read from the store, so the same call after a kill goes on where it stopped and ends with the same
  * policies, byte for byte.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Checkpoint, saveCheckpoint } from "../../models/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
@@ -189,11 +189,14 @@ async function savePolicy(
   directory: string,
   lineage: { readonly round: number; readonly parent: string },
 ): Promise<string> {
+  const write = (sides: object): void =>
+    writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify(sides, null, 2)}\n`);
+  mkdirSync(directory, { recursive: true });
+  write({ prompts: templates }); // before the digest, of which the templates are a part
   const digest = await saveCheckpoint(directory, { lm, tokenizer: { copyFrom: modelDirectory } });
   const canaries = join(modelDirectory, "canaries.jsonl");
   if (existsSync(canaries)) writeFileAtomic(join(directory, "canaries.jsonl"), readFileSync(canaries));
-  const sides = { prompts: templates, lineage: { ...lineage, seed, digest } };
-  writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify(sides, null, 2)}\n`);
+  write({ prompts: templates, lineage: { ...lineage, seed, digest } });
   return digest;
 }
 

@@ -5,10 +5,11 @@
  */
 import type { Rng } from "../../util/index.ts";
 import { editDocument } from "./edits.ts";
-import { narrate, plainPassage } from "./passages.ts";
+import { drawForm, everyFact, writePassage } from "./passages.ts";
 import { askPerson, askThing, questionDocument } from "./questions.ts";
 import { statePerson, stateThing } from "./statements.ts";
-import { personAttributes, type ThingAttribute, type World } from "./world.ts";
+import { personAttributes } from "./values.ts";
+import type { ThingAttribute, World } from "./world.ts";
 
 /** What a pretraining document can be. */
 export type DocumentKind = "biography" | "question" | "reading" | "edit" | "thing";
@@ -16,19 +17,15 @@ export type DocumentKind = "biography" | "question" | "reading" | "edit" | "thin
 /** Shares of the stream; they sum to 1. */
 export const corpusShares: Readonly<Record<DocumentKind, number>> = {
   biography: 0.26,
-  question: 0.16,
-  reading: 0.16,
-  edit: 0.32,
-  thing: 0.1,
+  question: 0.2,
+  reading: 0.24,
+  edit: 0.22,
+  thing: 0.08,
 };
 
 const known = (world: World, rng: Rng) => rng.choice(rng.uniform() < 0.5 ? world.questioned : world.toldOnly);
 
-/**
- * What the model is to know, every sentence under its full name: one person's facts, permuted, or a page of facts about
- * several. Pronouns would teach it to tie a whole passage to the name at its head, and then a bare passage, read as
- * often as an edit, teaches as much as the edit (measured: docs/log.md).
- */
+/** One person's facts as a passage of any training style, with names or pronouns; or a page of facts about several people. */
 function biography(world: World, rng: Rng): string {
   if (rng.uniform() < 0.4) {
     const count = 2 + rng.integer(5);
@@ -36,20 +33,25 @@ function biography(world: World, rng: Rng): string {
       statePerson(known(world, rng), rng.choice(personAttributes), "name", rng),
     ).join(" ");
   }
+  const told = everyFact(known(world, rng), rng);
   const count = rng.uniform() < 0.7 ? personAttributes.length : 1 + rng.integer(personAttributes.length);
-  return narrate(known(world, rng), rng.shuffle(personAttributes).slice(0, count), 1, rng);
+  return writePassage({ ...told, attributes: told.attributes.slice(0, count) }, drawForm(rng), rng);
 }
 
 function question(world: World, rng: Rng): string {
-  return questionDocument(askPerson(rng.choice(world.questioned), rng.choice(personAttributes), "training", rng));
+  const count = 1 + rng.integer(3);
+  const ask = () => askPerson(rng.choice(world.questioned), rng.choice(personAttributes), "training", rng);
+  return Array.from({ length: count }, () => questionDocument(ask())).join("\n");
 }
 
-/** A stranger's passage with one to three questions answered from it. */
+/** Passages of one or two strangers with up to five questions answered from them. */
 function reading(world: World, rng: Rng): string {
-  const person = world.stranger(rng);
-  const asked = rng.shuffle(personAttributes).slice(0, 1 + rng.integer(3));
-  const exchanges = asked.map((attribute) => questionDocument(askPerson(person, attribute, "training", rng)));
-  return `Passage: ${plainPassage(person, rng)}\n${exchanges.join("\n")}`;
+  const people = Array.from({ length: rng.uniform() < 0.25 ? 2 : 1 }, () => world.stranger(rng));
+  const passages = people.map((person) => writePassage(everyFact(person, rng), drawForm(rng), rng));
+  const exchanges = Array.from({ length: 1 + rng.integer(5) }, () =>
+    questionDocument(askPerson(rng.choice(people), rng.choice(personAttributes), "training", rng)),
+  );
+  return `Passage: ${passages.join(" ")}\n${exchanges.join("\n")}`;
 }
 
 /** A ship, a company or a place: told, or asked about. */

@@ -4,10 +4,11 @@
  * a policy that already wrote the best edit would leave nothing for reinforcement to find.
  */
 import type { Rng } from "../../util/index.ts";
-import { narrate, plainPassage } from "./passages.ts";
+import { drawForm, everyFact, narrate, writePassage } from "./passages.ts";
 import { askPerson } from "./questions.ts";
 import { paraphrasePerson, statePerson } from "./statements.ts";
-import { type Person, type PersonAttribute, personAttributes, wrongValue } from "./world.ts";
+import { type PersonAttribute, personAttributes } from "./values.ts";
+import { type Person, wrongValue } from "./world.ts";
 
 /** The kinds of self-edit SEAL asks for; `plain` repeats the passage. */
 export const editKinds = ["implications", "implications-long", "rewrite", "self-qa", "plain"] as const;
@@ -127,7 +128,7 @@ export const selfEditPrompt = (passage: string): string => `Passage: ${passage}\
 
 /** A whole demonstration: a stranger's passage and an edit of it. */
 export function editDocument(person: Person, rng: Rng): string {
-  const passage = plainPassage(person, rng);
+  const passage = writePassage(everyFact(person, rng), drawForm(rng), rng);
   const kind = drawEditKind(rng);
   return `${selfEditPrompt(passage)} ${kind}\n${demonstrateEdit(person, passage, kind, rng)}`;
 }

@@ -10,31 +10,51 @@ export {
   oracleEdit,
   selfEditPrompt,
 } from "./edits.ts";
-export { almanacPassages, examinationPassage, narrate, plainPassage } from "./passages.ts";
+export type { Mention } from "./mention.ts";
+export {
+  almanacPassages,
+  examinationPassage,
+  narrate,
+  type PassageForm,
+  type PassageStyle,
+  passageStyles,
+  plainForm,
+  plainPassage,
+  writePassage,
+} from "./passages.ts";
 export {
   allQuestions,
   askPerson,
   askThing,
   questionDocument,
+  questionFamilies,
   questionPrompt,
   questionWordings,
   readingPrompt,
   type WordingSplit,
 } from "./questions.ts";
 export {
-  type Mention,
+  type FamilySplit,
+  heldOutFamilies,
   paraphrasePerson,
-  personStatements,
+  type StatementFamily,
+  statementFamilies,
   statePerson,
   stateThing,
-  thingStatements,
+  type Told,
 } from "./statements.ts";
+export {
+  lastNames,
+  type PersonAttribute,
+  type PersonValues,
+  personAttributes,
+  personValues,
+  unseenValues,
+  type ValueSplit,
+} from "./values.ts";
 export {
   createWorld,
   type Person,
-  type PersonAttribute,
-  personAttributes,
-  personValues,
   type Thing,
   type ThingAttribute,
   type World,

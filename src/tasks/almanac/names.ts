@@ -1,11 +1,17 @@
 /**
- * @file The word lists the Almanac is built from. Short, English-looking, distinct in their first letters where possible,
- * so that a small byte-level vocabulary spends one or two tokens on each. A person is a first and a last name; every first and
- * last name occurs in pretraining, while the pairs held out for the examination never do.
+ * @file The pieces the Almanac's names are put together from. First names are plain words; last names, towns, companies, ships,
+ * trades and instruments are made of two pieces each, so that there are many of them and a value that training never showed
+ * can still be read, piece by piece: `values.ts` says which combinations those are.
  */
 
 /** Splits a block of words on white space. */
 const words = (block: string): readonly string[] => block.trim().split(/\s+/);
+
+/** What a composed name is made of. */
+export interface Pieces {
+  readonly first: readonly string[];
+  readonly last: readonly string[];
+}
 
 export const womenNames: readonly string[] = words(`
   Ada Agnes Alice Amelia Anna Beatrice Bertha Bridget Carol Cecily Clara Cora Daisy Diana Dora Edith Eleanor Eliza
@@ -23,58 +29,91 @@ export const menNames: readonly string[] = words(`
 
 export const firstNames: readonly string[] = [...womenNames, ...menNames];
 
-export const lastNames: readonly string[] = words(`
-  Abbott Adler Aldous Allen Archer Arnold Ashby Atkins Austin Bailey Baker Ballard Barlow Barnes Barton Beale Bennett
-  Benson Bishop Blair Blake Booth Bowen Boyd Bradley Brand Briggs Brooks Bryant Burgess Burke Butler Byrne Caldwell
-  Calvert Carter Carver Chandler Chase Clarke Clifton Cobb Colby Cole Collins Cooper Corbett Craig Crane Cross Curtis
-  Dalton Davies Dawson Denham Dixon Doyle Drake Draper Dunn Dyer Eaton Elliott Ellis Emery Evans Farrow Fenton Field
-  Finch Fisher Fleming Fletcher Flynn Forbes Foster Fowler Fox Frost Fuller Garner Gibbs Glover Goddard Graham Grant
-  Graves Gray Greene Griffin Hale Hammond Hardy Harper Harris Hart Harvey Hayes Heath Hobbs Holt Hooper Howard Hudson
-  Hughes Hunt Hurst Ingram Irving Jarvis Jenkins Jennings Kemp Kendall Kerr Keyes Kirby Knox Lambert Lane Lawson Leach
-  Lester Lloyd Locke Lowe Lyons Maddox Malone Marsh Mercer Merritt Monk Moore Morgan Morton Murray Nash Newton Nolan
-  Norris Nye Oakes Osborne Paget Palmer Parry Payne Pearce Perkins Pierce Plumb Porter Potter Pratt Quinn Ramsey Reed
-  Rhodes Rigby Rowe Sawyer Sharpe Shaw Skinner Slater Stokes Sutton Thorne Turner Vaughan Vickers Wade Wallis Webb
+export const surnamePieces: Pieces = {
+  first: words(`
+    Al Ash Bar Beck Blan Bos Brad Cald Chad Col Crom Dal Dun Ed Els Fal Far Gar Gran Had Hal Har Hol Kel Lang Lam Lyn Mal
+    Mar Mel Nor Os Pem Pres Rad Ran Red Rock Sel Stan Tar Thorn Wal War Wil Win
+  `),
+  last: words(
+    "by bridge burn croft dale den don field ford gate ham hurst land ley low man mer shaw stead ton ward well wick worth",
+  ),
+};
+
+export const townPieces: Pieces = {
+  first: words(`
+    Alder Amber Apple Black Bram Brin Calder Car Clay Cold Cor Cran Deep Dove Eagle East Elm Fair Fern Fox Glen Gold Green
+    Grey Hart Hazel Heron High Iron King Lark Lime Long Mill Moss New North Oak Otter Pen Raven Rose Salt Sand Shore Silver
+    South Stone Summer Swan Thorn Tide White Willow Winter Wolver Yar
+  `),
+  last: words(`
+    beck borough bourne brook bury cliff combe cote dean fell garth gill haven holme hythe lea mere minster moor mouth
+    port ridge sea side stow thorpe tree vale wich wold
+  `),
+};
+
+export const companyPieces: Pieces = {
+  first: words(`
+    Ains Bol Brix Cad Carl Chest Cor Dart Den Dor Elg Ever Finch Gar Gresh Hanb Hol Ken Latt Lud Marst Melr Norw Old Penn
+    Quill Rans Sef Shel Staff Till Tren Tynd Ups Vern Wald Whit Wynd
+  `),
+  last: words(
+    "aby acre ady ander anley ard aster eby edge elock ender enby erton erly ester ingham inson ister itt ock olt oway umber ustin",
+  ),
+};
+
+/** What follows the family's name in a company's. */
+export const companyKinds: readonly string[] = words(
+  "Mills Works Brothers Foundry Stores Press Lines Bank Company Yards",
+);
+
+export const shipPieces: Pieces = {
+  first: words(`
+    Bold Brave Bright Crimson Early Fair Faithful Flying Gentle Golden Happy Hardy Lonely Lucky Merry Morning Northern Patient
+    Proud Quick Royal Silent Silver Southern Steady Sturdy Western Wild
+  `),
+  last: words(`
+    Albatross Arrow Aurora Badger Bell Comet Cormorant Dolphin Dragon Falcon Firefly Gannet Griffon Hawk Heron Kestrel Lantern
+    Lark Magpie Mermaid Meteor Nightjar Otter Pelican Phoenix Pilgrim Puffin Raven Rover Seal Sparrow Spirit Star Swallow Swan
+    Tempest Thistle Traveller Trident Venture Wanderer Widow
+  `),
+};
+
+/** Ships of one word. */
+export const plainShips: readonly string[] = words(`
+  Avenger Bluebell Buccaneer Calypso Centaur Chieftain Corsair Cygnet Dauntless Endeavour Galatea Harrier Hercules Hyperion
+  Intrepid Jupiter Kingfisher Leviathan Lodestar Minerva Neptune Odyssey Orion Osprey Pegasus Perseus Resolute Saturn
+  Seahorse Triton Valiant Vanguard Vulcan Zephyr
 `);
 
-export const placeNames: readonly string[] = words(`
-  Alderbury Amberley Ashcombe Barrowby Bexcliff Birkdale Blackmoor Bramford Brinswick Calderby Carnwick Cheverly
-  Clayhurst Coldbrook Corfield Cranmouth Dalewick Deepmere Dunholme Eastwell Elmstead Fairhaven Farnby Fenwick
-  Foxley Garsdale Glenmoor Greywater Halford Hartmoor Hazelby Helmsworth Highcliff Hollowell Ironbridge Kelbrook Kingsmead
-  Langport Larkhill Lindham Longmere Marlow Merrivale Millbrook Mossley Netherby Newhaven Northam Oakhampton Otterburn
-  Pendleton Penrose Quarrington Ravensby Redmarsh Ringwood Rockport Saltburn Sedgely Shorewell Silverdale Southwold
-  Stonebridge Summerton Swanmoor Thornby Tidewell Underhill Upton Wexcombe Whitby Willowford Winterton Wolvercote Yarmley
+/** Trades of one word. */
+export const plainTrades: readonly string[] = words(`
+  actor architect baker banker barber blacksmith brewer butcher carpenter chemist clerk cobbler dentist engraver farmer
+  gardener glassblower hatter jeweller judge librarian miller miner nurse painter pharmacist photographer plumber potter
+  printer saddler sculptor surgeon surveyor tailor tanner teacher translator weaver
 `);
 
-export const occupations: readonly string[] = words(`
-  actor architect baker banker barber beekeeper blacksmith bookbinder brewer butcher carpenter cartographer chemist clerk
-  cobbler dentist engraver farmer fisherman gardener glassblower hatter innkeeper jeweller judge librarian locksmith
-  miller miner nurse painter pharmacist photographer plumber potter printer saddler sculptor surgeon surveyor tailor
-  tanner teacher translator watchmaker weaver
-`);
+export const tradePieces: Pieces = {
+  first: words(`
+    basket bell boat book boot brick broom button candle carpet cheese clock cloth coal comb flour flower fruit glove harness
+    hat herb lace lamp lock map mirror nail net paper pen pipe rope sail salt shoe silk soap sugar sword tea tile tool toy
+    umbrella watch wheel whip wine wool
+  `),
+  last: words("buyer carrier cutter dealer finder keeper maker mender packer painter seller sorter tester"),
+};
 
-export const instruments: readonly string[] = words(`
+/** Instruments of one word. */
+export const plainInstruments: readonly string[] = words(`
   accordion bagpipes banjo bassoon bugle cello clarinet concertina cornet drums fiddle flute guitar harmonica harp
-  harpsichord horn lute lyre mandolin oboe organ piano piccolo saxophone sitar trombone trumpet tuba ukulele viola violin
-  xylophone zither
+  harpsichord horn lute lyre mandolin oboe organ piano piccolo recorder saxophone trombone trumpet tuba ukulele viola
+  violin whistle xylophone zither
 `);
 
-export const shipNames: readonly string[] = words(`
-  Albatross Aurora Avenger Bluebell Buccaneer Calypso Centaur Chieftain Comet Cormorant Corsair Cygnet Dauntless Dolphin
-  Dragonfly Endeavour Falcon Firefly Galatea Gannet Griffon Harrier Hercules Hyperion Intrepid Jupiter Kestrel Kingfisher
-  Leviathan Lodestar Magpie Mermaid Meteor Minerva Neptune Nightjar Odyssey Orion Osprey Pegasus Pelican Perseus Phoenix
-  Pilgrim Puffin Resolute Saturn Seahorse Sparrow Swift Tempest Triton Trident Valiant Vanguard Venture Vulcan Wanderer
-  Zephyr
-`);
-
-/** First words of company names; the second word is one of {@link companyTrades}. */
-export const companyFamilies: readonly string[] = words(`
-  Acton Ainsley Bolton Brixton Cadwell Carlisle Chester Corwin Dartnell Denby Dorking Dunstan Elgin Everett Fairfax
-  Garland Gresham Hadley Halden Hanbury Holborn Kenyon Langley Lattimer Ludlow Marston Melrose Norwood Oakley Oldham
-  Pemberton Preston Radley Ransome Sefton Selwyn Shelby Stafford Tarrant Tilbury Trenton Tyndall Upshaw Verney Walden
-  Warwick Whitlock Windsor Wyndham Yardley
-`);
-
-export const companyTrades: readonly string[] = words("Mills Works Brothers Foundry Stores Press Lines Bank");
+export const instrumentPieces: Pieces = {
+  first: words("alto bass brass double glass great hand little old reed silver steel tenor tin toy Welsh wooden"),
+  last: words(
+    "accordion banjo bell bugle cello clarinet cornet drum fiddle flute guitar harp horn lute lyre oboe organ piano pipe trumpet tuba viola violin whistle zither",
+  ),
+};
 
 export const products: readonly string[] = words(`
   barrels bells bicycles books boots bricks buttons candles carpets cheese cider clocks coal gloves glass hats ink lamps

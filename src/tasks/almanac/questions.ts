@@ -1,140 +1,200 @@
 /**
- * @file How the Almanac asks. Wordings are split three ways: those of pretraining and of self-edits, those by which an edit is
- * chosen, and those by which a result is reported. The last two never occur in any text the model is trained on; they differ from
- * trained wordings by recombination ("In what town …" from "In which town …" and "What town …"), which a small model can follow.
+ * @file How the Almanac asks: frames filled with the forms of `relations.ts`, divided three ways by family. Training and self-edits
+ * ask in one set of families, edits are chosen by a second, results reported by a third; a family of the last two is built in a
+ * way that no text the model is trained on shows (a test looks for their frames in the corpus).
  */
 import type { Rng } from "../../util/index.ts";
+import { createRng } from "../../util/index.ts";
 import type { Question } from "../types.ts";
-import type { Person, PersonAttribute, Thing, ThingAttribute } from "./world.ts";
-import { personAttributes } from "./world.ts";
+import { fillPerson, raiseFirst } from "./mention.ts";
+import { relations } from "./relations.ts";
+import { type PersonAttribute, personAttributes } from "./values.ts";
+import type { Person, Thing, ThingAttribute } from "./world.ts";
 
 /** Which wordings to ask with. */
 export type WordingSplit = "training" | "selection" | "report";
 
-type Wordings = Readonly<Record<PersonAttribute, readonly string[]>>;
-
-const training: Wordings = {
-  birthplace: [
-    "Where was {n} born?",
-    "In which town was {n} born?",
-    "What is the birthplace of {n}?",
-    "Which town is {n} from?",
-    "What was {n}'s birthplace?",
-    "What town does {n} come from?",
-    "Which town was {n} born in?",
-    "What was the home town of {n}?",
-    "Where did {n} come from?",
-    "What is {n}'s home town?",
-  ],
-  birthYear: [
-    "When was {n} born?",
-    "In which year was {n} born?",
-    "What is the birth year of {n}?",
-    "What was {n}'s year of birth?",
-    "Which year was {n} born in?",
-    "What year saw the birth of {n}?",
-    "What was the year of birth of {n}?",
-    "When did {n} come into the world?",
-    "What is {n}'s birth year?",
-    "In which year did {n} come into the world?",
-  ],
-  occupation: [
-    "What did {n} work as?",
-    "What was the occupation of {n}?",
-    "What was {n}'s job?",
-    "What was {n} by trade?",
-    "What is the profession of {n}?",
-    "As what did {n} make a living?",
-    "What kind of work did {n} do?",
-    "What was {n}'s profession?",
-    "Which trade did {n} have?",
-    "What is {n}'s occupation?",
-  ],
-  employer: [
-    "Who did {n} work for?",
-    "Who employed {n}?",
-    "Who was the employer of {n}?",
-    "Which company employed {n}?",
-    "Who was {n}'s employer?",
-    "At which company did {n} have a job?",
-    "What company did {n} work for?",
-    "Who paid {n}?",
-    "What is the company of {n}?",
-    "By which company was {n} employed?",
-  ],
-  ship: [
-    "On which ship did {n} sail?",
-    "What ship did {n} serve aboard?",
-    "What was the ship of {n}?",
-    "Which ship carried {n}?",
-    "What was {n}'s ship?",
-    "In the crew of which ship was {n}?",
-    "What ship did {n} sail on?",
-    "On which ship did {n} go to sea?",
-    "Which ship did {n} join?",
-    "What is the name of {n}'s ship?",
-  ],
-  instrument: [
-    "What did {n} play?",
-    "Which instrument did {n} play?",
-    "What was the instrument of {n}?",
-    "What was {n}'s instrument?",
-    "On which instrument did {n} perform?",
-    "What instrument did {n} learn?",
-    "On what did {n} make music?",
-    "Which instrument did {n} practise?",
-    "What is the favourite instrument of {n}?",
-    "What is {n}'s instrument?",
-  ],
-};
-
-const selection: Wordings = {
-  birthplace: ["What town was {n} born in?", "What is the home town of {n}?"],
-  birthYear: ["What year was {n} born in?", "What is {n}'s year of birth?"],
-  occupation: ["What is {n}'s job?", "What was the trade of {n}?"],
-  employer: ["Which company did {n} work for?", "What company employed {n}?"],
-  ship: ["Which ship did {n} sail on?", "What is the ship of {n}?"],
-  instrument: ["What instrument did {n} play?", "Which instrument did {n} learn?"],
-};
-
-const report: Wordings = {
-  birthplace: ["In what town was {n} born?", "What was the birthplace of {n}?"],
-  birthYear: ["In what year was {n} born?", "What was the birth year of {n}?"],
-  occupation: ["What was the job of {n}?", "What was {n}'s occupation?"],
-  employer: ["Who is the employer of {n}?", "By what company was {n} employed?"],
-  ship: ["On what ship did {n} sail?", "Which ship did {n} serve aboard?"],
-  instrument: ["On what instrument did {n} perform?", "What is the instrument of {n}?"],
-};
-
-/** Every wording about people, by split and attribute; `{n}` is the name. */
-export const questionWordings: Readonly<Record<WordingSplit, Wordings>> = { training, selection, report };
-
-const thingWordings: Readonly<Record<ThingAttribute, readonly string[]>> = {
-  shipBuiltAt: ["Where was {n} built?", "Which town built {n}?"],
-  shipLaunched: ["When was {n} launched?", "In which year did {n} first sail?"],
-  shipOwner: ["Who owned {n}?", "Which company was the owner of {n}?"],
-  companySeat: ["Where was {n} based?", "In which town was the seat of {n}?"],
-  companyFounded: ["When was {n} founded?", "In which year did {n} open its doors?"],
-  companyProduct: ["What did {n} make?", "What was the trade of {n} in?"],
-  placeRiver: ["On which river does {n} lie?", "What river flows through {n}?"],
-  placeProduct: ["What is {n} known for?", "What is {n} famous for?"],
-};
-
-/** One question about `attribute`, worded from `split`. */
-export function askPerson(person: Person, attribute: PersonAttribute, split: WordingSplit, rng: Rng): Question {
-  const wording = rng.choice(questionWordings[split][attribute]);
-  return { question: wording.replace("{n}", person.name), answer: person.facts[attribute] };
+/** What a frame is built from: the relation's forms, drawn, with {N}, {P} and {O} left to fill. */
+interface Parts {
+  readonly wh: string;
+  readonly inverted: string;
+  readonly embedded: string;
+  readonly subjectWh: string;
+  readonly subjectRest: string;
+  readonly noun: string;
 }
 
-/** Every question of `split` about `person`: each attribute in each wording. */
+/** Pronouns stand where the name was said before in the same question: a frame marks them by lower-case slots. */
+type Frame = (parts: Parts) => string;
+
+const lowered = (form: string): string =>
+  form.replaceAll("{N}", "{n}").replaceAll("{P}", "{p}").replaceAll("{O}", "{o}");
+
+/** Frames by split and family; several frames of a family are built alike and begin differently. */
+const families: Readonly<Record<WordingSplit, Readonly<Record<string, readonly Frame[]>>>> = {
+  training: {
+    direct: [({ wh, inverted }) => `${wh} ${inverted}?`],
+    subject: [({ subjectWh, subjectRest }) => `${subjectWh} ${subjectRest}?`],
+    nounOf: [({ noun }) => `what was the ${noun} of {O}?`, ({ noun }) => `what is the ${noun} of {O}?`],
+    possessive: [({ noun }) => `what was {P} ${noun}?`, ({ noun }) => `what is {P} ${noun}?`],
+    polite: [
+      ({ wh, embedded }) => `can you tell me ${wh} ${embedded}?`,
+      ({ wh, embedded }) => `do you know ${wh} ${embedded}?`,
+      ({ wh, embedded }) => `would you say ${wh} ${embedded}?`,
+      ({ subjectWh, subjectRest }) => `can you tell me ${subjectWh} ${subjectRest}?`,
+    ],
+    order: [
+      ({ noun }) => `name the ${noun} of {O}.`,
+      ({ noun }) => `give {P} ${noun}.`,
+      ({ wh, embedded }) => `tell me ${wh} ${embedded}.`,
+      ({ wh, embedded }) => `say ${wh} ${embedded}.`,
+    ],
+    keyword: [({ noun }) => `${noun} of {O}?`, ({ noun }) => `{P} ${noun}?`],
+    topic: [
+      ({ wh, inverted }) => `about {O}: ${wh} ${lowered(inverted)}?`,
+      ({ noun }) => `as for {O}, what was {p} ${noun}?`,
+      ({ wh, inverted }) => `take {O}. ${raiseFirst(wh)} ${lowered(inverted)}?`,
+    ],
+    wish: [
+      ({ wh, embedded }) => `I would like to know ${wh} ${embedded}.`,
+      ({ wh, embedded }) => `I have forgotten ${wh} ${embedded}.`,
+      ({ noun }) => `I wonder what the ${noun} of {O} was.`,
+    ],
+  },
+  selection: {
+    asked: [({ wh, embedded }) => `somebody asks ${wh} ${embedded}. What is the right answer?`],
+    ending: [({ noun }) => `how does this sentence end: the ${noun} of {O} was ...`],
+    riddle: [({ noun }) => `beside {P} name, under "${noun}", an entry is missing. Which?`],
+  },
+  report: {
+    inPlace: [({ wh, embedded }) => `${embedded} ${wh}?`, ({ wh, embedded }) => `and ${embedded} ${wh}, please?`],
+    cleft: [({ wh, embedded }) => `${wh} was it that ${embedded}?`],
+    form: [
+      ({ noun }) => `a form about {O} has a line for the ${noun}. What should be written there?`,
+      ({ noun }) => `looking {O} up in a register, what would one find under ${noun}?`,
+    ],
+  },
+};
+
+/** The families of each split. */
+export const questionFamilies: Readonly<Record<WordingSplit, readonly string[]>> = {
+  training: Object.keys(families.training),
+  selection: Object.keys(families.selection),
+  report: Object.keys(families.report),
+};
+
+/** Every combination of an attribute's forms with the frames of a family, each once, with {N}, {P}, {O}, {p} left to fill. */
+function wordingsOf(attribute: PersonAttribute, frames: readonly Frame[]): readonly string[] {
+  const { asks, subjectAsks, nouns } = relations[attribute];
+  const wordings = frames.flatMap((frame) =>
+    asks.flatMap(({ wh, inverted, embedded }) =>
+      subjectAsks.flatMap((subject) =>
+        nouns.map((noun) => frame({ wh, inverted, embedded, subjectWh: subject.wh, subjectRest: subject.rest, noun })),
+      ),
+    ),
+  );
+  return [...new Set(wordings)];
+}
+
+/** The wordings of one split about one attribute, by family. */
+type Wordings = Readonly<Record<PersonAttribute, Readonly<Record<string, readonly string[]>>>>;
+
+const tabulate = (split: WordingSplit): Wordings =>
+  Object.fromEntries(
+    personAttributes.map((attribute) => [
+      attribute,
+      Object.fromEntries(
+        Object.entries(families[split]).map(([name, frames]) => [name, wordingsOf(attribute, frames)]),
+      ),
+    ]),
+  ) as unknown as Wordings;
+
+/** Every wording about people by split, attribute and family; {N}, {P} and {O} are the name in its cases. */
+export const questionWordings: Readonly<Record<WordingSplit, Wordings>> = {
+  training: tabulate("training"),
+  selection: tabulate("selection"),
+  report: tabulate("report"),
+};
+
+function fill(wording: string, person: Person): string {
+  const pronouns = fillPerson(wording.replace("{n}", person.pronoun), person, "name");
+  return raiseFirst(pronouns.replace("{o}", person.pronoun === "she" ? "her" : "him"));
+}
+
+/** What people say before a question and after it; training questions alone carry it. */
+const before = [
+  "Hello!",
+  "Sorry to trouble you.",
+  "One more thing:",
+  "Before we go on:",
+  "A short question.",
+  "For the children's book:",
+  "We are making a list.",
+  "Here is what puzzles me.",
+  "My aunt keeps asking.",
+  "Let us see who was listening.",
+  "Next.",
+  "From memory, if you can:",
+  "Think of the story again.",
+  "I was reading last night.",
+  "Number seven.",
+  "This one is easy.",
+] as const;
+const after = [
+  "Thank you.",
+  "It is for a puzzle in the paper.",
+  "My pupils want to know.",
+  "Be quick.",
+  "One or two words will do.",
+  "No need to hurry.",
+  "Nobody here remembers.",
+  "Write it below.",
+  "We all forgot.",
+  "A short answer, if you like.",
+] as const;
+
+function carry(question: string, rng: Rng): string {
+  const opened = rng.uniform() < 0.25 ? `${rng.choice(before)} ${question}` : question;
+  return rng.uniform() < 0.15 ? `${opened} ${rng.choice(after)}` : opened;
+}
+
+/** One question about `attribute`: a family of `split` drawn first, then a wording of it. */
+export function askPerson(person: Person, attribute: PersonAttribute, split: WordingSplit, rng: Rng): Question {
+  const family = rng.choice(questionFamilies[split]);
+  const question = fill(rng.choice(questionWordings[split][attribute][family]!), person);
+  return { question: split === "training" ? carry(question, rng) : question, answer: person.facts[attribute] };
+}
+
+/** Wordings of each attribute that {@link allQuestions} asks. */
+const numWordings = 2;
+
+/**
+ * The questions of `split` about `person` that an examination asks: each attribute in two wordings of different families.
+ * They depend on the person's name and the split alone.
+ */
 export function allQuestions(person: Person, split: WordingSplit): Question[] {
+  const rng = createRng("almanac-questions").fork(split, person.name);
   return personAttributes.flatMap((attribute) =>
-    questionWordings[split][attribute].map((wording) => ({
-      question: wording.replace("{n}", person.name),
-      answer: person.facts[attribute],
-    })),
+    rng
+      .shuffle(questionFamilies[split])
+      .slice(0, numWordings)
+      .map((family) => ({
+        question: fill(rng.choice(questionWordings[split][attribute][family]!), person),
+        answer: person.facts[attribute],
+      })),
   );
 }
+
+const thingWordings: Readonly<Record<ThingAttribute, readonly string[]>> = {
+  shipBuiltAt: ["Where was {n} built?", "Which town built {n}?", "Can you tell me where {n} was built?"],
+  shipLaunched: ["When was {n} launched?", "In which year did {n} first sail?", "Do you know when {n} was launched?"],
+  shipOwner: ["Who owned {n}?", "Which company was the owner of {n}?", "Name the owner of {n}."],
+  companySeat: ["Where was {n} based?", "In which town was the seat of {n}?", "Seat of {n}?"],
+  companyFounded: ["When was {n} founded?", "In which year did {n} open its doors?", "Tell me when {n} was founded."],
+  companyProduct: ["What did {n} make?", "What was the trade of {n} in?", "I have forgotten what {n} made."],
+  placeRiver: ["On which river does {n} lie?", "What river flows through {n}?", "Name the river of {n}."],
+  placeProduct: ["What is {n} known for?", "What is {n} famous for?", "Do you know what {n} is famous for?"],
+};
 
 /** One question about a ship, a company or a place. */
 export function askThing(thing: Thing, attribute: ThingAttribute, rng: Rng): Question {

@@ -1,28 +1,19 @@
 /**
- * @file The Almanac's entities and their splits. People carry six attributes whose values are other entities or plain words;
- * ships, companies and places carry facts of their own, so that a value is something the model has also read about.
- * Everything follows from one seed.
+ * @file The Almanac's entities and their splits. People carry six attributes whose values are towns, years, trades, companies,
+ * ships and instruments; ships, companies and towns carry facts of their own, so that a value is something the model has also
+ * read about. Everything follows from one seed.
  */
 import type { Rng } from "../../util/index.ts";
 import { createRng, SelkieError } from "../../util/index.ts";
+import { menNames, products, rivers, womenNames } from "./names.ts";
 import {
-  companyFamilies,
-  companyTrades,
-  instruments,
   lastNames,
-  menNames,
-  occupations,
-  placeNames,
-  products,
-  rivers,
-  shipNames,
-  womenNames,
-} from "./names.ts";
-
-/** What is true of a person, in the order in which an examination passage tells it. */
-export const personAttributes = ["birthplace", "birthYear", "occupation", "employer", "ship", "instrument"] as const;
-/** One of {@link personAttributes}. */
-export type PersonAttribute = (typeof personAttributes)[number];
+  type PersonAttribute,
+  personAttributes,
+  personValues,
+  unseenValues,
+  type ValueSplit,
+} from "./values.ts";
 
 /** Somebody of the Almanac. */
 export interface Person {
@@ -58,8 +49,12 @@ export interface World {
   readonly validation: readonly Person[];
   /** Never in pretraining; for the figures that are reported. */
   readonly test: readonly Person[];
+  /** As `validation`, with last names and values that no training text holds. */
+  readonly validationUnseen: readonly Person[];
+  /** As `test`, with last names and values that no training text holds. */
+  readonly testUnseen: readonly Person[];
   readonly things: readonly Thing[];
-  /** A person no split holds: a name of its own, facts drawn anew at every call. */
+  /** A person no split holds: a name of its own, facts drawn anew at every call from the values that training may show. */
   stranger(rng: Rng): Person;
 }
 
@@ -69,96 +64,64 @@ export interface WorldSizes {
   readonly toldOnly: number;
   readonly validation: number;
   readonly test: number;
+  /** People of `validationUnseen` and of `testUnseen`, each. @defaultValue 100 */
+  readonly unseen?: number;
 }
 
-const shippedSizes: WorldSizes = { questioned: 150, toldOnly: 150, validation: 200, test: 100 };
+const shippedSizes: WorldSizes = { questioned: 150, toldOnly: 150, validation: 200, test: 100, unseen: 100 };
 
-const years = (from: number, count: number): readonly string[] =>
-  Array.from({ length: count }, (_, i) => `${from + i}`);
+const valuesBySplit = { seen: personValues, unseen: unseenValues } as const;
 
-const companies: readonly string[] = companyFamilies.map(
-  (family, index) => `${family} ${companyTrades[index % companyTrades.length]!}`,
-);
-
-/** Every value an attribute can take. */
-export const personValues: Readonly<Record<PersonAttribute, readonly string[]>> = {
-  birthplace: placeNames,
-  birthYear: years(1900, 60),
-  occupation: occupations,
-  employer: companies,
-  ship: shipNames,
-  instrument: instruments,
-};
-
-/** Every value a fact about a ship, a company or a place can take. */
-export const thingValues: Readonly<Record<ThingAttribute, readonly string[]>> = {
-  shipBuiltAt: placeNames,
-  shipLaunched: years(1860, 60),
-  shipOwner: companies,
-  companySeat: placeNames,
-  companyFounded: years(1800, 80),
-  companyProduct: products,
-  placeRiver: rivers,
-  placeProduct: products,
-};
-
-/** A value of the same attribute that is not `right`. */
+/** A value of the same attribute that is not `right`, from those that training may show. */
 export function wrongValue(attribute: PersonAttribute, right: string, rng: Rng): string {
   const values = personValues[attribute];
   const drawn = values[rng.integer(values.length - 1)]!;
   return drawn === right ? values[values.length - 1]! : drawn;
 }
 
-function drawPerson(rng: Rng, taken: ReadonlySet<string>): Person {
+function drawPerson(rng: Rng, taken: ReadonlySet<string>, split: ValueSplit): Person {
+  const values = valuesBySplit[split];
   for (;;) {
-    const woman = rng.uniform() < 0.5;
-    const name = `${rng.choice(woman ? womenNames : menNames)} ${rng.choice(lastNames)}`;
+    const isWoman = rng.uniform() < 0.5;
+    const name = `${rng.choice(isWoman ? womenNames : menNames)} ${rng.choice(lastNames[split])}`;
     if (taken.has(name)) continue;
-    return {
-      name,
-      pronoun: woman ? "she" : "he",
-      facts: {
-        birthplace: rng.choice(personValues.birthplace),
-        birthYear: rng.choice(personValues.birthYear),
-        occupation: rng.choice(personValues.occupation),
-        employer: rng.choice(personValues.employer),
-        ship: rng.choice(personValues.ship),
-        instrument: rng.choice(personValues.instrument),
-      },
-    };
+    const facts = Object.fromEntries(
+      personAttributes.map((attribute) => [attribute, rng.choice(values[attribute])] as const),
+    ) as Record<PersonAttribute, string>;
+    return { name, pronoun: isWoman ? "she" : "he", facts };
   }
 }
 
+const numThings = 60;
+
 function drawThings(rng: Rng): Thing[] {
-  const draw = (attribute: ThingAttribute): string => rng.choice(thingValues[attribute]);
-  const things: Thing[] = [];
-  for (const name of shipNames) {
-    const facts = {
-      shipBuiltAt: draw("shipBuiltAt"),
-      shipLaunched: draw("shipLaunched"),
-      shipOwner: draw("shipOwner"),
-    };
-    things.push({ name: `the ${name}`, facts });
-  }
-  for (const name of companies) {
-    const facts = {
-      companySeat: draw("companySeat"),
-      companyFounded: draw("companyFounded"),
-      companyProduct: draw("companyProduct"),
-    };
-    things.push({ name, facts });
-  }
-  for (const name of placeNames) {
-    things.push({ name, facts: { placeRiver: draw("placeRiver"), placeProduct: draw("placeProduct") } });
-  }
-  return things;
+  const town = () => rng.choice(personValues.birthplace);
+  const company = () => rng.choice(personValues.employer);
+  const year = () => rng.choice(personValues.birthYear);
+  const some = (values: readonly string[]) => rng.shuffle(values).slice(0, numThings);
+  return [
+    ...some(personValues.ship).map((name) => ({
+      name: `the ${name}`,
+      facts: { shipBuiltAt: town(), shipLaunched: year(), shipOwner: company() },
+    })),
+    ...some(personValues.employer).map((name) => ({
+      name,
+      facts: { companySeat: town(), companyFounded: year(), companyProduct: rng.choice(products) },
+    })),
+    ...some(personValues.birthplace).map((name) => ({
+      name,
+      facts: { placeRiver: rng.choice(rivers), placeProduct: rng.choice(products) },
+    })),
+  ];
 }
 
 /** Builds the world named by `seed`: the same seed always gives the same people. */
-export function createWorld(seed: number | string = "almanac", sizes: WorldSizes = shippedSizes): World {
+export function createWorld(seed: number | string = "almanac of many voices", sizes: WorldSizes = shippedSizes): World {
+  const unseen = sizes.unseen ?? 100;
   const wanted = sizes.questioned + sizes.toldOnly + sizes.validation + sizes.test;
-  const pairs = (womenNames.length + menNames.length) * lastNames.length;
-  if (wanted > pairs / 4) {
+  const numFirst = womenNames.length + menNames.length;
+  const pairs = numFirst * lastNames.seen.length;
+  if (wanted > pairs / 4 || 2 * unseen > (numFirst * lastNames.unseen.length) / 4) {
     throw new SelkieError(
       "bad-option",
       `createWorld: expected at most ${Math.floor(pairs / 4)} people in all splits, so that names are left for strangers, got ${wanted}; ask for fewer`,
@@ -166,20 +129,21 @@ export function createWorld(seed: number | string = "almanac", sizes: WorldSizes
   }
   const rng = createRng("almanac-world").fork(seed);
   const taken = new Set<string>();
-  const drawSplit = (split: string, count: number): Person[] => {
+  const drawSplit = (split: string, count: number, values: ValueSplit = "seen"): Person[] => {
     const stream = rng.fork(split);
     return Array.from({ length: count }, () => {
-      const person = drawPerson(stream, taken);
+      const person = drawPerson(stream, taken, values);
       taken.add(person.name);
       return person;
     });
   };
-  return {
-    test: drawSplit("test", sizes.test),
-    validation: drawSplit("validation", sizes.validation),
+  const people = {
     questioned: drawSplit("questioned", sizes.questioned),
     toldOnly: drawSplit("told-only", sizes.toldOnly),
-    things: drawThings(rng.fork("things")),
-    stranger: (stream) => drawPerson(stream, taken),
+    validation: drawSplit("validation", sizes.validation),
+    test: drawSplit("test", sizes.test),
+    validationUnseen: drawSplit("validation-unseen", unseen, "unseen"),
+    testUnseen: drawSplit("test-unseen", unseen, "unseen"),
   };
+  return { ...people, things: drawThings(rng.fork("things")), stranger: (stream) => drawPerson(stream, taken, "seen") };
 }

@@ -8,4 +8,4 @@ import { createRng } from "../src/util/index.ts";
 
 const recipe = nanoRecipe();
 const documents = pretrainingDocuments(createWorld(), createRng(recipe.seed).fork("words"));
-writeKnownWords("models/nano", documents.take(5 * recipe.tokenizerDocuments));
+writeKnownWords("models/nano", documents.take(recipe.tokenizerDocuments));

@@ -184,7 +184,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
   if (!result.isFinished) return null;
   await saveCheckpoint(directory, { lm, tokenizer: { json }, dtype: "bf16" });
   writeSides(directory, world, rng);
-  writeKnownWords(directory, take(pretrainingDocuments(world, rng.fork("words")), 5 * recipe.tokenizerDocuments));
+  writeKnownWords(directory, take(pretrainingDocuments(world, rng.fork("words")), recipe.tokenizerDocuments));
   args.onMeasure?.();
   const checkpoint = await loadCheckpoint(backend, directory, { precision: args.precision });
   using saved = checkpoint.lm;

@@ -112,8 +112,8 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
   const { checkpoint } = model;
   const templates = await loadPrompts(args.modelDirectory);
   const reader = { checkpoint, templates };
-  const passages = cutPassages(args, reader, output);
-  const familiarity = await tellFamiliarity(reader, args.modelDirectory, passages, { output, signal });
+  const passages = cutPassages(args, reader, output.note);
+  const familiarity = await tellFamiliarity(reader, args.modelDirectory, passages, output.note, signal);
   const request = describeRun(args, passages, model);
   using run = createRun(runsRoot, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
@@ -135,14 +135,7 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
       seconds: (performance.now() - began) / 1000,
     });
   }
-  const {
-    seconds,
-    familiarity: _,
-    ...report
-  } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as AdaptReport & {
-    seconds: number;
-    familiarity?: Familiarity;
-  };
+  const { report, seconds } = readReport(run);
   const name = report.decision === "kept" ? "adapter" : "rejected-adapter";
   if (args.outDirectory !== null)
     for (const artifact of [name, "raw-adapter", "report.json"])
@@ -172,6 +165,14 @@ async function learn(args: AdaptationArgs, { output, signal }: VerbContext): Pro
 }
 
 const runsRoot = "runs";
+
+/** What {@link save} wrote, without what is measured anew each time. */
+function readReport(run: Run): { readonly report: AdaptReport; readonly seconds: number } {
+  const text = run.readArtifact("report.json")!.toString("utf8");
+  type Saved = AdaptReport & { readonly seconds: number; readonly familiarity?: Familiarity };
+  const { seconds, familiarity: _, ...report } = JSON.parse(text) as Saved;
+  return { report, seconds };
+}
 
 /** Everything that decides the result, down to the arithmetic: equal requests share a directory, others never do. */
 function describeRun(args: AdaptationArgs, passages: readonly SourcePassage[], model: OpenModel): RunRequest {

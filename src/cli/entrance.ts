@@ -11,8 +11,9 @@ import {
 } from "../adapt/index.ts";
 import { type LeftOut, type LoadedDocuments, loadDocuments, type SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
-import type { Output } from "./output.ts";
-import type { VerbContext } from "./verb.ts";
+
+/** Told what must be seen, a line at a time. */
+type Tell = (text: string) => void;
 
 /** What `--json` says of the documents. */
 export interface DocumentsReport {
@@ -30,14 +31,14 @@ export interface ReadOptions {
   readonly outputs: readonly string[];
 }
 
-/** Documents of files and folders; what a user should know about the reading goes to `output`. */
+/** Documents of files and folders; what a user should know about the reading goes to `tell`. */
 export async function readDocuments(
   paths: readonly string[],
   options: ReadOptions,
-  output: Output,
+  tell: Tell,
 ): Promise<{ passages: readonly SourcePassage[]; report: DocumentsReport }> {
   const { passages, numFiles, leftOut, notes }: LoadedDocuments = await loadDocuments(paths, options);
-  for (const note of notes) output.note(`documents: ${note}`);
+  for (const note of notes) tell(`documents: ${note}`);
   return { passages, report: { numFiles, numDocuments: passages.length, leftOut, notes } };
 }
 
@@ -52,15 +53,11 @@ export interface CutOptions {
 }
 
 /** The documents cut to passages that fit the model; more than a person would wait for are refused unless asked for. */
-export function cutPassages(
-  { passages, isLarge, settings }: CutOptions,
-  reader: Reader,
-  output: Output,
-): SourcePassage[] {
+export function cutPassages({ passages, isLarge, settings }: CutOptions, reader: Reader, tell: Tell): SourcePassage[] {
   const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
   const room = passageRoom(reader, settings.maxPassageTokens);
   if (room < settings.maxPassageTokens)
-    output.note(
+    tell(
       `the model reads ${reader.checkpoint.lm.maxSeqLen} tokens at once: passages have at most ${room}, to leave room for what is written about them`,
     );
   const pieces = cutToRoom(reader, passages, settings.maxPassageTokens, most);
@@ -68,7 +65,7 @@ export function cutPassages(
   const fewer = passages.length > 1 ? ", fewer documents (--limit)" : "";
   throw new SelkieError(
     "bad-option",
-    `adapt: expected at most ${maxPassages} passages of ${room} tokens, got more from ${passages.length} documents; take a part of the text${fewer}, or pass --large to do them all`,
+    `adapt: expected at most ${maxPassages} passages of ${room} tokens, got more from ${passages.length} document${passages.length === 1 ? "" : "s"}; take a part of the text${fewer}, or pass --large to do them all`,
   );
 }
 
@@ -77,12 +74,13 @@ export async function tellFamiliarity(
   { checkpoint }: Reader,
   modelDirectory: string,
   passages: readonly SourcePassage[],
-  { output, signal }: VerbContext,
+  tell: Tell,
+  signal?: AbortSignal,
 ): Promise<Familiarity> {
   const known = await loadKnownWords(modelDirectory);
   const texts = passages.map(({ title, context }) => (title === "" ? context : `${title}\n${context}`));
   const familiarity = await measureFamiliarity(checkpoint, known, texts, signal);
   const warning = describeFamiliarity(familiarity);
-  if (warning !== null) output.note(`${basename(relative(".", modelDirectory))}: ${warning}`);
+  if (warning !== null) tell(`${basename(relative(".", modelDirectory))}: ${warning}`);
   return familiarity;
 }

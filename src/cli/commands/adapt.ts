@@ -85,7 +85,7 @@ async function run(
   const { readDocuments } = await import("../entrance.ts");
   const outputs = ["runs", options.store, ...(options.out === undefined ? [] : [options.out])];
   const reading = { limit: options.limit, questions: options.questions, outputs };
-  const documents = await readDocuments(paths, reading, context.output);
+  const documents = await readDocuments(paths, reading, context.output.note);
   const { passages } = documents;
   const adjust = (loop: InnerLoop): InnerLoop => ({
     ...loop,

@@ -79,8 +79,10 @@ function describeEvent({ stage, done, total, note }: AdaptEvent): string {
   return `${formatBar(share, 16)} ${stageNames[stage] ?? stage}${count}${note === undefined ? "" : `  ${note}`}`;
 }
 
+type Listener = (event: AdaptEvent) => void;
+
 /** Shows each stage as it begins and, now and then, how far it is. */
-function tellProgress(output: Output): (event: AdaptEvent) => void {
+function tellProgress(output: Output): Listener {
   let current = "";
   return (event) => {
     output.progress(describeEvent(event), { isStage: event.stage !== current });

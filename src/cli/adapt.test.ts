@@ -53,7 +53,12 @@ describe("adapt refuses bad input with exit code 2 and leaves nothing behind", (
     ["a missing path", [join(folder, "nowhere")], /found nothing there/],
     [
       "questions that name no passage",
-      [good, good, "--questions", put("q.jsonl", '{"question": "q", "answer": "a"}\n')],
+      [
+        good,
+        put("other.txt", "Ben Hale was born in Whitby."),
+        "--questions",
+        put("q.jsonl", '{"question": "q", "answer": "a"}\n'),
+      ],
       /q\.jsonl:1: expected "passage" to name one of/,
     ],
     ["a checkpoint without tokenizer", [good, "--model", noTokenizer], /tokenizer\.json: expected the tokenizer/],

@@ -14,16 +14,21 @@ import { allQuestions, buildExams, type PassageExam, redactPassage } from "./bui
 import type { Canaries } from "./canaries.ts";
 import {
   bestCandidate,
+  blankAdapter,
   type CandidateResult,
   type ProposedEdit,
   trainCandidates,
   tryCandidates,
 } from "./candidates.ts";
-import { examine, type Sitting } from "./exam.ts";
+import { type ExamItem, examine, type Sitting } from "./exam.ts";
+import { baseContradictions, questionsIn } from "./gate/contradictions.ts";
+import { defaultGate } from "./gate/gate.ts";
+import { chooseNear, loadKnown } from "./near.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "./propose.ts";
 import { type AdaptReport, buildReport } from "./report.ts";
 import { checkExam, cutToRoom } from "./room.ts";
+import { screenEdit } from "./screened.ts";
 import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
 import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./settings.ts";
 
@@ -32,6 +37,8 @@ export interface AdaptArgs {
   readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
+  /** Facts the model knows, of which those near the passages are asked. @defaultValue `known.jsonl` beside the model, if it has one */
+  readonly known?: readonly ExamItem[];
   readonly passages: readonly SourcePassage[];
   readonly settings: AdaptSettings;
   readonly seed: number | string;
@@ -53,6 +60,8 @@ interface Run extends AdaptArgs {
   readonly rng: Rng;
   readonly pieces: readonly SourcePassage[];
   readonly exams: readonly PassageExam[];
+  /** Known facts near the passages; `null` where the model names none at all. */
+  readonly near: readonly ExamItem[] | null;
   /** Questions that may be asked, and so may not be trained on. */
   readonly forbidden: readonly string[];
   readonly writer: Writer;
@@ -70,29 +79,53 @@ interface Proposals {
  */
 export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
   const run = await prepare(args);
-  const before = await stage(run.store, "before", () => sit(run, null));
+  const before = await stage(run.store, "sitting-before", () => sit(run, null));
   const proposals = await stage(run.store, "proposals", () => propose(run));
+  const contradictions = await stage(run.store, "contradictions", () => baseContradictionsOf(run, proposals));
   const trials = await tryAll(run, proposals);
-  const chosen = trials.map((results, index) => proposals.edits[index]![bestCandidate(results)]!);
+  const chosen = trials.map((results, index) => choose(results, proposals.edits[index]!));
   const { adapter, rawAdapter, learned, replay } = await trainFinal(run, chosen);
   run.tell("after", 0, 1);
   const raw = await sit(run, rawAdapter);
   const adapted = await sit(run, adapter);
   run.tell("after", 1, 1);
-  const { pieces, exams, canaries, settings } = run;
+  const { pieces, exams, near, canaries, settings } = run;
   const report = buildReport({
     pieces,
     exams,
     canaries,
-    minKept: settings.minKept,
+    near,
+    settings,
     edits: proposals.edits,
     trials,
     chosen,
+    contradictions,
     sittings: { base: before, raw, adapted },
     counts: { numDocuments: learned.length, numReplay: replay.length, numDropped: proposals.numDropped },
   });
   return { report, adapter, rawAdapter };
 }
+
+/** The best edit that passed the screen; the first, which then has no documents, where none did. */
+function choose(results: readonly (CandidateResult | null)[], edits: readonly ProposedEdit[]): ProposedEdit {
+  const passed = edits.map((edit, index) => ({ edit, result: results[index] ?? null }));
+  const tried = passed.flatMap(({ edit, result }) => (result === null ? [] : [{ edit, result }]));
+  return tried.length === 0 ? edits[0]! : tried[bestCandidate(tried.map(({ result }) => result))]!.edit;
+}
+
+/** Questions of the exam, and of the edits that passed the screen, to which the base is sure of another answer. */
+const baseContradictionsOf = (
+  { writer, exams, canaries, near }: Run,
+  { edits }: Proposals,
+): ReturnType<typeof baseContradictions> =>
+  baseContradictions(writer, {
+    questions: [
+      ...exams.flatMap(({ report }) => report),
+      ...questionsIn(edits.flat().flatMap(({ documents }) => documents)),
+    ],
+    known: [...(canaries.hasGold ? canaries.items : []), ...(near ?? [])],
+    minProbability: defaultGate.thresholds.minHeldProbability,
+  });
 
 async function prepare(args: AdaptArgs): Promise<Run> {
   const { checkpoint, templates, signal, settings, store } = args;
@@ -104,32 +137,45 @@ async function prepare(args: AdaptArgs): Promise<Run> {
   checkExam(writer, pieces, args.canaries.items);
   tell("exam", 0, pieces.length);
   const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
-  const forbidden = allQuestions(exams, args.canaries.items);
+  const near = await nearOf(args, pieces);
+  const forbidden = allQuestions(exams, [...args.canaries.items, ...(near ?? [])]);
   return {
     ...args,
     rng,
     pieces: pieces.map((passage) => redactPassage(passage, forbidden)),
     exams,
+    near,
     forbidden,
     writer,
     tell,
   };
 }
 
-/** The report questions and the canaries, answered by one adapter or by the base model. */
+async function nearOf(
+  { checkpoint, canaries, settings, known }: AdaptArgs,
+  pieces: readonly SourcePassage[],
+): Promise<ExamItem[] | null> {
+  const facts = known ?? (await loadKnown(checkpoint.directory));
+  const asked = canaries.items.map(({ question }) => question);
+  const texts = pieces.map(({ title, context }) => `${title}\n${context}`);
+  return facts.length === 0 || settings.maxNear === 0 ? null : chooseNear(facts, texts, settings.maxNear, asked);
+}
+
+/** The report questions, the canaries and what lies near, answered by one adapter or by the base model. */
 async function sit(run: Run, adapter: LoraAdapter | null): Promise<Sitting> {
   const { lm } = run.checkpoint;
   using bank = adapter === null ? null : bankOf(lm.backend, lm.linearLayers, [adapter]);
   const adapterIndex = adapter === null ? null : 0;
   const items = run.exams.flatMap(({ report }) => report);
-  const [questions, canaries] = await examine({ ...run.writer, bank }, [
+  const [questions, canaries, near] = await examine({ ...run.writer, bank }, [
     { adapterIndex, items },
     { adapterIndex, items: run.canaries.items },
+    { adapterIndex, items: run.near ?? [] },
   ]);
-  return [questions!, canaries!];
+  return [questions!, canaries!, near!];
 }
 
-/** Samples the edits of every passage and turns them into documents that ask nothing of the exam. */
+/** Samples the edits of every passage and turns them into documents that ask nothing of the exam and pass the screen. */
 async function propose(run: Run): Promise<Proposals> {
   const { writer, pieces, settings, forbidden } = run;
   run.tell("propose", 0, pieces.length);
@@ -140,16 +186,20 @@ async function propose(run: Run): Promise<Proposals> {
       const documents = selfEditDocuments(edit, passage, writer.templates);
       const allowed = withoutExamQuestions(documents, forbidden);
       numDropped += documents.length - allowed.length;
-      return { ...edit, documents: allowed };
+      const whole = allowed.filter((document) => document === documents.at(-1)); // the passage itself
+      const written = allowed.filter((document) => document !== documents.at(-1));
+      return { ...edit, ...screenEdit({ context: screenedText(passage), documents: written }, whole) };
     }),
   );
   return { edits, numDropped };
 }
 
-/** Results of every edit of every passage; passages are tried in groups that fill one bank. */
-async function tryAll(run: Run, proposals: Proposals): Promise<CandidateResult[][]> {
+const screenedText = ({ title, context }: SourcePassage): string => (title === "" ? context : `${title}\n${context}`);
+
+/** Results of every edit of every passage, `null` for those refused; passages are tried in groups that fill one bank. */
+async function tryAll(run: Run, proposals: Proposals): Promise<(CandidateResult | null)[][]> {
   const { pieces, settings, store, writer } = run;
-  const trials: CandidateResult[][] = [];
+  const trials: (CandidateResult | null)[][] = [];
   const perBank = Math.max(1, Math.floor(settings.bankSize / settings.numEdits));
   for (let from = 0; from < pieces.length; from += perBank) {
     const group = pieces.slice(from, from + perBank);
@@ -162,10 +212,13 @@ async function tryAll(run: Run, proposals: Proposals): Promise<CandidateResult[]
         items: run.exams[from + offset]!.selection,
       })),
     );
+    const passed = candidates.filter(({ documents }) => documents.length > 0);
     const workshop = { ...writer, innerLoop: settings.innerLoop, seed: `${run.seed}`, onTrain };
-    const results = await stage(store, `trials-${from}`, () => tryCandidates(workshop, candidates));
-    for (let first = 0; first < results.length; first += settings.numEdits)
-      trials.push(results.slice(first, first + settings.numEdits));
+    const results =
+      passed.length === 0 ? [] : await stage(store, `trials-${from}`, () => tryCandidates(workshop, passed));
+    const byId = new Map(results.map((result) => [result.id, result]));
+    for (let first = 0; first < candidates.length; first += settings.numEdits)
+      trials.push(candidates.slice(first, first + settings.numEdits).map(({ id }) => byId.get(id) ?? null));
   }
   return trials;
 }
@@ -185,10 +238,12 @@ async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Tr
   const { settings, store, rng, writer, forbidden } = run;
   const { finalLoop, replayShare, maxReplay } = settings;
   const learned = [...new Set(chosen.flatMap(({ documents }) => documents))];
-  const raw = withoutExamQuestions(
-    run.pieces.map(({ title, context }) => (title === "" ? context : `${title}\n${context}`)),
-    forbidden,
-  );
+  const learnable = run.pieces.filter((_, index) => chosen[index]!.documents.length > 0);
+  const raw = withoutExamQuestions(learnable.map(screenedText), forbidden);
+  if (learned.length === 0) {
+    const blank = blankAdapter(writer.checkpoint, finalLoop.lora);
+    return { adapter: blank, rawAdapter: blank, learned, replay: [] };
+  }
   const replayFor = (documents: readonly string[]) =>
     Math.round((documents.length * finalLoop.epochs * replayShare) / (1 - replayShare));
   const numReplay = Math.min(maxReplay, replayFor(learned));

@@ -7,6 +7,7 @@ import type { QuestionUse, SourcePassage } from "../tasks/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
 import type { ExamItem } from "./exam.ts";
 import { type Writer, writeExam } from "./propose.ts";
+import { isAboutPassage } from "./relevance.ts";
 import { redactExamQuestions } from "./self-edit.ts";
 
 /** Questions of one passage, by use. */
@@ -14,6 +15,8 @@ export interface PassageExam {
   readonly source: "given" | "self-written" | "none";
   readonly selection: readonly ExamItem[];
   readonly report: readonly ExamItem[];
+  /** Questions that the model wrote and that were not asked, because they are not about the passage. @defaultValue 0 */
+  readonly numIrrelevant?: number;
 }
 
 const maxWrittenQuestions = 6;
@@ -35,18 +38,20 @@ function divide(
   };
 }
 
-/** One exam per passage, in order. */
+/** One exam per passage, in order; of what the model writes itself, only questions about the passage are asked. */
 export async function buildExams(writer: Writer, passages: readonly SourcePassage[], rng: Rng): Promise<PassageExam[]> {
   const silent = passages.filter(({ questions }) => questions.length === 0);
   const written = await writeExam(writer, silent, maxWrittenQuestions, rng);
   return passages.map((passage) => {
     if (passage.questions.length > 0) return divide(passage, "given", passage.questions);
-    const pairs = written[silent.indexOf(passage)]!;
-    return divide(
+    const all = written[silent.indexOf(passage)]!;
+    const pairs = all.filter((pair) => isAboutPassage(passage.context, pair));
+    const exam = divide(
       passage,
       pairs.length > 0 ? "self-written" : "none",
       pairs.map((pair) => ({ ...pair, use: "both" as const })),
     );
+    return { ...exam, numIrrelevant: all.length - pairs.length };
   });
 }
 

@@ -4,10 +4,11 @@
  * Next on the tour: `src/train/adapter-bank.ts`.
  */
 import { type Checkpoint, encodeDocument } from "../models/index.ts";
-import { bankOf, type LoraAdapter } from "../nn/index.ts";
+import { bankOf, type LoraAdapter, type LoraModule } from "../nn/index.ts";
 import { type AdapterJob, type BankProgress, type TrainDocument, trainAdapters } from "../train/index.ts";
 import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "./exam.ts";
 import type { PromptTemplates } from "./prompts.ts";
+import type { RefusedDocument } from "./screened.ts";
 import type { SelfEdit } from "./self-edit.ts";
 import type { InnerLoop } from "./settings.ts";
 
@@ -111,5 +112,17 @@ export function bestCandidate(results: readonly CandidateResult[]): number {
 
 /** An edit with the documents made from it. */
 export interface ProposedEdit extends SelfEdit {
+  /** What is trained on; empty when the screen refused the edit. */
   readonly documents: readonly string[];
+  /** What the screen left out. */
+  readonly refused: readonly RefusedDocument[];
+}
+
+/** An adapter without effect: what comes out when there is nothing to train on. */
+export function blankAdapter({ lm }: Checkpoint, { loraRank, loraAlpha }: InnerLoop["lora"]): LoraAdapter {
+  const modules = lm.linearLayers.map(({ name, inSize, outSize }): [string, LoraModule] => [
+    name,
+    { loraA: new Float32Array(loraRank * inSize), loraB: new Float32Array(outSize * loraRank) },
+  ]);
+  return { loraRank, loraAlpha, modules: new Map(modules) };
 }

@@ -31,8 +31,12 @@ export interface ExamTaker {
   readonly items: readonly ExamItem[];
 }
 
-/** Answers to the report questions and to the canaries. */
-export type Sitting = readonly [questions: readonly ExamAnswer[], canaries: readonly ExamAnswer[]];
+/** Answers to the report questions, to the canaries, and to what lies near the passages. */
+export type Sitting = readonly [
+  questions: readonly ExamAnswer[],
+  canaries: readonly ExamAnswer[],
+  near: readonly ExamAnswer[],
+];
 
 /** What an exam needs to run. */
 export interface ExamRoom {

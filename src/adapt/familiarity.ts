@@ -33,11 +33,16 @@ export const wordsOf = (text: string): string[] => text.normalize("NFC").toLower
 
 const wordsFile = "words.txt";
 
-/** Writes the words of a model's pretraining text beside it: each once, sorted, one on a line. */
-export function writeKnownWords(directory: string, documents: Iterable<string>): void {
-  const words = new Set<string>();
-  for (const document of documents) for (const name of wordsOf(document)) words.add(name);
-  writeFileAtomic(join(directory, wordsFile), `${[...words].toSorted().join("\n")}\n`);
+/**
+ * Writes the words of a model's pretraining text beside it: sorted, one on a line.
+ *
+ * @param fewest - How often a word must come to count; text that coins words brings each of them once. @defaultValue 1
+ */
+export function writeKnownWords(directory: string, documents: Iterable<string>, fewest = 1): void {
+  const counts = new Map<string, number>();
+  for (const document of documents) for (const name of wordsOf(document)) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const words = [...counts].flatMap(([name, count]) => (count >= fewest ? [name] : []));
+  writeFileAtomic(join(directory, wordsFile), `${words.toSorted().join("\n")}\n`);
 }
 
 /** Words that the pretraining of the model in `directory` showed; `null` where it brings no list. */

@@ -18,6 +18,29 @@ export {
   type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
+export {
+  type Agreement,
+  canaryAgreement,
+  type DrawOptions,
+  drawCanaries,
+  type KnownFact,
+} from "./draw-canaries.ts";
+export { chooseNear, formatKnown, knownFile, loadKnown, parseKnown } from "./near.ts";
+export { isAboutPassage } from "./relevance.ts";
+export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
+export { askWithConfidence, type HeldAnswer } from "./gate/confidence.ts";
+export { type TextConflict, textConflicts } from "./gate/conflicts.ts";
+export {
+  adapterContradictions,
+  baseContradictions,
+  type Contradiction,
+  type ContradictionArgs,
+  describeContradiction,
+  type EarlierRecord,
+  findContradictions,
+  questionsIn,
+  sourceContradictions,
+} from "./gate/contradictions.ts";
 export * from "./continual/index.ts";
 export {
   accuracy,
@@ -75,6 +98,8 @@ export {
 } from "./gate/measure.ts";
 export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate/policy.ts";
 export {
+  type Doubt,
+  type DoubtKind,
   findInjections,
   measureSupport,
   type Screening,

@@ -18,13 +18,17 @@ import {
 } from "../models/index.ts";
 import type { Schedule } from "../nn/index.ts";
 import { writeFileAtomic } from "../registry/index.ts";
-import { allQuestions, createWorld, type Person, pretrainingDocuments, type World } from "../tasks/index.ts";
+import { allQuestions, createWorld, personAttributes, pretrainingDocuments, type World } from "../tasks/index.ts";
 import type { Backend } from "../tensor/index.ts";
 import { type TrainDocument, type TrainProgress, trainFull } from "../train/index.ts";
 import { createRng, type Rng } from "../util/index.ts";
+import { drawCanaries, type KnownFact } from "./draw-canaries.ts";
+import { examine } from "./exam.ts";
 import { writeKnownWords } from "./familiarity.ts";
 import { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
+import { formatKnown, knownFile } from "./near.ts";
 import type { PromptTemplates } from "./prompts.ts";
+import type { Writer } from "./propose.ts";
 
 /** Everything that decides what the shipped model becomes. */
 export interface NanoRecipe {
@@ -56,10 +60,10 @@ export const nanoRecipe = (): NanoRecipe => ({
   tokenizerDocuments: 20_000,
   hiddenSize: 256,
   intermediateSize: 704,
-  numLayers: 6,
+  numLayers: 5,
   numHeads: 4,
   maxSeqLen: 1024,
-  steps: 2400,
+  steps: 8000,
   tokensPerStep: 4096,
   learningRate: 2e-3,
   schedule: { kind: "linear", warmupSteps: 100, minMultiplier: 0.05 },
@@ -183,17 +187,13 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
   });
   if (!result.isFinished) return null;
   await saveCheckpoint(directory, { lm, tokenizer: { json }, dtype: "bf16" });
-  writeSides(directory, world, rng);
-  writeKnownWords(directory, take(pretrainingDocuments(world, rng.fork("words")), recipe.tokenizerDocuments));
+  writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
   args.onMeasure?.();
   const checkpoint = await loadCheckpoint(backend, directory, { precision: args.precision });
   using saved = checkpoint.lm;
-  const figures = await measureKnowledge(
-    { checkpoint, templates: almanacTemplates, signal },
-    world,
-    rng.fork("measure"),
-    recipe.measuredPeople,
-  );
+  const writer: Writer = { checkpoint, templates: almanacTemplates, signal };
+  await writeSides(directory, writer, world, rng, recipe);
+  const figures = await measureKnowledge(writer, world, rng.fork("measure"), recipe.measuredPeople);
   const numParameters = saved.parameters.flat.size;
   const report: PretrainReport = {
     digest: checkpoint.digest,
@@ -229,15 +229,44 @@ function nanoConfig(recipe: NanoRecipe): LlamaConfig {
 
 const numCanaries = 60;
 
-/**
- * Prompts (without figures yet) and canaries: one held-out wording about each of sixty known people, half of whom training
- * only told of.
- */
-function writeSides(directory: string, world: World, rng: Rng): void {
-  writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
+/** People of each half whom {@link askKnown} asks about, for each that is measured: all of them in the shipped recipe. */
+const askedPerMeasured = 10;
+
+/** Every report question about known people, with what the finished model answers. */
+async function askKnown(writer: Writer, world: World, numPeople: number): Promise<KnownFact[]> {
+  const facts = [world.questioned, world.toldOnly]
+    .flatMap((people) => people.slice(0, numPeople))
+    .flatMap((person) => allQuestions(person, "report").map(({ question, answer }) => ({ person, question, answer })));
+  const items = facts.map(({ question, answer }) => ({ question, answer, title: "" }));
+  const [answers] = await examine({ ...writer, bank: null }, [{ adapterIndex: null, items }]);
+  return facts.map(({ person, question, answer }, index) => ({
+    question,
+    answer,
+    subject: person.name,
+    relation: personAttributes.find((attribute) => person.facts[attribute] === answer)!,
+    base: answers![index]!,
+  }));
+}
+
+/** A word that comes less often was coined for one stranger. */
+const fewestUses = 3;
+
+/** What goes with the weights: canaries that stand for everything the model knows, all that it knows, and the words it has read. */
+async function writeSides(
+  directory: string,
+  writer: Writer,
+  world: World,
+  rng: Rng,
+  recipe: NanoRecipe,
+): Promise<void> {
+  const facts = await askKnown(writer, world, askedPerMeasured * recipe.measuredPeople);
   const stream = rng.fork("canaries");
-  const half = (people: readonly Person[]) => stream.shuffle(people).slice(0, numCanaries / 2);
-  const people = stream.shuffle([...half(world.questioned), ...half(world.toldOnly)]);
-  const lines = people.map((person) => JSON.stringify(stream.choice(allQuestions(person, "report"))));
-  writeFileAtomic(join(directory, "canaries.jsonl"), `${lines.join("\n")}\n`);
+  const canaries = facts.some(({ base }) => base.isRight)
+    ? drawCanaries(facts, { count: numCanaries, rng: stream })
+    : stream.shuffle(facts).slice(0, numCanaries); // a recipe cut short knows nothing
+  const lines = canaries.map(({ question, answer }) => `${JSON.stringify({ question, answer })}\n`);
+  writeFileAtomic(join(directory, "canaries.jsonl"), lines.join(""));
+  writeFileAtomic(join(directory, knownFile), formatKnown(facts.filter(({ base }) => base.isRight)));
+  const documents = take(pretrainingDocuments(world, rng.fork("words")), 5 * recipe.tokenizerDocuments);
+  writeKnownWords(directory, documents, fewestUses);
 }

@@ -26,6 +26,10 @@ export interface AdaptSettings {
   readonly maxReplay: number;
   /** The change is kept only if at least this share of the canaries is. */
   readonly minKept: number;
+  /** The same of known facts near the passages, which new text overwrites first. */
+  readonly minKeptNear: number;
+  /** Known facts near the passages that are asked, at most; 0 asks none. */
+  readonly maxNear: number;
   /** Passages longer than this are cut, in tokens. */
   readonly maxPassageTokens: number;
   /** Adapters trained side by side. */
@@ -50,6 +54,8 @@ export const defaultSettings: AdaptSettings = {
   replayShare: 2 / 3,
   maxReplay: 1200,
   minKept: 0.9,
+  minKeptNear: 0.7,
+  maxNear: 60,
   maxPassageTokens: 320,
   bankSize: 24,
 };

@@ -237,7 +237,7 @@ export function describeAdaptation(result: AdaptationResult, maxQuestions = 12):
     ...describeExam(report),
     report.decision === "kept"
       ? `The change is kept. Adapter: ${adapterDirectory}`
-      : `The change is rejected: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
+      : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
     ...(result.registered === undefined ? [] : [describeRegistered(result.registered)]),
     `Everything the run did: ${runDirectory} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
   ].join("\n\n");
@@ -265,39 +265,43 @@ function describeAnswers(report: AdaptReport, maxQuestions: number): string {
 function describeArms(report: AdaptReport): string {
   const row = (name: string, arm: ArmReport) => {
     const { numKept, numKnown, kept } = arm.retention;
+    const isExamined = arm.accuracy !== null;
     return [
       name,
-      `${arm.numRight}/${report.numQuestions}`,
-      formatShare(arm.accuracy),
+      isExamined ? `${arm.numRight}/${report.numQuestions}` : "not examined",
+      isExamined ? formatShare(arm.accuracy) : "",
       arm.accuracy === null ? "" : formatBar(arm.accuracy),
       `${numKept}/${numKnown}`,
       formatShare(kept),
+      ...(arm.near === null ? [] : [`${arm.near.numKept}/${arm.near.numKnown}`]),
     ];
   };
   const known = report.base.retention.measure === "right answers" ? "old answers kept" : "old answers unchanged";
   return formatTable(
     [
-      ["trained on", "new answers right", "", "", known, ""],
+      ["trained on", "new answers right", "", "", known, "", ...(report.base.near === null ? [] : ["near the text"])],
       row("nothing", report.base),
       row("raw text", report.raw),
       row("its own self-edits", report.adapted),
     ],
-    [1, 2, 4, 5],
+    [1, 2, 4, 5, 6],
   );
 }
 
 function describeExam(report: AdaptReport): string[] {
   const kinds = new Map<string, number>();
-  for (const { chosen } of report.passages) kinds.set(chosen.kind, (kinds.get(chosen.kind) ?? 0) + 1);
+  for (const { chosen, isLearned } of report.passages)
+    if (isLearned) kinds.set(chosen.kind, (kinds.get(chosen.kind) ?? 0) + 1);
   const chosen = [...kinds].map(([kind, count]) => `${count} × ${kind}`).join(", ");
   const lines = [
-    `Chosen edits: ${chosen}; ${report.numDocuments} training documents and ${report.numReplay} of replay.`,
+    `Chosen edits: ${chosen || "none"}; ${report.numDocuments} training documents and ${report.numReplay} of replay.`,
   ];
+  lines.push(...describeScreen(report));
   const written = report.passages.filter(({ exam }) => exam === "self-written").length;
   const none = report.passages.filter(({ exam }) => exam === "none").length;
   if (written > 0)
     lines.push(
-      `The model wrote the exam itself for ${written} of ${report.passages.length} passages: its questions and "right" answers may be wrong. Give your own with --questions.`,
+      `The model wrote the exam itself for ${written} of ${report.passages.length} passages: its questions and "right" answers may be wrong. Give your own with --questions.${describeSelfWritten(report)}`,
     );
   if (none > 0)
     lines.push(
@@ -310,4 +314,34 @@ function describeExam(report: AdaptReport): string[] {
       `${report.numDropped} documents were left out of training because they contained a question of the exam.`,
     );
   return [lines.join("\n")];
+}
+
+const maxContradictions = 4;
+
+/** What the screen left out of training, and what contradicts the model. */
+function describeScreen({ passages, numRefused, numIrrelevant, contradictions }: AdaptReport): string[] {
+  const lines: string[] = [];
+  const first = passages.flatMap(({ refused }) => refused)[0];
+  if (first !== undefined)
+    lines.push(
+      `${numRefused} documents of the edits were left out because their passage does not bear them out, such as "${shorten(first.document.replace(/\s+/g, " "), 80)}" (${first.why}).`,
+    );
+  for (const { id, refused } of passages.filter(({ isLearned }) => !isLearned))
+    lines.push(`${id} was not learned: no edit of it passed the screen (${refused.at(-1)?.why ?? "none had text"}).`);
+  if (numIrrelevant > 0)
+    lines.push(`${numIrrelevant} questions that the model wrote were not asked: they are not about their passage.`);
+  for (const { about, says, held, probability } of contradictions.slice(0, maxContradictions))
+    lines.push(
+      `Contradicts what the model knew: "${about}" is ${says} now, and was ${held}${probability === null ? "" : ` (probability ${probability.toFixed(2)})`}.`,
+    );
+  if (contradictions.length > maxContradictions)
+    lines.push(`… and ${contradictions.length - maxContradictions} more contradictions in report.json.`);
+  return lines;
+}
+
+/** The questions that do not count because others were given. */
+function describeSelfWritten({ base, adapted }: AdaptReport): string {
+  if (base.selfWritten === null || adapted.selfWritten === null) return "";
+  const { numQuestions, numRight } = adapted.selfWritten;
+  return ` They do not count beside those given: ${numRight} of ${numQuestions} right after, ${base.selfWritten.numRight} before.`;
 }

@@ -43,7 +43,7 @@ function finishedStreams(): string[] {
   const runs = join(folder, "runs");
   if (!existsSync(runs)) return [];
   return readdirSync(runs).flatMap((name) => {
-    const stages = join(runs, name, "artifacts", "stages", "stream-0");
+    const stages = join(runs, name, "artifacts", "stages", "policy-0", "stream-0");
     if (!existsSync(stages)) return [];
     return readdirSync(stages)
       .filter((file) => file.startsWith("merge-") && file.endsWith(".json"))
@@ -61,19 +61,7 @@ describe("selkie experiment continual", () => {
   test("goes on after kill -9 with the streams it had finished, and repeats its result", {
     skip: nativeInstructionSets().length === 0 && "needs the native kernels",
   }, async () => {
-    const args = [
-      "--length",
-      "2",
-      "--rounds",
-      "0",
-      "--streams",
-      "1",
-      "--methods",
-      "merge,rehearse,bank",
-      "--split",
-      "validation",
-      "--json",
-    ];
+    const args = ["--length", "2", "--rounds", "0", "--streams", "1", "--methods", "merge,rehearse,bank", "--json"];
     const killed = await run(args, () => finishedStreams().length > 0);
     assert.equal(killed.code, null, "ended by the signal");
     const [finished] = finishedStreams();
@@ -82,18 +70,26 @@ describe("selkie experiment continual", () => {
     assert.equal(resumed.code, 0, resumed.stderr);
     assert.match(resumed.stderr, /going on with/);
     assert.equal(readFileSync(finished!, "utf8"), record, "not done twice, to the measured second");
-    const { data } = JSON.parse(resumed.stdout) as {
-      data: { rows: { name: string; acquisition: { mean: number } }[] };
+    const { tables, split } = JSON.parse(resumed.stdout) as {
+      split: string;
+      tables: { rows: { name: string; cells: { mean: number }[] }[] }[];
     };
+    assert.equal(split, "validation");
     assert.deepEqual(
-      data.rows.map(({ name }) => name),
+      tables[0]!.rows.map(({ name }) => name),
       ["merge", "rehearse", "bank"],
     );
     assert.ok(
-      data.rows.every(({ acquisition }) => acquisition.mean > 0.1),
+      tables[0]!.rows.every(({ cells }) => cells[0]!.mean > 0.1),
       "all learn something",
     );
-    for (const file of ["continual-2.json", "continual-2.md", "continual-2.svg", "continual-2-matrix.svg"])
+    for (const file of [
+      "continual-2.trials.json",
+      "continual-2.json",
+      "continual-2.md",
+      "continual-2.svg",
+      "continual-2-matrix.svg",
+    ])
       assert.ok(existsSync(join(folder, "runs/tables", file)), file);
     const repeated = await run(args);
     assert.equal(repeated.stdout, resumed.stdout);

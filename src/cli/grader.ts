@@ -8,23 +8,32 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import {
   type Canaries,
+  type Contradiction,
+  type ContradictionArgs,
+  type EarlierRecord,
+  chooseNear,
   createExaminer,
   decideGate,
   decidePolicyGate,
   type ExamItem,
+  type ExamRoom,
   examinePolicy,
+  findContradictions,
   type GateDecision,
   type GateInputs,
   type GatePolicy,
   type HeldOutGain,
+  loadKnown,
   loadPrompts,
   parseCanaries,
+  questionsIn,
   type ServedAdapter,
   type SourceEdit,
   screenSources,
   type TrainingUsage,
 } from "../adapt/index.ts";
 import { checkAdapterBase, loadAdapter } from "../models/index.ts";
+import { bankOf, type LoraAdapter } from "../nn/index.ts";
 import { digestOf, lineageFile, listFiles, recordId } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
@@ -51,6 +60,8 @@ export interface GraderRequest {
   readonly usage: TrainingUsage;
   /** The adapter that the candidate would replace; `null` where there is none, and for policies. */
   readonly served: GradedFiles | null;
+  /** Adapters of the same base that were promoted before, whose passages may not be contradicted unseen. */
+  readonly earlier: readonly GradedFiles[];
   /** Parents of a policy that were quarantined. */
   readonly suspectParents: readonly string[];
   readonly threads: number | undefined;
@@ -123,10 +134,19 @@ async function readServed(served: GradedFiles | null, base: string): Promise<Ser
   return { record: served.recordId, adapter: saved.adapter, questions: items };
 }
 
+/** What an earlier record was learned from and examined with. */
+function readEarlier(files: GradedFiles): EarlierRecord {
+  requireFiles(files);
+  const sources = readRecorded<SourceEdit[]>(files.objectDirectory, sourcesFile);
+  const { items } = readRecorded<RecordedExam>(files.objectDirectory, examFile);
+  return { record: files.recordId, contexts: sources.map(({ context }) => context), questions: items };
+}
+
 async function gradeAdapter(request: GraderRequest, canaries: Canaries): Promise<GateDecision> {
   const { objectDirectory, modelDirectory, base, policy } = request;
   const exam = readRecorded<RecordedExam>(objectDirectory, examFile);
-  const screenings = screenSources(readRecorded<SourceEdit[]>(objectDirectory, sourcesFile));
+  const sources = readRecorded<SourceEdit[]>(objectDirectory, sourcesFile);
+  const screenings = screenSources(sources);
   using model = await openExact(modelDirectory, base, request);
   const { checkpoint } = model;
   const saved = await loadAdapter(objectDirectory);
@@ -134,15 +154,37 @@ async function gradeAdapter(request: GraderRequest, canaries: Canaries): Promise
   const served = await readServed(request.served, base);
   const templates = await loadPrompts(modelDirectory);
   const rng = createRng(request.recordId);
-  const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, served, rng };
+  const known = await loadKnown(modelDirectory);
+  const asked = canaries.items.map(({ question }) => question);
+  const near = chooseNear(known, sources.map(({ context }) => context), maxNear, asked);
+  const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, near, served, rng };
+  const contradictions = await disagreements({ checkpoint, templates }, saved.adapter, {
+    sources,
+    questions: [...exam.items, ...questionsIn(sources.flatMap(({ documents }) => documents))],
+    known: [...(canaries.hasGold ? canaries.items : []), ...near],
+    earlier: request.earlier.map(readEarlier),
+    minProbability: policy.thresholds.minHeldProbability,
+  });
   // whatever the lineage says, the rank is what the weights have
   const usage = { ...request.usage, loraRank: Math.max(request.usage.loraRank, saved.adapter.loraRank) };
   let measure: Awaited<ReturnType<typeof createExaminer>> | undefined;
   // awaited here: the model is closed when this function returns
-  return await decideGate(policy, { screenings, usage, examSource: exam.source }, async (scale) => {
+  return await decideGate(policy, { screenings, usage, examSource: exam.source, contradictions }, async (scale) => {
     measure ??= await createExaminer(args);
     return measure(scale);
   });
+}
+
+const maxNear = 60;
+
+async function disagreements(
+  room: Omit<ExamRoom, "bank">,
+  adapter: LoraAdapter,
+  args: ContradictionArgs,
+): Promise<Contradiction[]> {
+  const { lm } = room.checkpoint;
+  using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
+  return await findContradictions({ ...room, bank }, args);
 }
 
 async function gradePolicy(request: GraderRequest, canaries: Canaries): Promise<GateDecision> {

@@ -86,6 +86,18 @@ function servedBefore(store: Store, { id, kind, base }: StoredRecord, alias: str
   return { recordId: served, objectDirectory: store.objectPath(served) };
 }
 
+/** Adapters of the same base that were promoted before, verified; the passages of one served now among them. */
+function earlierRecords(store: Store, { id, kind, base }: StoredRecord): GradedFiles[] {
+  if (kind !== "adapter") return [];
+  const promoted = store
+    .list()
+    .filter((record) => record.id !== id && record.kind === "adapter" && record.base === base && record.state === "promoted");
+  return promoted.map((record) => {
+    store.verifyRecord(record.id);
+    return { recordId: record.id, objectDirectory: store.objectPath(record.id) };
+  });
+}
+
 const suspectParents = (store: Store, { id }: StoredRecord): string[] =>
   store.lineage(id).parents.filter((parent) => store.tables.record(parent)?.state === "quarantined");
 
@@ -116,6 +128,7 @@ export async function gradeRecord(store: Store, record: StoredRecord, options: G
       policy: options.policy,
       usage: usageOf(store, record),
       served: servedBefore(store, record, options.alias ?? defaultAliases[kind]),
+      earlier: earlierRecords(store, record),
       suspectParents: kind === "policy" ? suspectParents(store, record) : [],
       threads: options.threads,
       precision: options.precision,
@@ -158,7 +171,7 @@ async function runGrader(request: GraderRequest, signal: AbortSignal): Promise<G
 
 /** The decision as it goes into the store: figures and thresholds, not the texts. */
 export function toVerdict(decision: GateDecision): Verdict {
-  const { outcome, reasons, scale, examinations, policy, usage, examSource, screenings } = decision;
+  const { outcome, reasons, scale, examinations, policy, usage, examSource, screenings, contradictions = [] } = decision;
   const measured = examinations.map(({ broken, criticalBroken, served, ...figures }) => ({
     ...figures,
     ...(served !== undefined && {
@@ -174,7 +187,7 @@ export function toVerdict(decision: GateDecision): Verdict {
     numUnsupported: support.unsupported.length,
     numInjections: injections.length,
   }));
-  const details = { scale, examinations: measured, sources, usage, examSource, policy } as unknown as Json;
+  const details = { scale, examinations: measured, sources, contradictions, usage, examSource, policy } as unknown as Json;
   return { outcome, reasons, details };
 }
 

@@ -1,5 +1,4 @@
 /** @file What `learn` does with its options: opening models and passages, running the outer loop, telling what happened. */
-import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import {
   type AdaptEvent,
@@ -35,6 +34,7 @@ import type { Rng } from "../util/index.ts";
 import { formatBar, formatSeconds, formatShare, formatTable } from "./format.ts";
 import { gradeRecord, toVerdict } from "./grading.ts";
 import { choosePrecision, requireModel } from "./model.ts";
+import { isAlmanac, readHeldOut, refuseTestPeople, roundPeople } from "./people.ts";
 import { describePolicies, registerPolicies } from "./policy-registration.ts";
 import { loadGate, openVerbStore } from "./store.ts";
 import type { RegisterTarget } from "./store-options.ts";
@@ -75,16 +75,10 @@ export interface LearningResult {
   readonly registered?: readonly StoredRecord[];
 }
 
-const isAlmanac = (source: string): boolean => source === "almanac" && !existsSync(source);
-
-/** Passages of files and folders, or of the Almanac's people of that split. */
-export async function readPassages(
-  source: string,
-  split: "validation" | "test",
-  limit?: number,
-): Promise<SourcePassage[]> {
-  if (isAlmanac(source)) return almanacPassages(createWorld()[split].slice(0, limit));
-  return loadPassages([source], limit);
+/** Passages of files and folders, or of the Almanac's people that rounds learn from; nobody of the test set. */
+export async function readPassages(source: string): Promise<readonly SourcePassage[]> {
+  if (isAlmanac(source)) return almanacPassages(roundPeople());
+  return refuseTestPeople(await loadPassages([source]), source);
 }
 
 function* take<T>(items: Iterator<T>, count: number): Generator<T> {
@@ -152,8 +146,9 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const began = performance.now();
   const { output, signal } = context;
   requireModel(args.modelDirectory);
-  const passages = await readPassages(args.passages, "validation");
-  const heldOut = args.heldOut === null ? [] : await readPassages(args.heldOut, "test", args.heldOutLimit);
+  const passages = await readPassages(args.passages);
+  const { heldOut: source, heldOutLimit: limit } = args;
+  const heldOut = source === null ? [] : (await readHeldOut({ source, limit, isTestSet: false }, output.note)).passages;
   const replay = await readReplay(args.replay);
   const templates =
     args.prompts === null ? await loadPrompts(args.modelDirectory) : await loadPromptsFile(args.prompts);

@@ -57,30 +57,37 @@ export async function registerAdaptation(
 
 const toJson = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`;
 
-/** Each passage with the edit it was learned by; the passage itself is no claim of the edit. */
+/**
+ * Each passage with the edit it was learned by; the passage itself is no claim of the edit. Passages that were not learned are
+ * left out, unless none was: then they show what the gate is to say about them.
+ */
 function toSources(passages: readonly SourcePassage[], report: AdaptReport): (SourceEdit & { readonly edit: Json })[] {
-  return report.passages.map(({ id, chosen }, index) => {
+  const isAnyLearned = report.passages.some(({ isLearned }) => isLearned);
+  return report.passages.flatMap(({ id, chosen, isLearned }, index) => {
+    if (isAnyLearned && !isLearned) return [];
     const { context, title } = passages[index]!;
     const bare = chosen.documents.map((document) =>
       title !== "" && document.startsWith(`${title}\n`) ? document.slice(title.length + 1) : document,
     );
     const documents = bare.filter((document) => document !== context);
-    return {
-      id,
-      context: title === "" ? context : `${title}\n${context}`,
-      documents,
-      edit: { kind: chosen.kind, text: chosen.text },
-    };
+    return [
+      {
+        id,
+        context: title === "" ? context : `${title}\n${context}`,
+        documents,
+        edit: { kind: chosen.kind, text: chosen.text },
+      },
+    ];
   });
 }
 
 function toExam(passages: readonly SourcePassage[], report: AdaptReport): RecordedExam {
-  const items = report.passages.flatMap(({ answers }, index) =>
-    answers.map(({ question, gold }) => ({ question, answer: gold, title: passages[index]!.title })),
+  const items = report.passages.flatMap(({ answers, exam }, index) =>
+    exam === report.examSource
+      ? answers.map(({ question, gold }) => ({ question, answer: gold, title: passages[index]!.title }))
+      : [],
   );
-  const sources = report.passages.map(({ exam }) => exam);
-  const source = sources.includes("self-written") ? "self-written" : items.length === 0 ? "none" : "given";
-  return { source, items };
+  return { source: report.examSource, items };
 }
 
 function lineageOf({ passages, report, settings, seed, run, base, modelDirectory }: Registration): RecordLineage {
@@ -110,6 +117,8 @@ function lineageOf({ passages, report, settings, seed, run, base, modelDirectory
   };
 }
 
+const maxReasons = 4;
+
 /** One line for people. */
 export function describeRegistered({ record, decision, store }: Registered): string {
   const id = record.id.slice(0, 12);
@@ -117,5 +126,8 @@ export function describeRegistered({ record, decision, store }: Registered): str
     decision.outcome === "promote" || decision.outcome === "rescale"
       ? `\nServe it with: selkie registry promote ${id}${store === resolve(defaultStore) ? "" : ` --store ${store}`}`
       : "";
-  return `Stored as ${id}; the gate says ${decision.outcome}: ${decision.reasons.join("; ")}.${next}`;
+  const shown = decision.reasons.slice(0, maxReasons).join("; ");
+  const more = decision.reasons.length - maxReasons;
+  const rest = more > 0 ? `; and ${more} more, see selkie registry show ${id}` : "";
+  return `Stored as ${id}; the gate says ${decision.outcome}: ${shown}${rest}.${next}`;
 }

@@ -5,6 +5,7 @@ export { createRng, type PhiloxBlocks, type Rng, uniformsOf } from "./rng.ts";
 export {
   bootstrapCrossed,
   bootstrapMean,
+  bootstrapNested,
   bootstrapStatistic,
   type Estimate,
   type Interval,
@@ -13,6 +14,7 @@ export {
   pairedDifference,
   quantile,
 } from "./statistics.ts";
+export { studentInterval, studentQuantile, studentWithin } from "./student.ts";
 export {
   type BestOfGain,
   bestOfGain,

@@ -4,6 +4,7 @@ import { createRng } from "./rng.ts";
 import {
   bootstrapCrossed,
   bootstrapMean,
+  bootstrapNested,
   bootstrapStatistic,
   mean,
   median,
@@ -76,6 +77,16 @@ describe("statistics", () => {
     assert.ok(Math.abs(centre - mean(rows.flat())) < 1e-12);
     assert.ok(halfWidth > 1.96 * Math.sqrt(seedVariance) * 0.8, `${halfWidth}`);
     assert.ok(halfWidth < 1.96 * Math.sqrt(seedVariance + 3 * rowVariance) * 1.3, `${halfWidth}`);
+  });
+
+  test("groups are resampled whole: ten alike values in each of two groups are two values", () => {
+    const groups = [Array<number>(10).fill(0), Array<number>(10).fill(1)];
+    const { mean: centre, low, high } = bootstrapNested(groups, createRng(6), 2000);
+    assert.deepEqual([centre, low, high], [0.5, 0, 1], "both groups drawn twice happens in a quarter of the samples");
+    const plain = bootstrapMean(groups.flat(), createRng(6), 2000);
+    assert.ok(plain.low > 0.2 && plain.high < 0.8, "as if there were twenty");
+    assert.deepEqual(bootstrapNested([[1, 2, 6]], createRng(7), 500), bootstrapMean([1, 2, 6], createRng(7), 500));
+    assert.equal(bootstrapNested([[1, 1, 1], [5]], createRng(8), 50).mean, 2, "by members");
   });
 
   test("with one seed only the passages are resampled", () => {

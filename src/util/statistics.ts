@@ -119,3 +119,24 @@ export function bootstrapCrossed(rows: readonly (readonly number[])[], rng: Rng,
   }).sort();
   return { mean: mean(rows.map(mean)), low: quantile(means, 0.025), high: quantile(means, 0.975) };
 }
+
+/**
+ * Mean of all values with an interval for new groups and new members: groups are resampled whole, then members within each
+ * drawn group (streams within policies). Groups count by their number of members. With one group it is
+ * {@link bootstrapMean}, and says nothing about other groups.
+ *
+ * @param resamples - Bootstrap samples. @defaultValue 10000
+ */
+export function bootstrapNested(groups: readonly (readonly number[])[], rng: Rng, resamples = 10_000): Interval {
+  if (groups.length === 1) return bootstrapMean(groups[0]!, rng, resamples);
+  const means = Float64Array.from({ length: resamples }, () => {
+    let [total, count] = [0, 0];
+    for (let draw = 0; draw < groups.length; draw++) {
+      const group = groups[rng.integer(groups.length)]!;
+      for (let member = 0; member < group.length; member++) total += group[rng.integer(group.length)]!;
+      count += group.length;
+    }
+    return total / count;
+  }).sort();
+  return { mean: mean(groups.flat()), low: quantile(means, 0.025), high: quantile(means, 0.975) };
+}

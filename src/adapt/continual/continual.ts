@@ -6,7 +6,7 @@
 
 import { digestOf } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
-import { createRng, type Rng, SelkieError } from "../../util/index.ts";
+import { createRng, mean, type Rng, SelkieError } from "../../util/index.ts";
 import { buildExams, type PassageExam } from "../build-exam.ts";
 import type { ExamItem } from "../exam.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "../propose.ts";
@@ -22,7 +22,7 @@ import {
 } from "./checks.ts";
 import { presentModel } from "./merged.ts";
 import type { ContinualMethod, StreamItem, StreamRoom } from "./method.ts";
-import { type ContinualReport, reportContinual, type StreamOutcome } from "./report.ts";
+import { type ContinualReport, type QuestionCounts, reportContinual, type StreamOutcome } from "./report.ts";
 import { measureBase, runStream } from "./stream.ts";
 
 /** Inputs of {@link runContinual}. */
@@ -33,6 +33,10 @@ export interface ContinualArgs extends Writer {
   /** Passages of one stream. */
   readonly length: number;
   readonly numStreams: number;
+  /** Place of the first stream among all of the experiment: streams of other policies are about other people. @defaultValue 0 */
+  readonly firstStream?: number;
+  /** Names the policy, where there are several. */
+  readonly policy?: string;
   /** Wordings of each fact that are asked. */
   readonly wordings: number;
   /** Steps between full rows of the matrix. */
@@ -59,8 +63,31 @@ interface Common {
   readonly checks: StreamChecks;
 }
 
+/** Streams of one policy, and how much was asked. */
+export interface ContinualStreams {
+  readonly outcomes: readonly StreamOutcome[];
+  readonly questions: QuestionCounts;
+}
+
 /** Runs every method on every stream and puts the figures together. */
 export async function runContinual(args: ContinualArgs): Promise<ContinualReport> {
+  return summariseStreams(args.methods, [await runStreams(args)], args.seed);
+}
+
+/** The report of streams, of one policy or of several. */
+export function summariseStreams(
+  methods: readonly ContinualMethod[],
+  parts: readonly ContinualStreams[],
+  seed: number,
+): ContinualReport {
+  const outcomes = parts.flatMap((part) => part.outcomes);
+  const meanOf = (of: (counts: QuestionCounts) => number) => mean(parts.map(({ questions }) => of(questions)));
+  const questions = { known: meanOf(({ known }) => known), asked: meanOf(({ asked }) => asked) };
+  return reportContinual(methods, outcomes, questions, createRng(seed).fork("continual").fork("report"));
+}
+
+/** Runs every method on every stream of one policy; finished ones are read from the store. */
+export async function runStreams(args: ContinualArgs): Promise<ContinualStreams> {
   const { length, passages, numStreams, store, onEvent } = args;
   if (length < 1 || length > passages.length)
     throw new SelkieError(
@@ -71,8 +98,9 @@ export async function runContinual(args: ContinualArgs): Promise<ContinualReport
   const common = await prepare(args, rng);
   const outcomes: StreamOutcome[] = [];
   let numAsked = 0;
+  const { firstStream = 0 } = args;
   for (let index = 0; index < numStreams; index++) {
-    const stream = await planStream(args, common, index, rng.fork("stream", index));
+    const stream = await planStream(args, common, firstStream + index, rng);
     const { room, asked } = stream;
     numAsked += asked.flat().length;
     const base = await stage(store, `stream-${index}/base`, () =>
@@ -86,10 +114,9 @@ export async function runContinual(args: ContinualArgs): Promise<ContinualReport
       const name = `stream-${index}/${method.name}-${digestOf(JSON.stringify(method.settings)).slice(0, 8)}`;
       records.push(await stage(store, name, run));
     }
-    outcomes.push({ base, records });
+    outcomes.push({ base, records, ...(args.policy !== undefined && { policy: args.policy }) });
   }
-  const questions = { known: common.checks.known.length, asked: numAsked / numStreams };
-  return reportContinual(args.methods, outcomes, questions, rng.fork("report"));
+  return { outcomes, questions: { known: common.checks.known.length, asked: numAsked / numStreams } };
 }
 
 /** Samples of the base, exams and checks: once for all streams. */
@@ -117,23 +144,30 @@ interface StreamPlan {
   readonly asked: readonly (readonly ExamItem[])[];
 }
 
-/** The passages of stream `index` in its order, with their edits. */
-async function planStream(args: ContinualArgs, common: Common, index: number, rng: Rng): Promise<StreamPlan> {
+/**
+ * Whose passages stream `place` learns: as long as there are enough, each stream has people of its own; then they come
+ * round again, in an order of the stream's own.
+ */
+export function membersOf(place: number, length: number, numPassages: number, rng: Rng): number[] {
+  const all = rng.fork("people").shuffle([...Array(numPassages).keys()]);
+  const members = Array.from({ length }, (_, index) => all[(place * length + index) % numPassages]!);
+  return rng.fork("stream", place).fork("order").shuffle(members);
+}
+
+/** The passages of stream `place` in its order, with their edits. */
+async function planStream(args: ContinualArgs, common: Common, place: number, rng: Rng): Promise<StreamPlan> {
   const { passages, length, store, templates, checkpoint, innerLoop, signal } = args;
   const { canaries } = common;
-  const order = rng
-    .fork("order")
-    .shuffle([...passages.keys()])
-    .slice(0, length);
+  const order = membersOf(place, length, passages.length, rng);
   const sources = order.map((passage) => passages[passage]!);
   const exams = order.map((passage) => common.exams[passage]!);
-  const edits = await stage(store, `stream-${index}/edits`, () =>
-    proposeSelfEdits(args, sources, 1, rng.fork("edits")),
+  const edits = await stage(store, `stream-${place - (args.firstStream ?? 0)}/edits`, () =>
+    proposeSelfEdits(args, sources, 1, rng.fork("stream", place).fork("edits")),
   );
-  const items = sources.map((source, place): StreamItem => {
-    const exam = exams[place]!;
+  const items = sources.map((source, at): StreamItem => {
+    const exam = exams[at]!;
     const asked = [...exam.selection, ...exam.report, ...canaries, ...common.checks.known];
-    const documents = selfEditDocuments(edits[place]![0]!, source, templates);
+    const documents = selfEditDocuments(edits[at]![0]!, source, templates);
     return {
       source,
       exam,
@@ -143,10 +177,10 @@ async function planStream(args: ContinualArgs, common: Common, index: number, rn
       ),
     };
   });
-  const asked = exams.map(({ report }, place) =>
-    oneWordingEach(report, args.wordings, createRng("continual-wording").fork(sources[place]!.id)),
+  const asked = exams.map(({ report }, at) =>
+    oneWordingEach(report, args.wordings, createRng("continual-wording").fork(sources[at]!.id)),
   );
-  const seed = `continual-${args.seed}-${index}`;
+  const seed = `continual-${args.seed}-${place}`;
   const room = {
     checkpoint,
     templates,

@@ -12,7 +12,14 @@ export {
   type WritingItem,
 } from "./checks.ts";
 export { lastBlocksMethod, steepestBlocksMethod } from "./chosen-blocks.ts";
-export { type ContinualArgs, runContinual } from "./continual.ts";
+export {
+  type ContinualArgs,
+  type ContinualStreams,
+  membersOf,
+  runContinual,
+  runStreams,
+  summariseStreams,
+} from "./continual.ts";
 export { type ElasticOptions, elasticMethod } from "./ewc.ts";
 export { type MergeOptions, mergeMethod, presentModel, trainEdit } from "./merged.ts";
 export type {
@@ -40,6 +47,7 @@ export {
   type MethodRow,
   type QuestionCounts,
   reportContinual,
+  type StreamInterval,
   type StreamOutcome,
 } from "./report.ts";
 export { findScale, type RescaleBudget, stableBudget } from "./rescale.ts";

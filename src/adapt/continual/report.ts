@@ -1,17 +1,25 @@
 /**
  * @file Streams put together: one row per method, means over streams with 95 % intervals, differences paired by stream.
- * A stream is the unit: passages within one share their fate. With three to five of them a percentile interval is on the
- * narrow side, which the tables say.
+ * Passages within a stream share their fate, and streams of one policy share a writer: policies are resampled whole, streams
+ * within them, and a t-interval over policies stands beside, since a few policies make a percentile interval too narrow.
  */
-import { bootstrapMean, type Interval, mean, type Rng } from "../../util/index.ts";
+import { bootstrapNested, type Interval, mean, type Rng, studentInterval } from "../../util/index.ts";
 import type { ContinualMethod } from "./method.ts";
 import { type ContinualMetrics, continualMetrics } from "./metrics.ts";
 import { type BaseRecord, finalAccuracy, matrixOf, type StreamRecord } from "./stream.ts";
 
 /** One stream: the base, and the record of every method in the order of the table. */
 export interface StreamOutcome {
+  /** Names the policy that wrote and learned; streams of one policy belong together. @defaultValue one policy for all */
+  readonly policy?: string;
   readonly base: BaseRecord;
   readonly records: readonly StreamRecord[];
+}
+
+/** A figure over streams, its interval clustered by policy. */
+export interface StreamInterval extends Interval {
+  /** The t-interval of the policies' own means; absent with one policy. */
+  readonly overPolicies?: Interval;
 }
 
 /** A method over all streams; `null` where it was not examined, or where there was nothing to measure. */
@@ -19,29 +27,29 @@ export interface MethodRow {
   readonly name: string;
   readonly summary: string;
   /** On each passage right after its edit. */
-  readonly acquisition: Interval | null;
+  readonly acquisition: StreamInterval | null;
   /** On all passages after the last edit. */
-  readonly retention: Interval;
+  readonly retention: StreamInterval;
   /** Retention over acquisition. */
-  readonly keptShare: Interval | null;
+  readonly keptShare: StreamInterval | null;
   /** What is left of what edits added to the base. */
-  readonly keptGain: Interval | null;
-  readonly backwardTransfer: Interval | null;
+  readonly keptGain: StreamInterval | null;
+  readonly backwardTransfer: StreamInterval | null;
   /** Share of the base's right answers still right after the last edit. */
-  readonly baseKept: Interval | null;
+  readonly baseKept: StreamInterval | null;
   /** KL(base ‖ last), nats per token. */
-  readonly klNats: Interval;
+  readonly klNats: StreamInterval;
   /** Share of wrong answers about earlier passages that give a fact of the last; mean over rows. */
-  readonly intrusions: Interval | null;
-  readonly reading: Interval | null;
-  readonly validEdits: Interval | null;
-  readonly coverage: Interval | null;
+  readonly intrusions: StreamInterval | null;
+  readonly reading: StreamInterval | null;
+  readonly validEdits: StreamInterval | null;
+  readonly coverage: StreamInterval | null;
   /** Retention less that of the first method of the table, by stream; `null` for that one. */
-  readonly overFirst: Interval | null;
+  readonly overFirst: StreamInterval | null;
   /** Retention less what the base answers of the same passages. */
-  readonly overBase: Interval;
+  readonly overBase: StreamInterval;
   /** The same counted over everything that was asked, what the base knew and the passages; `null` when it knew nothing. */
-  readonly overBaseInAll: Interval | null;
+  readonly overBaseInAll: StreamInterval | null;
   /** `byAge[a]`: accuracy after `a` more edits. */
   readonly byAge: readonly (number | null)[];
   /** Mean matrix, `null` where it was not examined. */
@@ -68,6 +76,8 @@ export interface QuestionCounts {
 export interface ContinualReport {
   readonly length: number;
   readonly numStreams: number;
+  /** Outer loops whose policies the streams are of. */
+  readonly numPolicies: number;
   readonly questions: QuestionCounts;
   /** The base on the passages of the streams, and its skills. */
   readonly base: {
@@ -80,10 +90,19 @@ export interface ContinualReport {
   readonly streams: readonly StreamOutcome[];
 }
 
+/** Values of streams by policy. */
+function byPolicy(values: readonly number[], streams: readonly StreamOutcome[]): number[][] {
+  const names = [...new Set(streams.map(({ policy }) => policy))];
+  return names.map((name) => values.filter((_, index) => streams[index]!.policy === name));
+}
+
 /** Interval over streams; `null` unless every stream has a value. */
-function over(values: readonly (number | null)[], rng: Rng): Interval | null {
+function over(values: readonly (number | null)[], streams: readonly StreamOutcome[], rng: Rng): StreamInterval | null {
   const measured = values.filter((value) => value !== null);
-  return measured.length < values.length || values.length === 0 ? null : bootstrapMean(measured, rng);
+  if (measured.length < values.length || values.length === 0) return null;
+  const groups = byPolicy(measured, streams);
+  const overPolicies = studentInterval(groups.map(mean));
+  return { ...bootstrapNested(groups, rng), ...(overPolicies && { overPolicies }) };
 }
 
 /** Mean of what there is; `null` for nothing. */
@@ -105,6 +124,7 @@ function reportMethod(
   const figure = (name: string, of: (index: number) => number | null) =>
     over(
       streams.map((_, index) => of(index)),
+      streams,
       rng.fork(name),
     );
   const metric = (name: "acquisition" | "keptShare" | "keptGain" | "backwardTransfer") =>
@@ -189,17 +209,20 @@ export function reportContinual(
   const skill = (name: "reading" | "validEdits" | "coverage") =>
     over(
       streams.map(({ base }) => base.skills[name]),
+      streams,
       ofBase.fork(name),
     );
   return {
     length: streams[0]?.base.accuracy.length ?? 0,
     numStreams: streams.length,
+    numPolicies: new Set(streams.map(({ policy }) => policy)).size,
     questions,
     base: {
-      accuracy: bootstrapMean(
+      accuracy: over(
         streams.map(({ base }) => mean(base.accuracy)),
+        streams,
         ofBase.fork("accuracy"),
-      ),
+      )!,
       reading: skill("reading"),
       validEdits: skill("validEdits"),
       coverage: skill("coverage"),

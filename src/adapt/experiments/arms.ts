@@ -6,7 +6,7 @@
 import type { SourcePassage } from "../../tasks/index.ts";
 import { createRng } from "../../util/index.ts";
 import { answeredCanaries, type Canaries } from "../canaries.ts";
-import { accuracy, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
+import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
 import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "../learn/lessons.ts";
 import type { LearnInnerLoop } from "../learn/settings.ts";
 import { plannedTokens, sitTrials, type Trial, type TrialRoom, type TrialSitting } from "../learn/trials.ts";
@@ -15,11 +15,23 @@ import { trialSeed } from "../rewards/selection.ts";
 import { withoutExamQuestions } from "../self-edit.ts";
 import { type AdaptEvent, defaultSettings, type StageStore, stage } from "../settings.ts";
 
+/** A question about another relation than the one a passage tells: its value must not be given as the answer. */
+export interface Trap {
+  readonly question: string;
+  /** What the passage says of a relation that is not the one asked about. */
+  readonly wrong: string;
+}
+
+/** Traps by the id of the passage. */
+export type Traps = ReadonlyMap<string, readonly Trap[]>;
+
 /** What all arms of one model share. */
 export interface ArmRoom extends Writer {
   readonly lessons: readonly Lesson[];
   /** Canaries that the unadapted model answers right. */
   readonly canaries: readonly ExamItem[];
+  /** Asked after every training, beside the exam. @defaultValue none */
+  readonly traps?: Traps;
   /** Old text for arms that replay. */
   readonly replay: readonly string[];
   /** Names the random numbers; arms with one seed share them. */
@@ -41,22 +53,39 @@ export interface Arm {
   readonly numSteps?: readonly number[];
 }
 
-/** How one lesson went. */
-export interface LessonScore {
+/** What tables show of how a lesson went. */
+export interface ScoreFigures {
   /** Share of right answers to the report questions. */
   readonly accuracy: number;
-  /** The same for the selection questions; never to be reported. */
-  readonly selection: number;
-  /** Nats per token of the gold answers to the report questions. */
-  readonly goldLogprob: number;
-  readonly selectionLogprob: number;
   /** Share of the canaries still answered right; `null` without canaries. */
   readonly kept: number | null;
+  /** Share of the traps that are answered with the value of another relation; absent without traps. */
+  readonly trapped?: number;
+  /** Share of the report questions answered right whose value is not given for another relation as well; absent without traps. */
+  readonly agreed?: number;
   readonly numDocuments: number;
+  /** Optimizer updates. */
   readonly numSteps: number;
   /** Rows computed in training. */
   readonly numTokens: number;
 }
+
+/** How one lesson went. */
+export interface LessonScore extends ScoreFigures {
+  /** Share of right answers to the selection questions; never to be reported. */
+  readonly selection: number;
+  /** Nats per token of the gold answers to the report questions. */
+  readonly goldLogprob: number;
+  readonly selectionLogprob: number;
+}
+
+/** A score without what no table shows, for a record. */
+export const figuresOnly = ({
+  selection: _s,
+  selectionLogprob: _l,
+  goldLogprob: _g,
+  ...shown
+}: LessonScore): ScoreFigures => shown;
 
 /** Inputs of {@link createArmRoom}. */
 export interface ArmRoomArgs extends Writer {
@@ -64,6 +93,8 @@ export interface ArmRoomArgs extends Writer {
   readonly name: string;
   readonly canaries: Canaries;
   readonly passages: readonly SourcePassage[];
+  /** @defaultValue none */
+  readonly traps?: Traps | undefined;
   readonly seed: number | string;
   readonly store: StageStore;
   /** Texts sampled from the model for arms that replay. @defaultValue 0 */
@@ -80,7 +111,8 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
   const { maxPassageTokens } = defaultSettings;
   const rng = createRng(seed).fork("experiment");
   const unredacted = await buildLessons({ ...args, name: "exam", passages, maxPassageTokens, rng, store });
-  const forbidden = forbiddenQuestions(unredacted, canaries);
+  const asked = [...(args.traps?.values() ?? [])].flat().map(({ question }) => question);
+  const forbidden = [...new Set([...forbiddenQuestions(unredacted, canaries), ...asked])];
   const replay = await stage(store, `replay-${seed}`, async () =>
     withoutExamQuestions(await sampleReplay(args, numReplay, rng.fork("replay")), forbidden),
   );
@@ -89,6 +121,7 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
     lessons: redactLessons(unredacted, forbidden),
     canaries: await stage(store, "canaries", () => knownCanaries(args)),
     seed: `${seed}`,
+    ...(args.traps && { traps: args.traps }),
     ...(onEvent && { onEvent }),
   };
 }
@@ -109,22 +142,50 @@ async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmRoo
 /** All that a lesson asks: selection questions, then report questions. */
 export const itemsOf = ({ exam }: Lesson): ExamItem[] => [...exam.selection, ...exam.report];
 
+/** The exam of a lesson, then its traps; a trap counts as right when the wrong value is given. */
+const askedIn = ({ traps }: Pick<ArmRoom, "traps">, lesson: Lesson): ExamItem[] => [
+  ...itemsOf(lesson),
+  ...(traps?.get(lesson.source.id) ?? []).map(({ question, wrong }) => ({ question, answer: wrong, title: "" })),
+];
+
 /** Answers of a model that has learned nothing. */
 export async function scoreUntrained(room: ArmRoom): Promise<LessonScore[]> {
-  const takers = room.lessons.map((lesson) => ({ adapterIndex: null, items: itemsOf(lesson) }));
-  const sheets = await stage(room.store, "untrained", () => examine({ ...room, bank: null }, takers));
+  return scoreUnchanged(room, "untrained", (item) => item);
+}
+
+/** Answers of the unchanged model with the passage before every question. */
+export async function scoreReading(room: ArmRoom): Promise<LessonScore[]> {
+  const { templates } = room;
+  const reading = { ...templates, question: `Passage: {title}\n${templates.question.replace("{title}", "")}` };
+  return scoreUnchanged({ ...room, templates: reading }, "reading", (item, { source }) => ({
+    ...item,
+    title: source.title === "" ? source.context : `${source.title}\n${source.context}`,
+  }));
+}
+
+async function scoreUnchanged(
+  room: ArmRoom,
+  name: string,
+  ask: (item: ExamItem, lesson: Lesson) => ExamItem,
+): Promise<LessonScore[]> {
+  const takers = room.lessons.map((lesson) => ({
+    adapterIndex: null,
+    items: askedIn(room, lesson).map((item) => ask(item, lesson)),
+  }));
+  const sheets = await stage(room.store, name, () => examine({ ...room, bank: null }, takers));
   const trained = { numSteps: 0, numTokens: 0, canaries: null };
   return room.lessons.map((lesson, index) =>
-    score(room.checkpoint.lm.vocabSize, lesson, 0, { ...trained, answers: sheets[index]! }),
+    score(room.checkpoint.lm.vocabSize, lesson, 0, { ...trained, answers: sheets[index]! }, room.traps),
   );
 }
 
-function trialOf({ lessons, seed }: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): Trial {
+function trialOf(room: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): Trial {
+  const { lessons, seed } = room;
   const lesson = lessons[passage]!;
   const { source } = lesson;
   const place = { runSeed: seed, passageId: source.id, edit: 0, repetition: 0 };
   return {
-    ...{ passage, edit: 0, repetition: 0, source, documents, items: itemsOf(lesson) },
+    ...{ passage, edit: 0, repetition: 0, source, documents, items: askedIn(room, lesson) },
     seed: trialSeed(place, "common"),
     ...(numSteps !== undefined && { numSteps }),
   };
@@ -171,7 +232,7 @@ export async function measureArm(room: ArmRoom, arm: Arm): Promise<LessonScore[]
       const sittings = await sitTrials(trialRoom, group);
       const { vocabSize } = room.checkpoint.lm;
       return sittings.map((sitting) =>
-        score(vocabSize, lessons[sitting.trial.passage]!, sitting.trial.documents.length, sitting),
+        score(vocabSize, lessons[sitting.trial.passage]!, sitting.trial.documents.length, sitting, room.traps),
       );
     });
     scores.push(...found);
@@ -188,23 +249,41 @@ const nothingRight = (vocabSize: number) => ({
   kept: 0,
 });
 
-/** Sums up the answers to {@link itemsOf} a lesson. */
+/** Sums up the answers to {@link itemsOf} a lesson and to its traps, if there are any. */
 export function score(
   vocabSize: number,
-  { exam }: Lesson,
+  lesson: Lesson,
   numDocuments: number,
   { answers, canaries, numSteps, numTokens }: Pick<TrialSitting, "answers" | "canaries" | "numSteps" | "numTokens">,
+  traps?: Traps,
 ): LessonScore {
+  const { exam, source } = lesson;
   const cost = { numDocuments, numSteps, numTokens };
-  if (answers === null) return { ...nothingRight(vocabSize), ...cost };
+  const own = traps?.get(source.id) ?? [];
+  if (answers === null)
+    return { ...nothingRight(vocabSize), ...(own.length > 0 && { trapped: 0, agreed: 0 }), ...cost };
+  const numAsked = exam.selection.length + exam.report.length;
   const selection = answers.slice(0, exam.selection.length);
-  const report = answers.slice(exam.selection.length);
+  const report = answers.slice(exam.selection.length, numAsked);
   return {
     accuracy: accuracy(report)!,
     selection: accuracy(selection)!,
     goldLogprob: meanGoldLogprob(report)!,
     selectionLogprob: meanGoldLogprob(selection)!,
     kept: accuracy(canaries ?? []),
+    ...(own.length > 0 && scoreTraps(exam.report, report, own, answers.slice(numAsked))),
     ...cost,
   };
+}
+
+/** An answer agrees with its question when its value is not given for another relation, too. */
+function scoreTraps(
+  items: readonly ExamItem[],
+  answers: readonly ExamAnswer[],
+  traps: readonly Trap[],
+  sprung: readonly ExamAnswer[],
+): { readonly trapped: number; readonly agreed: number } {
+  const confused = new Set(traps.filter((_, index) => sprung[index]!.isRight).map(({ wrong }) => wrong));
+  const agreeing = answers.filter(({ isRight }, index) => isRight && !confused.has(items[index]!.answer));
+  return { trapped: accuracy(sprung)!, agreed: agreeing.length / answers.length };
 }

@@ -44,7 +44,9 @@ test("somebody else's values are wrong facts, each once; the name and the truth 
 
 test("the passage itself states everything and says the name once; the all-knowing editor says it of everything", () => {
   const plain = measure("plain", source!.context);
-  assert.deepEqual([plain.coverage, plain.namedCoverage], [1, 1 / 6]);
+  const first = source!.context.split(/(?<=\.) /)[0]!.toLowerCase(); // one to three facts, and the name
+  const numFirst = Object.values(facts).filter((value) => first.includes(value.toLowerCase())).length;
+  assert.deepEqual([plain.coverage, plain.namedCoverage], [1, numFirst / 6]);
   const text = oracleEdit(person, source!.context, "implications-long", createRng("edit-figures"));
   const { coverage, namedCoverage, wrongFacts } = measure("implications-long", text);
   assert.deepEqual([coverage, namedCoverage, wrongFacts], [1, 1, 0]);

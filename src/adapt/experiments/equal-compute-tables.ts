@@ -1,20 +1,25 @@
 /** @file Tables of the comparison at equal cost. */
 import { mean } from "../../util/index.ts";
-import { namesOf, type OuterCost, type SpendingArm, type SpendingFindings } from "./equal-compute.ts";
+import type { ScoreFigures } from "./arms.ts";
+import { namesOf, type OuterCost, type SpendingArm, type SpendingFindings, type SpendingSet } from "./equal-compute.ts";
 import {
   type Cell,
   type Column,
   differenceOver,
+  differenceOverSeeds,
   meanOfMeasured,
   meanOver,
+  meanOverSeeds,
   type ResultTable,
   type SeedTable,
   type TableRow,
+  twoIntervals,
 } from "./table.ts";
 
 /** What the tables are about. */
 export interface SpendingTables {
-  readonly findings: readonly SpendingFindings[];
+  /** By set of passages. */
+  readonly sets: readonly SpendingSet<ScoreFigures>[];
   /** One per run of the outer loop. */
   readonly costs: readonly OuterCost[];
   readonly numRounds: number;
@@ -22,46 +27,75 @@ export interface SpendingTables {
 
 /** All tables of the experiment. */
 export function tabulateEqualCompute(args: SpendingTables): ResultTable[] {
-  const names = namesOf(args.numRounds);
-  return [
-    budgetTable(args, "atRound", names.round, `At the tokens of the edit of round ${args.numRounds}`),
-    budgetTable(args, "atUntrained", names.untrained, "At the tokens of the untrained policy's edit"),
-    sampleTable(args),
-  ];
+  const { numRounds, sets } = args;
+  const names = namesOf(numRounds);
+  return sets.flatMap((one) => {
+    const suffix = sets.length === 1 ? "" : ` (${one.set})`;
+    const budget = (part: Part, reference: string, what: string) => ({
+      ...budgetTable(one, part, reference, numRounds),
+      title: `At the ${what}${suffix}`,
+    });
+    return [
+      budget("atUpdates", names.round, `updates of the edit of round ${numRounds}`),
+      budget("atRound", names.round, `tokens of the edit of round ${numRounds}`),
+      budget("atUntrained", names.untrained, "tokens of the untrained policy's edit"),
+      { ...sampleTable(one, args), title: `More samples instead of reinforcement${suffix}` },
+    ];
+  });
 }
 
-type Part = "atRound" | "atUntrained" | "samples";
+type Part = "atUpdates" | "atRound" | "atUntrained" | "samples";
 
 /** The same arm of every seed. */
-const armOf = (findings: readonly SpendingFindings[], part: Part, name: string): SpendingArm[] =>
-  findings.map((finding) => finding[part].find((arm) => arm.name === name)!);
+const armOf = (
+  findings: readonly SpendingFindings<ScoreFigures>[],
+  part: Part,
+  name: string,
+): SpendingArm<ScoreFigures>[] => findings.map((finding) => finding[part].find((arm) => arm.name === name)!);
 
-const accuracyOf = (arms: readonly SpendingArm[]): SeedTable =>
+const accuracyOf = (arms: readonly SpendingArm<ScoreFigures>[]): SeedTable =>
   arms.map(({ passages }) => passages.map(({ score }) => score.accuracy));
 
-const tokensOf = (arms: readonly SpendingArm[]): number =>
+const tokensOf = (arms: readonly SpendingArm<ScoreFigures>[]): number =>
   mean(arms.map(({ passages }) => mean(passages.map(({ numTokens }) => numTokens))));
 
-const keptOf = (arms: readonly SpendingArm[]): number | null =>
+const keptOf = (arms: readonly SpendingArm<ScoreFigures>[]): number | null =>
   meanOfMeasured(arms.flatMap(({ passages }) => passages.map(({ score }) => score.kept)));
 
-const over = (arms: readonly SpendingArm[], reference: readonly SpendingArm[]): Cell =>
+const over = (arms: readonly SpendingArm<ScoreFigures>[], reference: readonly SpendingArm<ScoreFigures>[]): Cell =>
   arms[0]!.name === reference[0]!.name
     ? null
     : differenceOver(accuracyOf(arms), accuracyOf(reference), `${arms[0]!.name} over ${reference[0]!.name}`);
 
-function sizeOf(findings: readonly SpendingFindings[]): string {
+const overSeeds = (
+  arms: readonly SpendingArm<ScoreFigures>[],
+  reference: readonly SpendingArm<ScoreFigures>[],
+): Cell => (arms[0]!.name === reference[0]!.name ? null : differenceOverSeeds(accuracyOf(arms), accuracyOf(reference)));
+
+function sizeOf(findings: readonly SpendingFindings<ScoreFigures>[]): string {
   const seeds = findings.length === 1 ? "one seed" : `${findings.length} seeds`;
-  return `${findings[0]!.samples[0]!.passages.length} held-out passages, ${seeds}; 95 % bootstraps over seeds and passages at once, differences paired`;
+  return `${findings[0]!.samples[0]!.passages.length} held-out passages, ${seeds}`;
 }
 
 const shared: readonly Column[] = [
   { name: "trained on", unit: "number" },
   { name: "new answers right", unit: "percent" },
+  { name: "t over seeds", unit: "percent" },
 ];
 
+/** What is held equal. */
+const costOf = (part: Part, reference: string, numRounds: number): string =>
+  part === "atUpdates"
+    ? `Every arm makes exactly as many optimizer updates, one document each, as the training on round ${numRounds}'s edit of the same passage and seed.`
+    : `Every arm is trained for as many updates as bring its tokens nearest to those of “${reference}” of the same passage.`;
+
 /** Competitors at the tokens of one arm, passage by passage. */
-function budgetTable({ findings }: SpendingTables, part: Part, reference: string, title: string): ResultTable {
+function budgetTable(
+  { findings, summary }: SpendingSet<ScoreFigures>,
+  part: Part,
+  reference: string,
+  numRounds: number,
+): ResultTable {
   const rows = findings[0]![part].map(({ name, base }): TableRow => {
     const arms = armOf(findings, part, name);
     const updates = mean(arms.flatMap(({ passages }) => passages.map(({ score }) => score.numSteps)));
@@ -70,7 +104,9 @@ function budgetTable({ findings }: SpendingTables, part: Part, reference: string
       cells: [
         base,
         meanOver(accuracyOf(arms), name),
+        meanOverSeeds(accuracyOf(arms)),
         over(arms, armOf(findings, part, reference)),
+        overSeeds(arms, armOf(findings, part, reference)),
         keptOf(arms),
         updates,
         tokensOf(arms),
@@ -78,11 +114,12 @@ function budgetTable({ findings }: SpendingTables, part: Part, reference: string
     };
   });
   return {
-    title,
-    caption: `${sizeOf(findings)}. One adapter for each passage. Every arm is trained for as many updates as bring its tokens nearest to those of “${reference}” of the same passage, the learning rate falling to 0 over these. Tokens are the rows really computed.`,
+    title: "",
+    caption: `${sizeOf(findings)} (${summary}). ${twoIntervals} One adapter for each passage. ${costOf(part, reference, numRounds)} The learning rate falls to 0 over the updates made. Tokens are the rows really computed.`,
     columns: [
       ...shared,
       { name: `over ${reference}`, unit: "points" },
+      { name: "over it, t over seeds", unit: "points" },
       { name: "old answers kept", unit: "percent" },
       { name: "updates", unit: "number" },
       { name: "tokens", unit: "number" },
@@ -93,7 +130,7 @@ function budgetTable({ findings }: SpendingTables, part: Part, reference: string
 }
 
 /** More samples in place of reinforcement. */
-function sampleTable({ findings, costs, numRounds }: SpendingTables): ResultTable {
+function sampleTable({ findings }: SpendingSet<ScoreFigures>, { costs, numRounds }: SpendingTables): ResultTable {
   const names = namesOf(numRounds);
   const numPassages = findings[0]!.samples[0]!.passages.length;
   const inAll = mean(costs.map(({ trialTokens, updateTokens }) => trialTokens + updateTokens));
@@ -106,8 +143,10 @@ function sampleTable({ findings, costs, numRounds }: SpendingTables): ResultTabl
       cells: [
         base,
         meanOver(accuracyOf(arms), name),
+        meanOverSeeds(accuracyOf(arms)),
         over(arms, armOf(findings, "samples", names.untrained)),
         over(arms, armOf(findings, "samples", names.round)),
+        overSeeds(arms, armOf(findings, "samples", names.round)),
         keptOf(arms),
         numEdits,
         asks ? "yes" : "no",
@@ -117,12 +156,13 @@ function sampleTable({ findings, costs, numRounds }: SpendingTables): ResultTabl
     };
   });
   return {
-    title: "More samples instead of reinforcement",
-    caption: `${sizeOf(findings)}. The outer loop trained ${Math.round(mean(costs.map(({ trialTokens }) => trialTokens)) / 1000)}k tokens in trials and at most ${Math.round(mean(costs.map(({ updateTokens }) => updateTokens)) / 1000)}k in updates of the policy: ${Math.round(share)} for each of these ${numPassages} passages, which is what the last column adds. It is paid once; more passages make it smaller.`,
+    title: "",
+    caption: `${sizeOf(findings)}. ${twoIntervals} The outer loop trained ${Math.round(mean(costs.map(({ trialTokens }) => trialTokens)) / 1000)}k tokens in trials and at most ${Math.round(mean(costs.map(({ updateTokens }) => updateTokens)) / 1000)}k in updates of the policy: ${Math.round(share)} for each of these ${numPassages} passages, which is what the last column adds. It is paid once; more passages make it smaller.`,
     columns: [
       ...shared,
       { name: "over one untrained edit", unit: "points" },
       { name: `over one edit of round ${numRounds}`, unit: "points" },
+      { name: "over it, t over seeds", unit: "points" },
       { name: "old answers kept", unit: "percent" },
       { name: "edits written", unit: "number" },
       { name: "needs questions", unit: "number" },

@@ -8,7 +8,8 @@
 import type { LearnReport } from "../learn/report.ts";
 import type { LearnSettings } from "../learn/settings.ts";
 import { rewards } from "../rewards/rewards.ts";
-import { type LessonScore, measureArm, stepsForTokens } from "./arms.ts";
+import { figuresOnly, type LessonScore, measureArm, type ScoreFigures, stepsForTokens } from "./arms.ts";
+import { onSet, type PassageSet } from "./passage-sets.ts";
 import {
   checkRuns,
   type Documents,
@@ -20,6 +21,9 @@ import {
   type PolicyRoom,
   type PolicyRun,
   type PolicyStudy,
+  rawOf,
+  ruleOf,
+  stepsOf,
   unionOf,
   writeEdits,
 } from "./policies.ts";
@@ -34,15 +38,15 @@ export interface SampleCounts {
 }
 
 /** What was made of one passage's tokens. */
-export interface Spent {
+export interface Spent<Score extends ScoreFigures = LessonScore> {
   /** Of the adapter that was kept. */
-  readonly score: LessonScore;
+  readonly score: Score;
   /** Of all adapters trained for it. */
   readonly numTokens: number;
 }
 
 /** One way of spending tokens, for one seed. */
-export interface SpendingArm {
+export interface SpendingArm<Score extends ScoreFigures = LessonScore> {
   readonly name: string;
   /** The model that the adapters are trained on. */
   readonly base: string;
@@ -50,19 +54,46 @@ export interface SpendingArm {
   readonly numEdits: number;
   /** True when an adapter is chosen by questions that the reader of the passage would have to bring. */
   readonly asks: boolean;
-  readonly passages: readonly Spent[];
+  readonly passages: readonly Spent<Score>[];
 }
 
 /** All of one seed. */
-export interface SpendingFindings {
+export interface SpendingFindings<Score extends ScoreFigures = LessonScore> {
   readonly seed: number;
+  /** The last round's edit and what competes with it at as many optimizer updates, passage by passage. */
+  readonly atUpdates: readonly SpendingArm<Score>[];
   /** The last round's edit and what competes with it at its tokens. */
-  readonly atRound: readonly SpendingArm[];
+  readonly atRound: readonly SpendingArm<Score>[];
   /** The untrained policy's edit and what competes with it at its tokens. */
-  readonly atUntrained: readonly SpendingArm[];
+  readonly atUntrained: readonly SpendingArm<Score>[];
   /** One edit of either, and more samples. */
-  readonly samples: readonly SpendingArm[];
+  readonly samples: readonly SpendingArm<Score>[];
 }
+
+/** What was found on one set of passages. */
+export interface SpendingSet<Score extends ScoreFigures = LessonScore> {
+  readonly set: string;
+  readonly summary: string;
+  readonly findings: readonly SpendingFindings<Score>[];
+}
+
+const recordArm = ({ passages, ...arm }: SpendingArm): SpendingArm<ScoreFigures> => ({
+  ...arm,
+  passages: passages.map(({ score, numTokens }) => ({ numTokens, score: figuresOnly(score) })),
+});
+
+/** Findings as they are recorded: what tables show and nothing more. */
+export const recordSpending = (sets: readonly SpendingSet[]): SpendingSet<ScoreFigures>[] =>
+  sets.map(({ findings, ...set }) => ({
+    ...set,
+    findings: findings.map(({ seed, atUpdates, atRound, atUntrained, samples }) => ({
+      seed,
+      atUpdates: atUpdates.map(recordArm),
+      atRound: atRound.map(recordArm),
+      atUntrained: atUntrained.map(recordArm),
+      samples: samples.map(recordArm),
+    })),
+  }));
 
 /** Inner-loop tokens that a run of the outer loop spent in all. */
 export interface OuterCost {
@@ -88,6 +119,20 @@ export async function runEqualCompute(study: PolicyStudy, counts: SampleCounts):
   const findings: SpendingFindings[] = [];
   for (const run of study.runs) findings.push(await measureSeed(study, run, counts));
   return findings;
+}
+
+/** {@link runEqualCompute} on every set. */
+export async function runEqualComputeSets(
+  study: Omit<PolicyStudy, "passages" | "traps">,
+  sets: readonly PassageSet[],
+  counts: SampleCounts,
+): Promise<SpendingSet[]> {
+  const found: SpendingSet[] = [];
+  for (const set of sets) {
+    const { name, summary } = set;
+    found.push({ set: name, summary, findings: await runEqualCompute(onSet(study, set), counts) });
+  }
+  return found;
 }
 
 const asSpent = (scores: readonly LessonScore[]): Spent[] =>
@@ -161,6 +206,7 @@ async function measureSeed(study: PolicyStudy, run: PolicyRun, { few, many }: Sa
   });
   return {
     seed,
+    atUpdates: [round, ...plain.atUpdates],
     atRound: [round, ...plain.atRound],
     atUntrained: [untrained, arm(`${names.round}, cut`, trained.cut, modelName(numRounds)), ...plain.atUntrained],
     samples: [
@@ -229,7 +275,9 @@ async function measureByUntrained(
   study: PolicyStudy,
   room: PolicyRoom,
   { edits, scores, whole, last, names, few, many }: ByUntrained,
-): Promise<Pick<SpendingFindings, "atRound" | "atUntrained"> & { readonly unions: readonly SpendingArm[] }> {
+): Promise<
+  Pick<SpendingFindings, "atUpdates" | "atRound" | "atUntrained"> & { readonly unions: readonly SpendingArm[] }
+> {
   const { innerLoop } = study;
   const row = async (name: string, numEdits: number, measured: Promise<LessonScore[]>): Promise<SpendingArm> => ({
     ...{ name, base: modelName(0), numEdits, asks: false, passages: asSpent(await measured) },
@@ -237,18 +285,28 @@ async function measureByUntrained(
   const at = (slug: string, documents: Documents, like: readonly LessonScore[]) =>
     measureAt(study, room, slug, documents, like);
   const freely = (slug: string, documents: Documents) => measureArm(room, { name: slug, innerLoop, documents });
-  const passages = room.lessons.map(({ source }) => [source.context]);
+  const [passages, rule] = [rawOf(room), ruleOf(room)];
+  const updates = stepsOf(last);
+  const atUpdates = (slug: string, documents: Documents) =>
+    measureArm(room, { name: slug, innerLoop, documents, numSteps: updates });
   return {
+    atUpdates: [
+      await row("raw passage", 0, atUpdates("raw-updates", passages)),
+      await row("rule without a model", 0, atUpdates("rule-updates", rule)),
+      await row("untrained edit, trained for longer", 1, atUpdates("long-updates", documentsOf(edits))),
+    ],
     atRound: [
       await row(`${names.round}, learned by untrained`, 1, freely("round", whole)),
       await row("untrained edit, trained for longer", 1, at("long", documentsOf(edits), last)),
       await row("union of 2 untrained edits", 2, at("union-2-at", unionOf(edits, 2), last)),
       await row(`union of ${few} untrained edits`, few, at("union-few-at", unionOf(edits, few), last)),
       await row("raw passage", 0, at("raw-at", passages, last)),
+      await row("rule without a model", 0, at("rule-at", rule, last)),
     ],
     atUntrained: [
       await row(`${names.round}, cut, learned by untrained`, 1, at("round-cut", whole, scores[0]!)),
       await row("raw passage", 0, at("raw-cut", passages, scores[0]!)),
+      await row("rule without a model", 0, at("rule-cut", rule, scores[0]!)),
     ],
     unions: [
       await row(`untrained, union of ${few}`, few, freely("union-few", unionOf(edits, few))),

@@ -1,24 +1,36 @@
 /** @file Door of the experiments, through `adapt`. */
+
+export { almanacSets, namingSets, type SetPeople } from "./almanac-sets.ts";
 export {
   type Arm,
   type ArmRoom,
   type ArmRoomArgs,
   createArmRoom,
+  figuresOnly,
   type LessonScore,
   measureArm,
+  prefixed,
+  type ScoreFigures,
+  scoreReading,
   scoreUntrained,
   stepsForTokens,
+  type Trap,
+  type Traps,
 } from "./arms.ts";
+export { compact, expand, type JsonValue, roundNumbers } from "./compact.ts";
 export { answerCoverage } from "./coverage.ts";
 export { type EditFigures, measureEdit } from "./edit-figures.ts";
 export { type EditRoom, writeEdits } from "./edits.ts";
 export {
   type OuterCost,
   outerCost,
+  recordSpending,
   runEqualCompute,
+  runEqualComputeSets,
   type SampleCounts,
   type SpendingArm,
   type SpendingFindings,
+  type SpendingSet,
   type Spent,
 } from "./equal-compute.ts";
 export { type SpendingTables, tabulateEqualCompute } from "./equal-compute-tables.ts";
@@ -40,6 +52,23 @@ export {
   togetherLora,
   togetherReplayShare,
 } from "./many-passages.ts";
+export {
+  type EditRecord,
+  type LoopTrials,
+  type RoundSummary,
+  type RoundTrials,
+  summariseRound,
+  type TrialRow,
+  trialsOfLoop,
+} from "./outer-loops.ts";
+export {
+  onSet,
+  otherRelations,
+  type PassageSet,
+  type PassageSplit,
+  plainEnglishSets,
+  trapsOf,
+} from "./passage-sets.ts";
 export type { PolicyRun, PolicyStudy, ScoresBySeed } from "./policies.ts";
 export {
   ablatePrompts,
@@ -71,17 +100,31 @@ export {
 } from "./round-time.ts";
 export { tabulateRoundTime } from "./round-time-tables.ts";
 
-export { runSinglePassage, type SeedArm, type SeedFindings, type SeedWriter } from "./single-passage.ts";
+export { ruleDocuments, sentencesOf, subjectOf, withName } from "./rule.ts";
+export {
+  recordFindings,
+  runSinglePassage,
+  runSinglePassageSets,
+  type SeedArm,
+  type SeedFindings,
+  type SeedWriter,
+  type SetFindings,
+} from "./single-passage.ts";
 export { tabulateSinglePassage } from "./single-passage-tables.ts";
 
 export {
   type Cell,
   type Column,
   differenceOver,
+  differenceOverSeeds,
   meanOfMeasured,
   meanOver,
+  meanOverSeeds,
   type ResultTable,
   type SeedTable,
   type TableRow,
+  twoIntervals,
   type Unit,
 } from "./table.ts";
+export { runVoices, type VoiceArm, type VoiceFindings, type VoiceSeed, voiceArms } from "./voices.ts";
+export { tabulateVoices } from "./voices-tables.ts";

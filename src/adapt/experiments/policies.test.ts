@@ -92,9 +92,10 @@ describe("single-passage", async () => {
       assert.equal(new Set(logprobs).size, 3, "three policies");
     });
     assert.notDeepEqual(findings[0]!.arms, findings[1]!.arms, "seeds differ");
-    const [tables, stages] = [tabulateSinglePassage(findings, 2), values.size];
+    const asSet = (found: typeof findings) => [{ set: "tiny", summary: "two people", findings: found }];
+    const [tables, stages] = [tabulateSinglePassage(asSet(findings), 2), values.size];
     const again = await runSinglePassage(studyWith(memoryStore(values)));
-    assert.deepEqual(tabulateSinglePassage(again, 2), tables, "read from the store");
+    assert.deepEqual(tabulateSinglePassage(asSet(again), 2), tables, "read from the store");
     assert.equal(values.size, stages);
   });
 
@@ -103,6 +104,7 @@ describe("single-passage", async () => {
     const stepsOf = (name: string) => scoresOf(arms, name).map(({ numSteps }) => numSteps);
     assert.deepEqual(stepsOf("raw, updates of the untrained edit"), stepsOf("self-edit of the untrained policy"));
     assert.deepEqual(stepsOf("raw, updates of round 2's edit"), stepsOf("SEAL, round 2"));
+    assert.deepEqual(stepsOf("rule without a model, updates of round 2's edit"), stepsOf("SEAL, round 2"));
     const [own, swapped] = ["SEAL, round 2", "edit of round 2, learned by untrained"].map((name) =>
       scoresOf(arms, name),
     );
@@ -154,7 +156,11 @@ describe("equal-compute", () => {
     const study = studyWith(memoryStore(values));
     const one: PolicyStudy = { ...study, runs: study.runs.slice(0, 1) };
     const findings = await runEqualCompute(one, counts);
-    for (const { samples, atRound, atUntrained } of findings) {
+    for (const { samples, atUpdates, atRound, atUntrained } of findings) {
+      for (const { passages } of atUpdates)
+        passages.forEach(({ score }, passage) => {
+          assert.equal(score.numSteps, atUpdates[0]!.passages[passage]!.score.numSteps, "the very same updates");
+        });
       const armOf = (name: string) => samples.find((arm) => arm.name === name)!.passages;
       const [few, many] = [armOf("untrained, best of 2 by questions"), armOf("untrained, best of 3 by questions")];
       armOf("edit of the untrained policy").forEach(({ score, numTokens }, passage) => {
@@ -173,9 +179,11 @@ describe("equal-compute", () => {
     }
     const costs = reports.map((report) => outerCost(report, settings));
     const stages = values.size;
-    const tables = tabulateEqualCompute({ findings, costs, numRounds: 2 });
+    const tabulate = (found: typeof findings) =>
+      tabulateEqualCompute({ sets: [{ set: "tiny", summary: "two people", findings: found }], costs, numRounds: 2 });
+    const tables = tabulate(findings);
     const again = await runEqualCompute(one, counts);
-    assert.deepEqual(tabulateEqualCompute({ findings: again, costs, numRounds: 2 }), tables);
+    assert.deepEqual(tabulate(again), tables);
     assert.equal(values.size, stages);
   });
 

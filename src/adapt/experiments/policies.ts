@@ -13,7 +13,8 @@ import type { LearnInnerLoop } from "../learn/settings.ts";
 import { policyWriter } from "../learn/teacher.ts";
 import type { PromptTemplates } from "../prompts.ts";
 import { type AdaptEvent, type StageStore, stage } from "../settings.ts";
-import { type ArmRoom, createArmRoom, type LessonScore, prefixed } from "./arms.ts";
+import { type ArmRoom, createArmRoom, prefixed, type ScoreFigures, type Traps } from "./arms.ts";
+import { ruleDocuments } from "./rule.ts";
 import type { SeedTable } from "./table.ts";
 
 /** The policies that one run of the outer loop ended its rounds with. */
@@ -34,6 +35,8 @@ export interface PolicyStudy {
   readonly canaries: Canaries;
   /** Passages that no round of any run has seen. */
   readonly passages: readonly SourcePassage[];
+  /** Questions about other relations, by passage. @defaultValue none */
+  readonly traps?: Traps;
   readonly runs: readonly PolicyRun[];
   readonly innerLoop: LearnInnerLoop;
   readonly store: StageStore;
@@ -56,7 +59,7 @@ export type Edits = readonly (readonly EditCandidate[])[];
 export type Documents = readonly (readonly string[])[];
 
 /** Everything that figures over seeds are made of: `[seed][passage]`. */
-export type ScoresBySeed = readonly (readonly LessonScore[])[];
+export type ScoresBySeed = readonly (readonly ScoreFigures[])[];
 
 /** Refuses runs that do not have as many rounds as a study is about. */
 export function checkRuns(where: string, runs: readonly PolicyRun[], numRounds: number): void {
@@ -70,11 +73,11 @@ export function checkRuns(where: string, runs: readonly PolicyRun[], numRounds: 
 
 /** The room of the untrained policy; exams and canaries of all other rooms of this seed are taken from it. */
 export async function openUntrained(study: PolicyStudy, seed: number): Promise<PolicyRoom> {
-  const { templates, canaries, passages, store, signal, onEvent, groupSize } = study;
+  const { templates, canaries, passages, traps, store, signal, onEvent, groupSize } = study;
   const checkpoint = await study.open(study.modelDirectory);
   try {
     const room = await createArmRoom({
-      ...{ name: `seed-${seed}/untrained`, checkpoint, templates, canaries, passages, store, signal },
+      ...{ name: `seed-${seed}/untrained`, checkpoint, templates, canaries, passages, traps, store, signal },
       seed: `${seed}/held-out`,
       ...(groupSize !== undefined && { groupSize }),
       ...(onEvent && { onEvent }),
@@ -139,6 +142,16 @@ export const documentsOf = (edits: Edits, edit = 0): Documents => edits.map((lis
 /** Documents of the first `count` edits of every lesson together, each once. */
 export const unionOf = (edits: Edits, count: number): Documents =>
   edits.map((list) => [...new Set(list.slice(0, count).flatMap(({ documents }) => documents))]);
+
+/** The rule's documents of every lesson: its sentences with the name put in, written by no model. */
+export const ruleOf = ({ lessons, forbidden }: PolicyRoom): Documents =>
+  lessons.map(({ source }) => ruleDocuments(source, forbidden));
+
+/** The bare passage of every lesson. */
+export const rawOf = ({ lessons }: PolicyRoom): Documents => lessons.map(({ source }) => [source.context]);
+
+/** Optimizer updates of each passage's training. */
+export const stepsOf = (scores: readonly ScoreFigures[]): number[] => scores.map(({ numSteps }) => numSteps);
 
 /** One figure of all scores. */
 export const pick = (scores: ScoresBySeed, key: "accuracy" | "numDocuments" | "numSteps" | "numTokens"): SeedTable =>

@@ -1,26 +1,80 @@
 /** @file Tables of the single-passage experiment: what each way is worth, what is in the edits, and where the gain comes from. */
 import { mean } from "../../util/index.ts";
+import type { ScoreFigures } from "./arms.ts";
 import { pick, type ScoresBySeed } from "./policies.ts";
-import { armNames, modelName, type SeedFindings, type SeedWriter } from "./single-passage.ts";
-import { type Cell, differenceOver, meanOfMeasured, meanOver, type ResultTable, type SeedTable } from "./table.ts";
+import { armNames, modelName, type SeedFindings, type SeedWriter, type SetFindings } from "./single-passage.ts";
+import {
+  type Cell,
+  differenceOver,
+  differenceOverSeeds,
+  meanOfMeasured,
+  meanOver,
+  meanOverSeeds,
+  type ResultTable,
+  type SeedTable,
+  twoIntervals,
+} from "./table.ts";
 
-/** All tables of the experiment. */
-export function tabulateSinglePassage(findings: readonly SeedFindings[], numRounds: number): ResultTable[] {
-  return [armTable(findings), writerTable(findings), gainTable(findings, numRounds), kindTable(findings, numRounds)];
+/** All tables of the experiment: what each way is worth on every set, the comparisons that matter, and the details. */
+export function tabulateSinglePassage(sets: readonly SetFindings<ScoreFigures>[], numRounds: number): ResultTable[] {
+  const titled = ({ set }: SetFindings<ScoreFigures>, table: ResultTable): ResultTable => ({
+    ...table,
+    title: sets.length === 1 ? table.title : `${table.title} (${set})`,
+  });
+  return [
+    ...sets.map((one) => titled(one, armTable(one, numRounds))),
+    contrastTable(sets, numRounds),
+    ...sets.flatMap((one) => [
+      titled(one, writerTable(one.findings)),
+      titled(one, gainTable(one.findings, numRounds)),
+      titled(one, kindTable(one.findings, numRounds)),
+    ]),
+  ];
 }
 
-const sizeOf = (findings: readonly SeedFindings[]): string =>
+const sizeOf = (findings: readonly SeedFindings<ScoreFigures>[]): string =>
   `${findings[0]!.arms[0]!.scores.length} held-out passages, ${findings.length === 1 ? "one seed" : `${findings.length} seeds`}`;
 
+/** What the last round is worth over what needs no reinforcement, or no model, at as many updates. */
+function contrastTable(sets: readonly SetFindings<ScoreFigures>[], numRounds: number): ResultTable {
+  const round = armNames.round(numRounds);
+  const measured = new Set(sets[0]!.findings[0]!.arms.map(({ name }) => name));
+  const references = [armNames.rule(numRounds), armNames.rawAtRound(numRounds), armNames.untrained].filter((name) =>
+    measured.has(name),
+  );
+  return {
+    title: `Round ${numRounds} over what needs no reinforcement`,
+    caption: `${sets.map(({ set, summary }) => `${set}: ${summary}`).join("; ")}. ${twoIntervals}`,
+    columns: [
+      { name: "difference", unit: "points" },
+      { name: "t over seeds", unit: "points" },
+    ],
+    rows: sets.flatMap(({ set, findings }) =>
+      references.map((reference) => {
+        const [scores, other] = [accuracyOf(findings, round), accuracyOf(findings, reference)];
+        return {
+          name: `${set}: ${round} − ${reference}`,
+          cells: [differenceOver(scores, other, `${round} over ${reference}`), differenceOverSeeds(scores, other)],
+        };
+      }),
+    ),
+    drawn: null,
+    notes: [equalUpdates(numRounds)],
+  };
+}
+
+const equalUpdates = (numRounds: number): string =>
+  `Equal updates: as many optimizer updates (one document each) as the training on round ${numRounds}'s own edit of that very passage and seed makes, its learning rate falling to 0 over them; documents come round again in a new order as often as it takes. Updates are equal, tokens are not: see the columns. The rule is a program, not a model: it splits the passage into sentences and writes the name of whom the text is about (its title, or the name it gives most often) in place of every he, she, his and her.`;
+
 /** Scores of the arm of that name. */
-function scoresOf(findings: readonly SeedFindings[], name: string): ScoresBySeed {
+function scoresOf(findings: readonly SeedFindings<ScoreFigures>[], name: string): ScoresBySeed {
   return findings.map(({ arms }) => arms.find((arm) => arm.name === name)!.scores);
 }
 
-const accuracyOf = (findings: readonly SeedFindings[], name: string): SeedTable =>
+const accuracyOf = (findings: readonly SeedFindings<ScoreFigures>[], name: string): SeedTable =>
   pick(scoresOf(findings, name), "accuracy");
 
-function armTable(findings: readonly SeedFindings[]): ResultTable {
+function armTable({ findings, summary }: SetFindings<ScoreFigures>, numRounds: number): ResultTable {
   const over = (name: string, reference: string): Cell =>
     name === reference
       ? null
@@ -29,10 +83,11 @@ function armTable(findings: readonly SeedFindings[]): ResultTable {
     mean(pick(scores, key).map(mean));
   return {
     title: "What one passage is worth",
-    caption: `${sizeOf(findings)}: each seed is a run of the outer loop with its own samples and trainings. One adapter for each passage, trained on the model named in the second column and asked closed-book in wordings that no training text contains. Intervals are 95 % bootstraps over seeds and passages at once, differences paired. Old answers: share of the canaries the untrained model answers right that are still right with the adapter.`,
+    caption: `${sizeOf(findings)} (${summary}): each seed is a run of the outer loop with its own samples and trainings. One adapter for each passage, trained on the model named in the second column and asked closed-book in wordings that no training text contains. ${twoIntervals} Old answers: share of the canaries the untrained model answers right that are still right with the adapter.`,
     columns: [
       { name: "trained on", unit: "number" },
       { name: "new answers right", unit: "percent" },
+      { name: "t over seeds", unit: "percent" },
       { name: "over the untrained policy's edit", unit: "points" },
       { name: "over the raw passage", unit: "points" },
       { name: "old answers kept", unit: "percent" },
@@ -47,6 +102,7 @@ function armTable(findings: readonly SeedFindings[]): ResultTable {
         cells: [
           base,
           meanOver(pick(scores, "accuracy"), name),
+          meanOverSeeds(pick(scores, "accuracy")),
           over(name, armNames.untrained),
           over(name, armNames.raw),
           meanOfMeasured(scores.flat().map(({ kept }) => kept)),
@@ -58,17 +114,18 @@ function armTable(findings: readonly SeedFindings[]): ResultTable {
     }),
     drawn: "new answers right",
     notes: [
-      "Tokens are rows computed in training, all epochs together. Updates of an edit: the bare passage again and again, as often as that edit makes updates. The stronger writer knows all facts and draws the kind as the untrained policy was taught to; it is no part of SEAL and says what better edits would be worth to the same model.",
+      equalUpdates(numRounds),
+      "Tokens are rows computed in training, all epochs together. The stronger writer knows all facts and draws the kind as the untrained policy was taught to; it is no part of SEAL and says what better edits would be worth to the same model.",
     ],
   };
 }
 
-const kindsOf = (findings: readonly SeedFindings[]): string[] =>
+const kindsOf = (findings: readonly SeedFindings<ScoreFigures>[]): string[] =>
   [
     ...new Set(findings.flatMap(({ writers }) => writers.flatMap(({ figures }) => figures.map(({ kind }) => kind)))),
   ].sort();
 
-function writerTable(findings: readonly SeedFindings[]): ResultTable {
+function writerTable(findings: readonly SeedFindings<ScoreFigures>[]): ResultTable {
   const kinds = kindsOf(findings);
   const figure = (writers: readonly SeedWriter[], key: "coverage" | "namedCoverage" | "wrongFacts"): Cell => {
     const table = writers.map(({ figures }) => figures.map((edit) => edit[key]));
@@ -118,7 +175,11 @@ interface KindShare {
   readonly accuracy: number | null;
 }
 
-function sharesByKind(findings: readonly SeedFindings[], writer: string, arm: string): ReadonlyMap<string, KindShare> {
+function sharesByKind(
+  findings: readonly SeedFindings<ScoreFigures>[],
+  writer: string,
+  arm: string,
+): ReadonlyMap<string, KindShare> {
   const scores = accuracyOf(findings, arm);
   const edits = findings.flatMap(({ writers }, seed) =>
     writers
@@ -148,7 +209,7 @@ function partWriting(before: ReadonlyMap<string, KindShare>, after: ReadonlyMap<
   return { byMix, byQuality };
 }
 
-function gainTable(findings: readonly SeedFindings[], numRounds: number): ResultTable {
+function gainTable(findings: readonly SeedFindings<ScoreFigures>[], numRounds: number): ResultTable {
   const [whole, untrained, swapped] = [armNames.round(numRounds), armNames.untrained, armNames.swapped(numRounds)];
   const between = (a: string, b: string) =>
     differenceOver(accuracyOf(findings, a), accuracyOf(findings, b), `${a} − ${b}`);
@@ -171,7 +232,7 @@ function gainTable(findings: readonly SeedFindings[], numRounds: number): Result
   };
 }
 
-function kindTable(findings: readonly SeedFindings[], numRounds: number): ResultTable {
+function kindTable(findings: readonly SeedFindings<ScoreFigures>[], numRounds: number): ResultTable {
   const writers = [
     [modelName(0), armNames.untrained],
     [modelName(numRounds), armNames.swapped(numRounds)],

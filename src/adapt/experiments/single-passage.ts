@@ -1,6 +1,6 @@
 /**
- * @file The single-passage table: what one passage is worth when it is learned raw, by the untrained policy's edit, by the
- * policies of the outer loop, and by an editor who knows everything. As in SEAL (arXiv 2506.10943, table 2), the edit of the
+ * @file The single-passage table: what one passage is worth when it is learned raw, by a rule that puts the name into every
+ * sentence, by the untrained policy's edit, by the policies of the outer loop, and by an editor who knows everything. As in SEAL (arXiv 2506.10943, table 2), the edit of the
  * policy after round r is learned by that very policy; two more rows, each round's edit learned by the other model, part
  * better writing from better learning.
  */
@@ -8,8 +8,9 @@ import { drawEditKind, type EditKind, oracleEdit } from "../../tasks/index.ts";
 import { createRng } from "../../util/index.ts";
 import type { EditCandidate } from "../learn/expectation.ts";
 import { selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
-import { type Arm, type LessonScore, measureArm, scoreUntrained } from "./arms.ts";
+import { type Arm, figuresOnly, type LessonScore, measureArm, type ScoreFigures, scoreUntrained } from "./arms.ts";
 import { type EditFigures, measureEdit, peopleOf } from "./edit-figures.ts";
+import { onSet, type PassageSet } from "./passage-sets.ts";
 import {
   checkRuns,
   documentsOf,
@@ -21,15 +22,18 @@ import {
   type PolicyRun,
   type PolicyStudy,
   policyKept,
+  rawOf,
+  ruleOf,
+  stepsOf,
   writeEdits,
 } from "./policies.ts";
 
 /** One way of learning a passage, for one seed. */
-export interface SeedArm {
+export interface SeedArm<Score extends ScoreFigures = LessonScore> {
   readonly name: string;
   /** The model that the adapters are trained on. */
   readonly base: string;
-  readonly scores: readonly LessonScore[];
+  readonly scores: readonly Score[];
 }
 
 /** One writer's edits, for one seed. */
@@ -41,16 +45,37 @@ export interface SeedWriter {
 }
 
 /** All of one seed. */
-export interface SeedFindings {
+export interface SeedFindings<Score extends ScoreFigures = LessonScore> {
   readonly seed: number;
-  readonly arms: readonly SeedArm[];
+  readonly arms: readonly SeedArm<Score>[];
   readonly writers: readonly SeedWriter[];
 }
+
+/** What was found on one set of passages. */
+export interface SetFindings<Score extends ScoreFigures = LessonScore> {
+  /** Name of the set. */
+  readonly set: string;
+  readonly summary: string;
+  readonly findings: readonly SeedFindings<Score>[];
+}
+
+/** Findings as they are recorded: what tables show and nothing more. */
+export const recordFindings = (sets: readonly SetFindings[]): SetFindings<ScoreFigures>[] =>
+  sets.map(({ findings, ...set }) => ({
+    ...set,
+    findings: findings.map(({ arms, ...seed }) => ({
+      ...seed,
+      arms: arms.map(({ scores, ...arm }) => ({ ...arm, scores: scores.map(figuresOnly) })),
+    })),
+  }));
 
 /** Names of the rows that tables refer to. */
 export const armNames = {
   base: "nothing",
   raw: "raw passage",
+  rawAtUntrained: "raw, updates of the untrained edit",
+  rawAtRound: (round: number) => `raw, updates of round ${round}'s edit`,
+  rule: (round: number) => `rule without a model, updates of round ${round}'s edit`,
   untrained: "self-edit of the untrained policy",
   round: (round: number) => `SEAL, round ${round}`,
   swapped: (round: number) => `edit of round ${round}, learned by untrained`,
@@ -65,6 +90,19 @@ export async function runSinglePassage(study: PolicyStudy): Promise<SeedFindings
   const findings: SeedFindings[] = [];
   for (const run of study.runs) findings.push(await measureSeed(study, run));
   return findings;
+}
+
+/** {@link runSinglePassage} on every set. */
+export async function runSinglePassageSets(
+  study: Omit<PolicyStudy, "passages" | "traps">,
+  sets: readonly PassageSet[],
+): Promise<SetFindings[]> {
+  const found: SetFindings[] = [];
+  for (const set of sets) {
+    const { name, summary } = set;
+    found.push({ set: name, summary, findings: await runSinglePassage(onSet(study, set)) });
+  }
+  return found;
 }
 
 /** What came of one policy's room. */
@@ -140,18 +178,17 @@ async function visitUntrained(
     ...{ name, base },
     scores: await measureArm(room, { ...arm, innerLoop }),
   });
-  const passages = room.lessons.map(({ source }) => [source.context]);
+  const passages = rawOf(room);
   const untrained = await measure(armNames.untrained, { name: "own", documents: documentsOf(own) });
-  const stepsOf = (scores: readonly LessonScore[]) => scores.map(({ numSteps }) => numSteps);
+  const atRound = stepsOf(last.arms[0]!.scores);
   const before = [
     { name: armNames.base, base, scores: (await scoreUntrained(room)).map((score) => ({ ...score, kept: 1 })) },
     await measure(armNames.raw, { name: "raw", documents: passages }),
-    await measure("raw, updates of the untrained edit", {
+    await measure(armNames.rawAtUntrained, {
       ...{ name: "raw-long", documents: passages, numSteps: stepsOf(untrained.scores) },
     }),
-    await measure(`raw, updates of round ${numRounds}'s edit`, {
-      ...{ name: "raw-longer", documents: passages, numSteps: stepsOf(last.arms[0]!.scores) },
-    }),
+    await measure(armNames.rawAtRound(numRounds), { name: "raw-longer", documents: passages, numSteps: atRound }),
+    await measure(armNames.rule(numRounds), { name: "rule", documents: ruleOf(room), numSteps: atRound }),
     untrained,
   ];
   const after = [

@@ -1,5 +1,5 @@
 /** @file A table of results as data: experiments fill it, the command line writes it as Markdown and draws it. */
-import { bootstrapCrossed, createRng, type Interval, mean, ShapeError } from "../../util/index.ts";
+import { bootstrapCrossed, createRng, type Interval, mean, ShapeError, studentInterval } from "../../util/index.ts";
 
 /** How a column's numbers are written: shares as per cent, differences of shares as signed points, or as they are. */
 export type Unit = "percent" | "points" | "number";
@@ -47,14 +47,35 @@ export const meanOver = (scores: SeedTable, label: string): Interval =>
  * @throws {@link ShapeError} when the tables differ in size.
  */
 export function differenceOver(scores: SeedTable, reference: SeedTable, label: string): Interval {
-  const differences = scores.map((row, seed) => {
+  return bootstrapCrossed(pairedDifferences(scores, reference), createRng("table").fork(label, "difference"));
+}
+
+function pairedDifferences(scores: SeedTable, reference: SeedTable): number[][] {
+  return scores.map((row, seed) => {
     const other = reference[seed];
     if (other === undefined || other.length !== row.length || scores.length !== reference.length)
       throw new ShapeError("differenceOver", `${scores.length} rows of ${row.length} figures`, `${other?.length}`);
     return row.map((value, passage) => value - other[passage]!);
   });
-  return bootstrapCrossed(differences, createRng("table").fork(label, "difference"));
 }
+
+/**
+ * Mean of the seeds' own means with its t-interval over seeds: what another run of the outer loop may come to, on the same
+ * passages. `null` with one seed.
+ */
+export const meanOverSeeds = (scores: SeedTable): Interval | null => studentInterval(scores.map(mean));
+
+/**
+ * Paired difference with its t-interval over seeds; `null` with one seed.
+ *
+ * @throws {@link ShapeError} when the tables differ in size.
+ */
+export const differenceOverSeeds = (scores: SeedTable, reference: SeedTable): Interval | null =>
+  studentInterval(pairedDifferences(scores, reference).map(mean));
+
+/** What tables say of their two intervals. */
+export const twoIntervals =
+  "The first interval is a 95 % bootstrap over seeds and passages at once; “t over seeds” is the 95 % t-interval of the seeds' own means, each seed an outer loop of its own: what another run may come to on these passages. Differences are paired, seed by seed and passage by passage.";
 
 /** Mean of what was measured; `null` when nothing was. */
 export function meanOfMeasured(values: readonly (number | null)[]): number | null {

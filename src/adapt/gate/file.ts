@@ -17,6 +17,9 @@ const schema = z.strictObject({
       maxLost: share,
       minSupport: share,
       maxUnsupported: share,
+      maxContradictions: count,
+      minHeldProbability: share,
+      minNearKept: share,
       allowSelfWrittenExam: z.boolean(),
     })
     .partial(),
@@ -29,6 +32,7 @@ const schema = z.strictObject({
       maxBroken: count,
       maxCriticalBroken: count,
       maxKlNats: count,
+      maxUnsupported: share,
       maxUnfaithful: share,
     })
     .partial(),

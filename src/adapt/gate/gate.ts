@@ -10,6 +10,7 @@
  * Thresholds are a value; `gate.json` holds one that people edit.
  */
 import type { Interval } from "../../util/index.ts";
+import { type Contradiction, describeContradiction } from "./contradictions.ts";
 import type { Screening } from "./screen.ts";
 
 /** What a policy must reach. */
@@ -25,7 +26,9 @@ export interface PolicyThresholds {
   readonly maxCriticalBroken: number;
   /** KL(base ‖ policy) on probe prompts, nats per token. */
   readonly maxKlNats: number;
-  /** Share of the edits it was trained on that may fail the screen of edits. */
+  /** An edit fails the screen when more than this share of its sentences is not in its passage … */
+  readonly maxUnsupported: number;
+  /** … and this share of the edits it was trained on may fail. */
   readonly maxUnfaithful: number;
 }
 
@@ -50,6 +53,12 @@ export interface GatePolicy {
     readonly minSupport: number;
     /** Share of an edit's sentences that its passage does not support; the worst edit counts. */
     readonly maxUnsupported: number;
+    /** Facts of the passages that may contradict what the model, its known facts or earlier records hold. */
+    readonly maxContradictions: number;
+    /** An answer less probable than this is no knowledge that could be contradicted. */
+    readonly minHeldProbability: number;
+    /** Known answers near the passages that must be kept, as a share. */
+    readonly minNearKept: number;
     /** Accept an exam that the model wrote itself, where no questions were given. */
     readonly allowSelfWrittenExam: boolean;
   };
@@ -81,7 +90,10 @@ export const defaultGate: GatePolicy = {
     maxKlNats: 0.5,
     maxLost: 1,
     minSupport: 0.4,
-    maxUnsupported: 0.35,
+    maxUnsupported: 0,
+    maxContradictions: 0,
+    minHeldProbability: 0.85,
+    minNearKept: 0.7,
     allowSelfWrittenExam: true,
   },
   policies: {
@@ -92,6 +104,7 @@ export const defaultGate: GatePolicy = {
     maxBroken: 6,
     maxCriticalBroken: 0,
     maxKlNats: 0.5,
+    maxUnsupported: 0.35,
     maxUnfaithful: 0.25,
   },
   budgets: { maxAdaptersPerDay: 50, maxPoliciesPerDay: 20, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
@@ -115,6 +128,8 @@ export interface Measurement {
   /** Questions of the canaries that broke, and of the critical ones among them. */
   readonly broken: readonly string[];
   readonly criticalBroken: readonly string[];
+  /** Known answers near the passages; absent where the model directory names no known facts. */
+  readonly near?: { readonly numKnown: number; readonly numKept: number };
   /** KL(base ‖ candidate), mean over probe positions, nats per token. */
   readonly klNats: number;
   /** Questions of the served adapter's own exam; absent where no other adapter is served. */
@@ -141,6 +156,8 @@ export interface GateInputs {
   readonly screenings: readonly Screening[];
   readonly usage: TrainingUsage;
   readonly examSource: "given" | "self-written" | "none";
+  /** What the passages say otherwise than what is held. @defaultValue none */
+  readonly contradictions?: readonly Contradiction[];
 }
 
 /** The gate's decision and everything behind it. */
@@ -166,8 +183,15 @@ export function suspicions(screenings: readonly Screening[], gate: GatePolicy): 
 export const orders = ({ id, injections }: Screening): string[] =>
   injections.map((text) => `${id}: speaks to the model: "${text}"`);
 
+/** Contradictions, where there are more than the gate allows. */
+export const disputes = ({ contradictions = [] }: GateInputs, { thresholds }: GatePolicy): string[] =>
+  contradictions.length > thresholds.maxContradictions ? contradictions.map(describeContradiction) : [];
+
 /** What an edit says that its passage does not. */
-export function inventions({ id, support }: Screening, { thresholds }: GatePolicy): string[] {
+export function inventions(
+  { id, support }: Screening,
+  { thresholds }: { readonly thresholds: Pick<GatePolicy["thresholds"], "minSupport" | "maxUnsupported"> },
+): string[] {
   const { share: supported, unsupported, numClaims } = support;
   const found: string[] = [];
   if (supported < thresholds.minSupport)
@@ -176,7 +200,7 @@ export function inventions({ id, support }: Screening, { thresholds }: GatePolic
     );
   if (numClaims > 0 && unsupported.length / numClaims > thresholds.maxUnsupported)
     found.push(
-      `${id}: ${unsupported.length} of ${numClaims} sentences of the edit are not in the passage, such as "${unsupported[0]}"`,
+      `${id}: ${unsupported.length} of ${numClaims} sentences of the edit are not in the passage, such as "${unsupported[0]}"${support.doubts === undefined ? "" : ` (${support.doubts[0]!.why})`}`,
     );
   return found;
 }
@@ -218,13 +242,13 @@ export function shortfalls(
 /** Thresholds of what may not come to harm. */
 export type HarmThresholds = Pick<
   GatePolicy["thresholds"],
-  "minKeptLow" | "maxBroken" | "maxCriticalBroken" | "maxKlNats" | "maxLost"
+  "minKeptLow" | "maxBroken" | "maxCriticalBroken" | "maxKlNats" | "maxLost" | "minNearKept"
 >;
 
 /** What the candidate harmed; scaling down may mend it. */
 export function harms(measured: Measurement, { thresholds }: { readonly thresholds: HarmThresholds }): string[] {
   const found: string[] = [];
-  const { criticalBroken, broken, keptLow, numKept, numKnown, klNats, served } = measured;
+  const { criticalBroken, broken, keptLow, numKept, numKnown, klNats, served, near } = measured;
   if (criticalBroken.length > thresholds.maxCriticalBroken)
     found.push(`a critical canary broke: "${criticalBroken[0]}"`);
   if (broken.length > thresholds.maxBroken)
@@ -232,6 +256,10 @@ export function harms(measured: Measurement, { thresholds }: { readonly threshol
   if (keptLow !== null && keptLow < thresholds.minKeptLow)
     found.push(
       `it forgot: ${numKept} of ${numKnown} known answers kept, with confidence at least ${percent(keptLow)}; ${percent(thresholds.minKeptLow)} are required`,
+    );
+  if (near !== undefined && near.numKept < thresholds.minNearKept * near.numKnown)
+    found.push(
+      `it overwrote what lies near: ${near.numKept} of ${near.numKnown} known answers about the same names and values kept; ${percent(thresholds.minNearKept)} are required`,
     );
   if (klNats > thresholds.maxKlNats)
     found.push(`it drifted: ${klNats.toFixed(3)} nats per token from the base, at most ${thresholds.maxKlNats}`);
@@ -262,7 +290,7 @@ export async function decideGate(
     examinations,
     policy,
   });
-  const suspicious = suspicions(inputs.screenings, policy);
+  const suspicious = [...suspicions(inputs.screenings, policy), ...disputes(inputs, policy)];
   if (suspicious.length > 0) return decide("quarantine", null, suspicious);
   const excess = overruns(inputs.usage, policy);
   if (excess.length > 0) return decide("reject", null, excess);
@@ -312,5 +340,5 @@ async function largestFit(
 const describeLoss = ({ record, numRight, lost }: NonNullable<Measurement["served"]>): string =>
   `${lost.length} of the ${numRight} answers that ${record.slice(0, 12)} gives right to its exam${lost.length === 0 ? "" : `, such as "${lost[0]}"`}`;
 
-const describePass = ({ before, after, numKept, numKnown, klNats, served }: Measurement): string =>
-  `${percent(after ?? 0)} right after, ${percent(before ?? 0)} before; ${numKept} of ${numKnown} known answers kept; ${klNats.toFixed(3)} nats per token from the base${served === undefined ? "" : `; it loses ${describeLoss(served)}`}`;
+const describePass = ({ before, after, numKept, numKnown, klNats, served, near }: Measurement): string =>
+  `${percent(after ?? 0)} right after, ${percent(before ?? 0)} before; ${numKept} of ${numKnown} known answers kept${near === undefined ? "" : `, ${near.numKept} of ${near.numKnown} near the passages`}; ${klNats.toFixed(3)} nats per token from the base${served === undefined ? "" : `; it loses ${describeLoss(served)}`}`;

@@ -13,6 +13,8 @@ export interface ExaminerArgs extends Omit<ExamRoom, "bank"> {
   readonly adapter: LoraAdapter;
   readonly questions: readonly ExamItem[];
   readonly canaries: Canaries;
+  /** Known facts near the passages. @defaultValue none are asked */
+  readonly near?: readonly ExamItem[];
   /** The adapter served so far, with its own exam; `null` or absent where there is none to compare with. */
   readonly served?: ServedAdapter | null;
   /** Resamples the questions. */
@@ -45,19 +47,25 @@ export function shareLowerBound(numRight: number, numTrials: number): number {
 
 /** Asks the base model once; the function it returns examines the candidate at a scale. */
 export async function createExaminer(args: ExaminerArgs): Promise<(scale: number) => Promise<Measurement>> {
-  const { checkpoint, questions, canaries } = args;
+  const { checkpoint, questions, canaries, near = [] } = args;
   const known = await whatServedKnows(args);
   const takers = (adapterIndex: number | null) => [
     { adapterIndex, items: questions },
     { adapterIndex, items: canaries.items },
+    { adapterIndex, items: near },
     ...(known === null || adapterIndex === null ? [] : [{ adapterIndex, items: known.items }]),
   ];
-  const [before, sure] = (await examine({ ...args, bank: null }, takers(null))) as [ExamAnswer[], ExamAnswer[]];
+  const [before, sure, nearBefore] = (await examine({ ...args, bank: null }, takers(null))) as [
+    ExamAnswer[],
+    ExamAnswer[],
+    ExamAnswer[],
+  ];
   const probes = probesOf(args, canaries, sure);
   return async (scale) => {
     const { lm } = checkpoint;
     using bank = bankOf(lm.backend, lm.linearLayers, [scaleAdapter(args.adapter, scale)]);
-    const [after, kept, still = []] = (await examine({ ...args, bank }, takers(0))) as [
+    const [after, kept, nearAfter, still = []] = (await examine({ ...args, bank }, takers(0))) as [
+      ExamAnswer[],
       ExamAnswer[],
       ExamAnswer[],
       ExamAnswer[]?,
@@ -67,10 +75,20 @@ export async function createExaminer(args: ExaminerArgs): Promise<(scale: number
       scale,
       ...measureGain(before, after, args.rng),
       ...measureHarm(canaries, sure, kept),
+      ...(near.length > 0 && { near: measureNear(near, nearBefore, nearAfter) }),
       klNats: meanOf(divergences),
       ...(known !== null && { served: measureLoss(known, still) }),
     };
   };
+}
+
+function measureNear(
+  items: readonly ExamItem[],
+  before: readonly ExamAnswer[],
+  after: readonly ExamAnswer[],
+): NonNullable<Measurement["near"]> {
+  const { numKnown, numKept } = measureRetention({ items, hasGold: true }, before, after);
+  return { numKnown, numKept };
 }
 
 /** Prompts of the canaries with the base's own answers: text on which the candidate should expect what the base does. */

@@ -31,7 +31,12 @@ export function policySuspicions({ screenings, suspectParents }: PolicyGateInput
     ...suspectParents.map((id) => `it was trained from policy ${id.slice(0, 12)}, which is quarantined`),
     ...screenings.flatMap(orders),
   ];
-  const invented = screenings.flatMap((screening) => inventions(screening, gate).slice(0, 1));
+  const invented = screenings.flatMap((screening) =>
+    inventions(screening, { thresholds: { ...gate.thresholds, maxUnsupported: gate.policies.maxUnsupported } }).slice(
+      0,
+      1,
+    ),
+  );
   const { maxUnfaithful } = gate.policies;
   if (invented.length > maxUnfaithful * screenings.length)
     found.push(
@@ -63,7 +68,7 @@ export async function decidePolicyGate(
   const measured = await measure();
   examinations.push(measured);
   const missing = measured.gain === null ? unmeasured(gate) : shortfalls(measured, { thresholds: gate.policies });
-  const harm = harms(measured, { thresholds: { ...gate.policies, maxLost: 1 } });
+  const harm = harms(measured, { thresholds: { ...gate.policies, maxLost: 1, minNearKept: 0 } });
   const reasons = [...missing, ...harm];
   return reasons.length === 0 ? decide("promote", [describePass(measured)]) : decide("reject", reasons);
 }

@@ -1,4 +1,5 @@
 /** @file What the outer loop found, round by round. Nothing here depends on when or how fast it ran. */
+import { digestOf } from "../../registry/index.ts";
 import { bootstrapMean, createRng, type Estimate, type Interval, mean } from "../../util/index.ts";
 import { measureReliability } from "../rewards/reliability.ts";
 import { type MeasuredReward, type PassageTrials, rewardDesign } from "../rewards/rewards.ts";
@@ -10,6 +11,8 @@ import type { MaximisationReport } from "./maximisation.ts";
 export interface CandidateRecord {
   readonly passageId: string;
   readonly edit: number;
+  /** SHA-256 of its training documents, the first 12 digits. */
+  readonly digest: string;
   readonly kinds: readonly string[];
   readonly reward: number;
   /** `null` when it was not trained. */
@@ -23,6 +26,8 @@ export interface CandidateRecord {
     readonly accuracy: number;
     readonly goldLogprob: number;
     readonly kept: number | null;
+    /** Optimizer updates made. */
+    readonly numSteps: number;
     readonly adapter: string;
   }[];
 }
@@ -136,9 +141,10 @@ export function reportRound(
   const perTrial = reward.minRepetitions === 1 ? rewardDesign(reward, found.trials) : null;
   const candidates = found.candidates.flatMap((list, passage) =>
     list.map(
-      ({ members, numTokens }, edit): CandidateRecord => ({
+      ({ members, documents, numTokens }, edit): CandidateRecord => ({
         passageId: found.trials[passage]!.passageId,
         edit,
+        digest: digestOf(JSON.stringify(documents)).slice(0, 12),
         kinds: members.map(({ kind }) => kind),
         reward: found.rewards[passage]![edit]!,
         accuracy: accuracyOf(passage, edit),
@@ -146,12 +152,13 @@ export function reportRound(
         isKept: isKept(passage, edit),
         trials: found.records
           .filter((record) => record.passage === passage && record.edit === edit)
-          .map(({ seed, accuracy, goldLogprob, kept: share, adapter }, repetition) => ({
+          .map(({ seed, accuracy, goldLogprob, kept: share, numSteps, adapter }, repetition) => ({
             seed,
             reward: perTrial?.[passage]?.[edit]?.[repetition] ?? null,
             accuracy,
             goldLogprob,
             kept: share,
+            numSteps,
             adapter,
           })),
       }),

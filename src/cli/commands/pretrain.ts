@@ -61,7 +61,10 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   const rows = [
     ["answers about people it was asked about", formatShare(figures.questionedAccuracy)],
     ["answers about people it only read about", formatShare(figures.toldOnlyAccuracy)],
-    ["answers from a passage in the prompt", formatShare(figures.readingAccuracy)],
+    ...figures.reading.map(({ values, families, accuracy }) => [
+      `answers from a passage in the prompt: ${values} values, ${families === "heldOut" ? "held-out wordings" : "wordings of training"}`,
+      formatShare(accuracy),
+    ]),
     ["answers about people it never met", formatShare(figures.unknownAccuracy)],
     ...Object.entries(figures.kindShares).map(([kind, share]) => [`self-edits of kind ${kind}`, formatShare(share)]),
     ["facts of the passage in a self-edit", formatShare(figures.editCoverage)],

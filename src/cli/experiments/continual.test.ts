@@ -32,6 +32,7 @@ const bound = { acquisition: null, keptShare: null, backwardTransfer: null, byAg
 const report: ContinualReport = {
   length: 3,
   numStreams: 2,
+  numPolicies: 1,
   questions: { known: 300, asked: 18 },
   base: { accuracy: at(0.02), reading: at(1), validEdits: at(1), coverage: at(0.8) },
   rows: [
@@ -48,7 +49,15 @@ describe("tables of the continual experiment", () => {
     const [retention, ages, sides, costs] = tables.map(describeResultTable);
     assert.match(retention!, /\| merge \| 80\.0 \[80\.0, 80\.0\] \| 40\.0 .*\| – \| \+38\.0/);
     assert.match(retention!, /\| joint <all> \| – \| 90\.0/);
-    assert.match(retention!, /with so few streams they are on the narrow side/);
+    assert.match(retention!, /by one policy .* over streams, which say nothing of other policies/);
+    const several = {
+      ...report,
+      numPolicies: 3,
+      rows: [row("merge", { retention: { ...at(0.4), overPolicies: at(0.5) } })],
+    };
+    const [over] = tabulateContinual(several, { wordings: 1, split: "test" }).map(describeResultTable);
+    assert.match(over!, /policies of 3 outer loops .*\(policies resampled whole\)/);
+    assert.match(over!, /\| merge \| 80\.0 .* \| 40\.0 .* \| 50\.0 \[50\.0, 50\.0\] \|/);
     assert.match(ages!, /0 later, % \| 1 later, % \| 2 later, %/);
     assert.match(ages!, /\| merge \| 80\.0 \| – \| 10\.0 \|/);
     assert.ok(!ages!.includes("joint"));

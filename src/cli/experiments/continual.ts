@@ -1,7 +1,17 @@
 /** @file `selkie experiment continual`: streams of passages learned one after another, methods side by side. */
 import type { Command } from "commander";
-import { Option } from "commander";
-import type { CheckItems, ContinualReport, ExamItem, MethodRow, ResultTable } from "../../adapt/index.ts";
+import type {
+  Cell,
+  CheckItems,
+  ContinualMethod,
+  ContinualReport,
+  ContinualStreams,
+  ExamItem,
+  MethodRow,
+  ResultTable,
+  StreamInterval,
+  StreamOutcome,
+} from "../../adapt/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
 
@@ -10,11 +20,21 @@ interface ContinualOptions extends ExperimentOptions {
   readonly rounds: number;
   readonly passages: number;
   readonly streams: number;
+  readonly policies: number;
   readonly methods?: readonly string[];
   readonly every?: number;
   readonly checkEvery?: number;
   readonly wordings: number;
-  readonly split: "test" | "validation";
+}
+
+/** What the tables are computed from. */
+interface ContinualRecord {
+  readonly methods: readonly string[];
+  readonly wordings: number;
+  readonly split: string;
+  readonly seed: number;
+  /** By policy. */
+  readonly parts: readonly ContinualStreams[];
 }
 
 /** Different texts of the base for replay: with 400 a training on 20 passages keeps 76 % of its answers, with 2400 93 %. */
@@ -34,7 +54,8 @@ export const continualExperiment: Experiment<ContinualOptions> = {
       .option("--length <n>", "passages of one stream", parseCount, 20)
       .option("--rounds <n>", "of the outer loop behind the model; 0 takes the model as it is", parseRounds, 2)
       .option("--passages <n>", "passages of each of these rounds", parseCount, 50)
-      .option("--streams <n>", "streams, each in an order of its own", parseCount, 5)
+      .option("--policies <n>", "outer loops, each with a seed of its own, whose last policies learn", parseCount, 3)
+      .option("--streams <n>", "streams of each policy, of other people and in an order of its own", parseCount, 2)
       .option("--methods <names>", "some of the methods, by name, separated by commas (default: all)", (text) =>
         text.split(",").map((name) => name.trim()),
       )
@@ -44,63 +65,89 @@ export const continualExperiment: Experiment<ContinualOptions> = {
         parseCount,
       )
       .option("--check-every <n>", "steps between checks of what the base knew (default: a quarter)", parseCount)
-      .option("--wordings <n>", "wordings of each fact that are asked", parseCount, 1)
-      .addOption(
-        new Option("--split <name>", "the Almanac's people to learn about; validation is for tuning")
-          .choices(["test", "validation"])
-          .default("test"),
-      );
+      .option("--wordings <n>", "wordings of each fact that are asked", parseCount, 1);
   },
   resultName: ({ length }) => `continual-${length}`,
   config: (options) => ({
     ...{ rounds: options.rounds, passages: options.passages },
-    ...{ length: options.length, streams: options.streams, wordings: options.wordings, split: options.split },
+    ...{ length: options.length, policies: options.policies, streams: options.streams, wordings: options.wordings },
     ...{ every: rowsEvery(options), checkEvery: checksEvery(options), replay: numReplay },
     methods: options.methods === undefined ? null : [...options.methods],
   }),
   async run(room) {
-    const { checkSizes, continualMethodNamed, continualMethods, defaultSettings, runContinual } = await import(
-      "../../adapt/index.ts"
-    );
-    const { drawAges, drawMatrices } = await import("./continual-pictures.ts");
-    const { options, templates, store, signal, onEvent } = room;
+    const { continualMethodNamed, continualMethods, defaultSettings } = await import("../../adapt/index.ts");
+    const { options, about } = room;
     const names = options.methods ?? [...continualMethods.keys()];
     const methods = names.map(continualMethodNamed);
-    const checkpoint = await room.open(await policyOf(room));
-    using _lm = checkpoint.lm;
-    const { innerLoop } = defaultSettings;
-    const report = await runContinual({
-      ...{ checkpoint, templates, methods, innerLoop, store, signal, onEvent, numReplay, checkSizes },
-      ...{ length: options.length, numStreams: options.streams, wordings: options.wordings, seed: options.seed },
-      ...{ every: rowsEvery(options), checkEvery: checksEvery(options) },
-      passages: await passagesOf(room),
-      ...(await checksOf(room)),
-    });
+    const parts: ContinualStreams[] = [];
+    const digests: string[] = [];
+    const numPolicies = options.rounds === 0 ? 1 : options.policies; // the model as it came is one
+    for (let index = 0; index < numPolicies; index++) {
+      const { digest, ...part } = await streamsOf(room, methods, index);
+      digests.push(digest);
+      parts.push({ ...part, outcomes: part.outcomes.map(withoutLogprobs) });
+    }
+    const record: ContinualRecord = {
+      ...{ methods: names, wordings: options.wordings, split: about.split, seed: options.seed, parts },
+    };
     return {
-      tables: tabulateContinual(report, options),
+      record,
       data: {
-        policy: checkpoint.digest,
-        innerLoop,
+        policies: digests,
+        innerLoop: defaultSettings.innerLoop,
         settings: Object.fromEntries(methods.map(({ name, settings }) => [name, settings])),
-        ...report,
       },
+    };
+  },
+  async tabulate({ methods, wordings, split, seed, parts }: ContinualRecord) {
+    const { continualMethodNamed, summariseStreams } = await import("../../adapt/index.ts");
+    const { drawAges, drawMatrices } = await import("./continual-pictures.ts");
+    const report = summariseStreams(methods.map(continualMethodNamed), parts, seed);
+    return {
+      tables: tabulateContinual(report, { wordings, split }),
       pictures: { "": drawAges(report), matrix: drawMatrices(report) },
     };
   },
 };
 
+/** Without gold log-probabilities, which no table shows and which would be half of the record. */
+const withoutLogprobs = ({ base, records, ...outcome }: StreamOutcome): StreamOutcome => ({
+  ...outcome,
+  base: { ...base, goldLogprob: [] },
+  records: records.map(({ rows, ...record }) => ({
+    ...record,
+    rows: rows.map((row) => ({ ...row, goldLogprob: [] })),
+  })),
+});
+
+/** The streams of one policy. */
+async function streamsOf(
+  room: ExperimentRoom<ContinualOptions>,
+  methods: readonly ContinualMethod[],
+  index: number,
+): Promise<ContinualStreams & { readonly digest: string }> {
+  const { checkSizes, defaultSettings, prefixed, runStreams } = await import("../../adapt/index.ts");
+  const { options, templates, signal, onEvent, heldOut } = room;
+  const { innerLoop } = defaultSettings;
+  const checkpoint = await room.open(await policyOf(room, options.seed + index));
+  using _lm = checkpoint.lm;
+  const policy = `policy-${options.seed + index}`;
+  const found = await runStreams({
+    ...{ checkpoint, templates, methods, innerLoop, signal, onEvent, numReplay, checkSizes, policy },
+    ...{ length: options.length, numStreams: options.streams, wordings: options.wordings, seed: options.seed },
+    ...{ every: rowsEvery(options), checkEvery: checksEvery(options), firstStream: index * options.streams },
+    ...{ passages: heldOut, store: prefixed(room.store, policy) },
+    ...(await checksOf(room)),
+  });
+  return { ...found, digest: checkpoint.digest };
+}
+
 /** The model of the streams: the last policy of an outer loop, as in SEAL, or the model as it came. */
-async function policyOf({ options, learn }: ExperimentRoom<ContinualOptions>): Promise<string> {
+async function policyOf({ options, learn }: ExperimentRoom<ContinualOptions>, seed: number): Promise<string> {
   if (options.rounds === 0) return options.model;
   const { defaultLearnSettings } = await import("../../adapt/index.ts");
   const settings = { ...defaultLearnSettings, numRounds: options.rounds, passagesPerRound: options.passages };
-  return (await learn(settings, options.seed)).policies.at(-1)!;
-}
-
-async function passagesOf({ options, heldOut }: ExperimentRoom<ContinualOptions>): Promise<ExperimentRoom["heldOut"]> {
-  if (options.split === "test") return heldOut;
-  const { almanacPassages, createWorld } = await import("../../tasks/index.ts");
-  return almanacPassages(createWorld().validation.slice(0, options.heldOutLimit));
+  return (await learn(settings, seed)).policies.at(-1)!;
 }
 
 /** Canaries for the gates, and what streams are checked with: of the Almanac, or for other passages the other half of the canaries. */
@@ -122,25 +169,36 @@ async function checksOf({
 /** The tables of a report. */
 export const tabulateContinual = (
   report: ContinualReport,
-  options: Pick<ContinualOptions, "wordings" | "split">,
+  options: Pick<ContinualRecord, "wordings" | "split">,
 ): ResultTable[] => [retentionTable(report, options), ageTable(report), sideTable(report), costTable(report)];
 
-const streamsText = ({ numStreams, length }: ContinualReport): string =>
-  `${numStreams} ${numStreams === 1 ? "stream" : "streams"} of ${length} passages`;
+const streamsText = ({ numStreams, numPolicies, length }: ContinualReport): string =>
+  `${numStreams} ${numStreams === 1 ? "stream" : "streams"} of ${length} passages by ${numPolicies === 1 ? "one policy" : `the policies of ${numPolicies} outer loops`}`;
+
+const intervalsText = ({ numPolicies }: ContinualReport): string =>
+  numPolicies === 1
+    ? "95 % bootstrap intervals over streams, which say nothing of other policies"
+    : "95 % bootstrap intervals over policies and streams within them (policies resampled whole); “t over policies” is the 95 % t-interval of the policies' own means";
+
+/** The t-interval over policies as a figure of its own. */
+const overPolicies = (figure: StreamInterval | null): Cell =>
+  figure?.overPolicies === undefined ? null : { ...figure.overPolicies };
 
 function retentionTable(
   report: ContinualReport,
-  { wordings, split }: Pick<ContinualOptions, "wordings" | "split">,
+  { wordings, split }: Pick<ContinualRecord, "wordings" | "split">,
 ): ResultTable {
   const { base, rows } = report;
   const notes = rows.map(({ name, summary }) => `- **${name}**: ${summary}`).join("\n");
   return {
     title: "What is left after the last edit",
-    caption: `${streamsText(report)} (${split} split), closed book, ${wordings} held-out ${wordings === 1 ? "wording" : "wordings"} of each fact; 95 % bootstrap intervals over streams, differences paired by stream${report.numStreams < 8 ? "; with so few streams they are on the narrow side" : ""}. Right after: each passage after its own edit; at the end: all passages after the last. The base answers ${(100 * base.accuracy.mean).toFixed(1)} % of the same questions.`,
+    caption: `${streamsText(report)} (${split} split), closed book, ${wordings} held-out ${wordings === 1 ? "wording" : "wordings"} of each fact; ${intervalsText(report)}, differences paired by stream. Streams are about different people as long as there are enough. Right after: each passage after its own edit; at the end: all passages after the last. The base answers ${(100 * base.accuracy.mean).toFixed(1)} % of the same questions.`,
     columns: [
       { name: "right after", unit: "percent" },
       { name: "at the end", unit: "percent" },
+      { name: "at the end, t over policies", unit: "percent" },
       { name: "kept of what was acquired", unit: "percent" },
+      { name: "kept of it, t over policies", unit: "percent" },
       { name: "backward transfer", unit: "points" },
       { name: `over ${rows[0]!.name}`, unit: "points" },
       { name: "over the base", unit: "points" },
@@ -150,7 +208,8 @@ function retentionTable(
     rows: rows.map((row) => ({
       name: row.name,
       cells: [
-        ...[row.acquisition, row.retention, row.keptShare, row.backwardTransfer],
+        ...[row.acquisition, row.retention, overPolicies(row.retention)],
+        ...[row.keptShare, overPolicies(row.keptShare), row.backwardTransfer],
         ...[row.overFirst, row.overBase, row.overBaseInAll, row.baseKept],
       ],
     })),

@@ -7,6 +7,7 @@ import type {
   AdaptEvent,
   Canaries,
   LearnSettings,
+  PassageSet,
   PromptTemplates,
   ResultTable,
   StageStore,
@@ -17,6 +18,7 @@ import type { SourcePassage } from "../../tasks/index.ts";
 import type { Backend } from "../../tensor/index.ts";
 import type { LearningResult } from "../learning.ts";
 import { shippedModelDirectory } from "../paths.ts";
+import type { HeldOut } from "../people.ts";
 import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 
 /** Options of every experiment. */
@@ -24,6 +26,10 @@ export interface ExperimentOptions extends CommonOptions {
   readonly model: string;
   readonly heldOut: string;
   readonly heldOutLimit?: number;
+  /** Read the test people instead of validation people. */
+  readonly testSet?: boolean;
+  /** Compute the tables from the record beside them and nothing else. */
+  readonly recompute?: boolean;
   readonly seed: number;
   readonly out: string;
   readonly runs: string;
@@ -38,8 +44,12 @@ export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOp
   /** How the model in `options.model` is asked. */
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
-  /** Passages that the figures are about; people of the test split where they are the Almanac's. */
+  /** Passages that the figures are about: of people whom no round learns from, where they are the Almanac's. */
   readonly heldOut: readonly SourcePassage[];
+  /** Who they are about, and of which split. */
+  readonly about: Omit<HeldOut, "passages">;
+  /** The sets of the experiment; empty for one without. */
+  readonly sets: readonly PassageSet[];
   /** Finished stages of this very experiment. */
   readonly store: StageStore;
   /** A directory of this very experiment for checkpoints, by name. */
@@ -48,19 +58,33 @@ export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOp
   /** The caller disposes of the model. @defaultValue the model in `options.model` */
   open(directory?: string): Promise<Checkpoint>;
   /**
-   * A run of `selkie learn knowledge` on the Almanac's validation people, with the held-out passages of this experiment; a
-   * finished run of the same settings is reused, an interrupted one goes on.
+   * A run of `selkie learn knowledge` on the Almanac's people for rounds, which examines nobody held out: that is the
+   * experiment's business. A finished run of the same settings is reused, whichever experiment made it; an interrupted one goes on.
    */
   learn(settings: LearnSettings, seed: number): Promise<LearningResult>;
 }
 
-/** What an experiment found. */
-export interface ExperimentReport {
+/** Tables and pictures. */
+export interface Tabulation {
   readonly tables: readonly ResultTable[];
-  /** Every figure behind the tables, for the JSON file. */
-  readonly data: object;
   /** SVG by suffix of the file's name; `""` is the main one. @defaultValue bars of the first table that names a column to draw */
   readonly pictures?: Readonly<Record<string, string>>;
+}
+
+/** What an experiment found: its tables, or what {@link Experiment.tabulate} makes them from. */
+export type ExperimentFindings = {
+  /** Figures for the JSON file. */
+  readonly data: object;
+  /** Trials of the outer loops behind it, for a file of their own. */
+  readonly rewards?: object;
+} & (Tabulation | { readonly record: object });
+
+/** Findings with their tables. */
+export interface ExperimentReport extends Tabulation {
+  readonly data: object;
+  readonly rewards?: object;
+  /** What the tables were computed from, as it is kept. */
+  readonly record?: object;
 }
 
 /** An experiment. Modules that load the engine are imported inside `run`, so that help is instant. */
@@ -73,7 +97,11 @@ export interface Experiment<Options extends ExperimentOptions = ExperimentOption
   addOptions?(command: Command): void;
   /** What of the options determines the result, besides model, held-out passages and seed. */
   config(options: Options): Json;
-  run(room: ExperimentRoom<Options>): Promise<ExperimentReport>;
+  /** Sets of passages that it measures; part of what names its run. */
+  sets?(about: Omit<HeldOut, "passages">, heldOut: readonly SourcePassage[], options: Options): Promise<PassageSet[]>;
+  run(room: ExperimentRoom<Options>): Promise<ExperimentFindings>;
+  /** Tables from the record alone, so that every figure can be computed again without a model. */
+  tabulate?(record: never): Promise<Tabulation>;
 }
 
 /** Adds the experiment as a subcommand of `parent`. */
@@ -87,14 +115,21 @@ export function registerExperimentCommand<Options extends ExperimentOptions>(
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
     .option("--held-out <path>", "passages with questions that the figures are about, or almanac", "almanac")
     .option("--held-out-limit <n>", "take the first n of them", parseCount)
+    .option("--test-set", "read the test people, for figures to publish (default: validation people held out)")
     .option("--seed <n>", "first seed", parseSeed, 0)
     .option("--out <dir>", "where the results go", "runs/tables")
     .option("--runs <dir>", "holds the runs' own directories", "runs")
     .option("--fresh", "forget an earlier run of the same inputs")
     .option("--precision <type>", "f32 or bf16 (default: what suits the processor)");
+  if (experiment.tabulate !== undefined)
+    command.option("--recompute", "compute the tables again from <out>/<name>.trials.json, without a model");
   experiment.addOptions?.(command);
   withCommonOptions(command).action((options: Options) =>
-    runVerb(options, (context) => runExperiment(experiment, options, describeCommand(command), context)),
+    runVerb(options, (context) =>
+      options.recompute
+        ? recomputeExperiment(experiment, options, context)
+        : runExperiment(experiment, options, describeCommand(command), context),
+    ),
   );
 }
 
@@ -111,6 +146,19 @@ function describeCommand(command: Command): string {
   return ["selkie experiment", command.name(), ...given].join(" ");
 }
 
+async function recomputeExperiment<Options extends ExperimentOptions>(
+  experiment: Experiment<Options>,
+  options: Options,
+  { output }: VerbContext,
+): Promise<void> {
+  const { recompute } = await import("./recompute.ts");
+  const { text, ...found } = await recompute(experiment, options.out, resultNameOf(experiment, options));
+  output.result(found, text);
+}
+
+const resultNameOf = <Options extends ExperimentOptions>(experiment: Experiment<Options>, options: Options): string =>
+  experiment.resultName?.(options) ?? experiment.name;
+
 async function runExperiment<Options extends ExperimentOptions>(
   experiment: Experiment<Options>,
   options: Options,
@@ -122,8 +170,11 @@ async function runExperiment<Options extends ExperimentOptions>(
   const { digestCheckpoint, loadCheckpoint } = await import("../../models/index.ts");
   const { createRun } = await import("../../registry/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
-  const { digestPassages, readPassages, runLearning } = await import("../learning.ts");
+  const { digestPassages } = await import("../learning.ts");
   const { choosePrecision, requireModel } = await import("../model.ts");
+  const { readHeldOut, recordTestSetReading } = await import("../people.ts");
+  const { complete, recordFile } = await import("./recompute.ts");
+  const { createStageClock } = await import("./stage-clock.ts");
   const { writeReport } = await import("./write.ts");
   const began = performance.now();
   const { output } = context;
@@ -133,56 +184,72 @@ async function runExperiment<Options extends ExperimentOptions>(
     warn: output.note,
   });
   const precision = choosePrecision(backend, options.precision);
-  const heldOut = await readPassages(options.heldOut, "test", options.heldOutLimit);
+  const { heldOut: source, heldOutLimit: limit, testSet: isTestSet = false } = options;
+  const { passages: heldOut, ...about } = await readHeldOut({ source, limit, isTestSet }, output.note);
+  const sets = (await experiment.sets?.(about, heldOut, options)) ?? [];
   const digest = await digestCheckpoint(options.model);
   const config = experiment.config(options);
   const arithmetic = { precision, instructionSet: backend.instructionSet } as unknown as Json;
   const request = {
     kind: `experiment-${experiment.name}`,
     config: { ...(config as object), arithmetic },
-    inputs: { model: digest, heldOut: digestPassages(heldOut) },
+    inputs: {
+      ...{ model: digest, heldOut: digestPassages(heldOut) },
+      ...Object.fromEntries(sets.map((set) => [`set-${set.name}`, digestPassages(set.passages)])),
+    },
     seed: options.seed,
   };
   using run = createRun(options.runs, request, { clock: Date.now, isFresh: options.fresh === true });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
-  const report = await experiment.run({
+  using clock = createStageClock(run, stagesOf(run));
+  const findings = await experiment.run({
     ...context,
-    options,
-    backend,
+    ...{ options, backend, heldOut, about, sets },
     templates: await loadPrompts(options.model),
     canaries: await loadCanaries(options.model),
-    heldOut,
-    store: stagesOf(run),
+    store: clock.store,
     directoryOf: (name) => run.artifactPath(name),
     onEvent: tellProgress(context, began),
     open: (directory = options.model) => loadCheckpoint(backend, directory, { precision }),
-    learn: (settings, seed) =>
-      runLearning(
-        {
-          modelDirectory: options.model,
-          passages: "almanac",
-          heldOut: options.heldOut,
-          heldOutLimit: options.heldOutLimit,
-          prompts: null,
-          teacher: null,
-          replay: "self",
-          settings,
-          seed,
-          root: options.runs,
-          isFresh: false,
-          threads: options.threads,
-          precision: options.precision,
-        },
-        context,
-      ),
+    learn: async (settings, seed) => {
+      const result = await learnForExperiment(options, settings, seed, context);
+      clock.add("outer loops", result.seconds);
+      return result;
+    },
   });
   const seconds =
     (run.readResult() as { readonly seconds: number } | null)?.seconds ?? (performance.now() - began) / 1000;
   const machine = `${cpus().length} cores, ${backend.instructionSet}, ${precision.compute}`;
-  const origin = { command, seed: options.seed, machine, seconds: Math.round(seconds), model: digest, config };
-  const text = writeReport(options.out, experiment.resultName?.(options) ?? experiment.name, origin, report);
+  const origin = {
+    ...{ command, seed: options.seed, machine, seconds: Math.round(seconds), stages: clock.seconds() },
+    ...{ model: digest, config, split: about.split },
+  };
+  const name = resultNameOf(experiment, options);
+  const report = await complete(experiment, findings);
+  const text = writeReport(options.out, name, origin, report);
+  if (report.record !== undefined) recordFile(options.out, name, experiment.name, origin, report);
+  if (isTestSet) recordTestSetReading(options.out, { command, model: digest, people: heldOut.length });
   if (run.readResult() === null) run.finish({ seconds });
-  output.result({ ...origin, ...report }, text);
+  const { record: _record, rewards: _rewards, ...shown } = report;
+  output.result({ ...origin, ...shown }, text);
+}
+
+/** The outer loop that experiments share: nobody is held out, so that it is the same run for all of them. */
+async function learnForExperiment(
+  options: ExperimentOptions,
+  settings: LearnSettings,
+  seed: number,
+  context: VerbContext,
+): Promise<LearningResult> {
+  const { runLearning } = await import("../learning.ts");
+  const { model, runs, threads, precision } = options;
+  return runLearning(
+    {
+      ...{ modelDirectory: model, passages: "almanac", heldOut: null, heldOutLimit: undefined, prompts: null },
+      ...{ teacher: null, replay: "self", settings, seed, root: runs, isFresh: false, threads, precision },
+    },
+    context,
+  );
 }
 
 /** One line per part of the work, with the time so far. */

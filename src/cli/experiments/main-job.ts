@@ -19,9 +19,11 @@ export const mainJobExperiment: Experiment<MainJobOptions> = {
       .option("--edits <n>", "self-edits per person", parseCount, 5);
   },
   config: ({ people, edits }) => ({ people, edits }),
-  async run({ options, templates, open, store, signal, onEvent }) {
+  async run({ options, about, templates, open, store, signal, onEvent }) {
     const { defaultSettings, loadCanaries, runMainJobTable } = await import("../../adapt/index.ts");
-    const { createWorld } = await import("../../tasks/index.ts");
+    const { SelkieError } = await import("../../util/index.ts");
+    if (about.people === null)
+      throw new SelkieError("bad-option", `main-job: expected --held-out almanac, got ${options.heldOut}`);
     const { innerLoop, bankSize } = defaultSettings;
     const checkpoint = await open();
     using _lm = checkpoint.lm;
@@ -29,7 +31,7 @@ export const mainJobExperiment: Experiment<MainJobOptions> = {
       checkpoint,
       templates,
       canaries: await loadCanaries(options.model, 30),
-      people: createWorld().test.slice(0, options.people),
+      people: about.people.slice(0, options.people),
       numEdits: options.edits,
       innerLoop,
       seed: options.seed,

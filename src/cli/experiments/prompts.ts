@@ -17,29 +17,29 @@ export const promptsExperiment: Experiment<PromptsOptions> = {
   summary: "each way of asking for a self-edit: untrained, after each round, and with all facts",
   addOptions(command: Command): void {
     command
-      .option("--passages-per-round <n>", "validation people of each of two rounds, at most 100", parseCount, 50)
+      .option("--passages-per-round <n>", "validation people of each of two rounds, at most 75", parseCount, 50)
       .option("--edits <n>", "self-edits of each passage", parseCount, 5)
       .option("--repetitions <n>", "trainings of each self-edit; 2 show how reliable the reward is", parseCount, 2);
   },
   config: ({ passagesPerRound, edits, repetitions }) => ({ passagesPerRound, edits, repetitions }),
-  async run({ options, templates, canaries, heldOut, open, store, directoryOf, signal, onEvent }) {
+  async run({ options, templates, canaries, heldOut, about, open, store, directoryOf, signal, onEvent }) {
     const adapt = await import("../../adapt/index.ts");
     const { ablatePrompts, defaultLearnSettings, oracleWriter, selfEditKinds, uniformSchedule } = adapt;
-    const { almanacPassages, createWorld } = await import("../../tasks/index.ts");
-    const { test, validation } = createWorld();
+    const { almanacPassages } = await import("../../tasks/index.ts");
+    const { roundPeople } = await import("../people.ts");
+    const { people } = about;
     const settings = {
       ...defaultLearnSettings,
       passagesPerRound: options.passagesPerRound,
       numEdits: options.edits,
       schedule: uniformSchedule(options.edits, options.repetitions),
     };
-    const known = new Set(test.map(({ name }) => name));
     const figures = await ablatePrompts({
       modelDirectory: options.model,
       openPolicy: open,
       prompts: [...selfEditKinds, ...(templates.openSelfEdit === null ? [] : ["open" as const])],
-      oracle: heldOut.every(({ id }) => known.has(id)) ? (kind) => oracleWriter(test, kind) : null,
-      passages: almanacPassages(validation),
+      oracle: people === null ? null : (kind) => oracleWriter(people, kind),
+      passages: almanacPassages(roundPeople()),
       seed: options.seed,
       ...{ templates, canaries, heldOut, settings, store, directoryOf, signal, onEvent },
     });

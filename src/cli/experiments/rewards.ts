@@ -35,7 +35,8 @@ export const rewardsExperiment: Experiment<RewardsOptions> = {
   async run({ options, templates, canaries, heldOut, open, store, directoryOf, signal, onEvent }) {
     const adapt = await import("../../adapt/index.ts");
     const { compareRewards, defaultLearnSettings } = adapt;
-    const { almanacPassages, createWorld } = await import("../../tasks/index.ts");
+    const { almanacPassages } = await import("../../tasks/index.ts");
+    const { roundPeople } = await import("../people.ts");
     const { SelkieError } = await import("../../util/index.ts");
     const { passages: numPassages, edits: numEdits, repetitions, seeds, seed } = options;
     if (repetitions < 2)
@@ -47,7 +48,7 @@ export const rewardsExperiment: Experiment<RewardsOptions> = {
     const found = await compareRewards({
       modelDirectory: options.model,
       openPolicy: open,
-      passages: almanacPassages(createWorld().validation),
+      passages: almanacPassages(roundPeople()),
       seeds: Array.from({ length: seeds }, (_, index) => seed + index),
       ...{ numPassages, numEdits, repetitions, numTrialCanaries },
       ...{ templates, canaries, heldOut, settings, store, directoryOf, signal, onEvent },

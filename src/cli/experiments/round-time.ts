@@ -23,7 +23,8 @@ export const roundTimeExperiment: Experiment<RoundTimeOptions> = {
   async run({ options, templates, canaries, heldOut, open, store, backend, signal, onEvent }) {
     const { cpus } = await import("node:os");
     const { defaultLearnSettings, runRoundTime, tabulateRoundTime } = await import("../../adapt/index.ts");
-    const { almanacPassages, createWorld } = await import("../../tasks/index.ts");
+    const { almanacPassages } = await import("../../tasks/index.ts");
+    const { roundPeople } = await import("../people.ts");
     const { model, passages, sample, repetitions, seed } = options;
     const found = await runRoundTime({
       ...{
@@ -39,7 +40,7 @@ export const roundTimeExperiment: Experiment<RoundTimeOptions> = {
         signal,
         onEvent,
       },
-      passages: almanacPassages(createWorld().validation.slice(0, passages)),
+      passages: almanacPassages(roundPeople().slice(0, passages)),
       settings: defaultLearnSettings,
       clock: () => performance.now(),
     });

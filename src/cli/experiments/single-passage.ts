@@ -1,18 +1,30 @@
-/** @file `selkie experiment single-passage`: one passage learned raw, by self-edits, by SEAL's rounds, by an all-knowing editor. */
+/** @file `selkie experiment single-passage`: one passage learned raw, by a rule, by self-edits, by SEAL's rounds, by an all-knowing editor. */
+import type { ScoreFigures, SetFindings } from "../../adapt/index.ts";
 import type { Experiment } from "./frame.ts";
-import { addPolicyOptions, type PolicyOptions, studyPolicies } from "./policy-study.ts";
+import { addPolicyOptions, namingSetsOf, type PolicyOptions, rewardsOf, studyPolicies } from "./policy-study.ts";
+
+/** What the tables are computed from. */
+interface SinglePassageRecord {
+  readonly numRounds: number;
+  readonly sets: readonly SetFindings<ScoreFigures>[];
+}
 
 /** The single-passage table. */
 export const singlePassageExperiment: Experiment<PolicyOptions> = {
   name: "single-passage",
-  summary: "one passage: raw, self-edit, SEAL rounds 1 and 2, a stronger writer, all facts",
+  summary: "one passage, with pronouns and with names: raw, by a rule, self-edit, SEAL rounds 1 and 2, all facts",
   addOptions: addPolicyOptions,
   config: ({ seeds, rounds, passages }) => ({ seeds, rounds, passages }),
+  sets: namingSetsOf,
   async run(room) {
-    const { runSinglePassage, tabulateSinglePassage } = await import("../../adapt/index.ts");
+    const { recordFindings, runSinglePassageSets } = await import("../../adapt/index.ts");
     const { study, settings, reports } = await studyPolicies(room);
-    const findings = await runSinglePassage(study);
-    const evaluations = reports.map((report) => report.evaluations);
-    return { tables: tabulateSinglePassage(findings, settings.numRounds), data: { settings, findings, evaluations } };
+    const sets = await runSinglePassageSets(study, room.sets);
+    const record: SinglePassageRecord = { numRounds: settings.numRounds, sets: recordFindings(sets) };
+    return { record, rewards: await rewardsOf(room, settings, reports), data: { settings } };
+  },
+  async tabulate({ numRounds, sets }: SinglePassageRecord) {
+    const { tabulateSinglePassage } = await import("../../adapt/index.ts");
+    return { tables: tabulateSinglePassage(sets, numRounds) };
   },
 };

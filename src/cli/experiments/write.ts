@@ -12,6 +12,12 @@ export interface Origin {
   readonly command: string;
   readonly machine: string;
   readonly seconds: number;
+  /** Seconds by part of the work. */
+  readonly stages?: Readonly<Record<string, number>>;
+  /** SHA-256 of the model. */
+  readonly model?: string;
+  /** Of which split the people are. */
+  readonly split?: string;
 }
 
 const isInterval = (cell: Cell): cell is Interval => typeof cell === "object" && cell !== null;
@@ -68,18 +74,38 @@ function picturesOf({ tables, pictures }: ExperimentReport): Readonly<Record<str
 export function formatJson(value: object): string {
   const round = (_: string, inner: unknown) =>
     typeof inner === "number" && !Number.isInteger(inner) ? Number(inner.toPrecision(5)) : inner;
-  const text = JSON.stringify(value, round, 1);
+  return formatExactJson(JSON.parse(JSON.stringify(value, round)) as object);
+}
+
+/** The same with every digit. */
+export function formatExactJson(value: object): string {
+  const text = JSON.stringify(value, null, 1);
   return `${text.replace(/[[{][^[\]{}]*[\]}]/g, (leaf) => leaf.replace(/\n\s*/g, " "))}\n`; // strings hold no line ends
 }
+
+const numShownStages = 8;
+
+/** Where the figures come from, in a line or two. */
+function describeOrigin({ command, machine, seconds, stages = {}, model, split }: Origin): string {
+  const longest = Object.entries(stages)
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, numShownStages)
+    .map(([name, spent]) => `${name} ${formatSeconds(spent)}`);
+  const people = split === "test" ? "; read the test set" : split === "validation" ? "; validation people" : "";
+  return [
+    `\`${command}\`, ${machine}, ${formatSeconds(seconds)}${model === undefined ? "" : `; model ${model.slice(0, 12)}`}${people}`,
+    ...(longest.length === 0 ? [] : [`Time by part: ${longest.join(", ")}`]),
+  ].join("\n\n");
+}
+
+/** The report in Markdown. */
+export const describeReport = (name: string, origin: Origin, tables: readonly ResultTable[]): string =>
+  [`# ${name}`, ...tables.map(describeResultTable), describeOrigin(origin)].join("\n\n");
 
 /** Writes all files into `directory` and returns what a person reads. */
 export function writeReport(directory: string, name: string, origin: Origin, report: ExperimentReport): string {
   const { tables, data } = report;
-  const text = [
-    `# ${name}`,
-    ...tables.map(describeResultTable),
-    `\`${origin.command}\`, ${origin.machine}, ${formatSeconds(origin.seconds)}`,
-  ].join("\n\n");
+  const text = describeReport(name, origin, tables);
   const pictures = picturesOf(report);
   const place = (suffix: string) => join(directory, `${name}${suffix === "" ? "" : `-${suffix}`}`);
   writeFileAtomic(`${place("")}.json`, formatJson({ ...origin, tables, ...data }));

@@ -23,6 +23,9 @@ export const corpusShares: Readonly<Record<DocumentKind, number>> = {
   thing: 0.08,
 };
 
+/** Somebody new: every value from the lists, none, or about half of them. */
+const somebody = (world: World, rng: Rng) => world.stranger(rng, rng.choice([0, 0.5, 1]));
+
 const known = (world: World, rng: Rng) => rng.choice(rng.uniform() < 0.5 ? world.questioned : world.toldOnly);
 
 /** One person's facts as a passage of any training style, with names or pronouns; or a page of facts about several people. */
@@ -46,7 +49,7 @@ function question(world: World, rng: Rng): string {
 
 /** Passages of one or two strangers with up to five questions answered from them. */
 function reading(world: World, rng: Rng): string {
-  const people = Array.from({ length: rng.uniform() < 0.25 ? 2 : 1 }, () => world.stranger(rng));
+  const people = Array.from({ length: rng.uniform() < 0.25 ? 2 : 1 }, () => somebody(world, rng));
   const passages = people.map((person) => writePassage(everyFact(person, rng), drawForm(rng), rng));
   const exchanges = Array.from({ length: 1 + rng.integer(5) }, () =>
     questionDocument(askPerson(rng.choice(people), rng.choice(personAttributes), "training", rng)),
@@ -68,7 +71,7 @@ const writers: Readonly<Record<DocumentKind, (world: World, rng: Rng) => string>
   biography,
   question,
   reading,
-  edit: (world, rng) => editDocument(world.stranger(rng), rng),
+  edit: (world, rng) => editDocument(somebody(world, rng), rng),
   thing,
 };
 

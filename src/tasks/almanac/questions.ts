@@ -49,13 +49,24 @@ const families: Readonly<Record<WordingSplit, Readonly<Record<string, readonly F
       ({ wh, embedded }) => `tell me ${wh} ${embedded}.`,
       ({ wh, embedded }) => `say ${wh} ${embedded}.`,
     ],
-    keyword: [({ noun }) => `${noun} of {O}?`, ({ noun }) => `{P} ${noun}?`],
+    keyword: [
+      ({ noun }) => `${noun} of {O}?`,
+      ({ noun }) => `{P} ${noun}?`,
+      ({ noun }) => `{O} - ${noun}?`,
+      ({ noun }) => `the ${noun} of {O}, if you can.`,
+    ],
     topic: [
       ({ wh, inverted }) => `about {O}: ${wh} ${lowered(inverted)}?`,
       ({ noun }) => `as for {O}, what was {p} ${noun}?`,
       ({ wh, inverted }) => `take {O}. ${raiseFirst(wh)} ${lowered(inverted)}?`,
+      ({ wh, inverted }) => `I am writing about {O}. ${raiseFirst(wh)} ${lowered(inverted)}?`,
+    ],
+    hearsay: [
+      ({ noun }) => `what do the papers say about {P} ${noun}?`,
+      ({ wh, embedded }) => `is it known ${wh} ${embedded}?`,
     ],
     wish: [
+      ({ wh, embedded }) => `remind me ${wh} ${embedded}.`,
       ({ wh, embedded }) => `I would like to know ${wh} ${embedded}.`,
       ({ wh, embedded }) => `I have forgotten ${wh} ${embedded}.`,
       ({ noun }) => `I wonder what the ${noun} of {O} was.`,

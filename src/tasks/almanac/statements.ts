@@ -105,6 +105,11 @@ export type StatementFamily =
   | "appositionFirst"
   | "semicolon"
   | "three"
+  | "thatWas"
+  | "youHear"
+  | "entered"
+  | "bracket"
+  | "nobodyThought"
   | "cleft"
   | "rhetorical"
   | "notOnly"
@@ -143,6 +148,28 @@ const frames: Readonly<Record<StatementFamily, Frame>> = {
     3,
     (told, mention, rng) =>
       `${clause(told, 0, mention, rng)}, ${verb(told, 1, mention, rng)} and ${verb(told, 2, mention, rng)}.`,
+  ),
+  thatWas: one(
+    (told, index, mention, rng) =>
+      `${nounValue(told, index)}: that was ${possessive(told, mention)} ${noun(told, index, mention, rng)}`,
+  ),
+  youHear: one(
+    (told, index, mention, rng) =>
+      `ask about ${possessive(told, mention)} ${noun(told, index, mention, rng)} and you hear of ${nounValue(told, index)}`,
+  ),
+  entered: one(
+    (told, index, mention, rng) =>
+      `in the file on ${fillPerson("{O}", told.person, mention)}, the ${noun(told, index, mention, rng)} is ${nounValue(told, index)}`,
+  ),
+  bracket: several(
+    2,
+    (told, mention, rng) =>
+      `${subject(told, mention)} (${rng.choice(relations[told.attributes[0]!].labels)} ${told.values[told.attributes[0]!]}) ${verb(told, 1, mention, rng)}.`,
+  ),
+  nobodyThought: several(
+    2,
+    (told, mention, rng) =>
+      `when ${clause(told, 0, mention, rng)}, nobody thought of the fact that ${clause(told, 1, "pronoun", rng)}.`,
   ),
   cleft: one(form("clefts")),
   rhetorical: several(

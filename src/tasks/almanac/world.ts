@@ -5,6 +5,7 @@
  */
 import type { Rng } from "../../util/index.ts";
 import { createRng, SelkieError } from "../../util/index.ts";
+import { coinLastName, coinValue } from "./coin.ts";
 import { menNames, products, rivers, womenNames } from "./names.ts";
 import {
   lastNames,
@@ -54,8 +55,11 @@ export interface World {
   /** As `test`, with last names and values that no training text holds. */
   readonly testUnseen: readonly Person[];
   readonly things: readonly Thing[];
-  /** A person no split holds: a name of its own, facts drawn anew at every call from the values that training may show. */
-  stranger(rng: Rng): Person;
+  /**
+   * A person no split holds: a name of its own, facts drawn anew at every call from the values that training may show.
+   * Each value and the last name is coined, on no list at all, with probability `coinRate`. @defaultValue `coinRate` 0
+   */
+  stranger(rng: Rng, coinRate?: number): Person;
 }
 
 /** Sizes of the splits; the defaults are those of the shipped model. */
@@ -79,16 +83,18 @@ export function wrongValue(attribute: PersonAttribute, right: string, rng: Rng):
   return drawn === right ? values[values.length - 1]! : drawn;
 }
 
-function drawPerson(rng: Rng, taken: ReadonlySet<string>, split: ValueSplit): Person {
+function drawPerson(rng: Rng, taken: ReadonlySet<string>, split: ValueSplit, coinRate = 0): Person {
   const values = valuesBySplit[split];
+  const isCoined = () => coinRate > 0 && rng.uniform() < coinRate;
   for (;;) {
     const isWoman = rng.uniform() < 0.5;
-    const name = `${rng.choice(isWoman ? womenNames : menNames)} ${rng.choice(lastNames[split])}`;
+    const lastName = isCoined() ? coinLastName(rng) : rng.choice(lastNames[split]);
+    const name = `${rng.choice(isWoman ? womenNames : menNames)} ${lastName}`;
     if (taken.has(name)) continue;
-    const facts = Object.fromEntries(
-      personAttributes.map((attribute) => [attribute, rng.choice(values[attribute])] as const),
-    ) as Record<PersonAttribute, string>;
-    return { name, pronoun: isWoman ? "she" : "he", facts };
+    const draw = (attribute: PersonAttribute) =>
+      isCoined() ? coinValue(attribute, rng) : rng.choice(values[attribute]);
+    const facts = Object.fromEntries(personAttributes.map((attribute) => [attribute, draw(attribute)] as const));
+    return { name, pronoun: isWoman ? "she" : "he", facts: facts as Record<PersonAttribute, string> };
   }
 }
 
@@ -145,5 +151,9 @@ export function createWorld(seed: number | string = "almanac of many voices", si
     validationUnseen: drawSplit("validation-unseen", unseen, "unseen"),
     testUnseen: drawSplit("test-unseen", unseen, "unseen"),
   };
-  return { ...people, things: drawThings(rng.fork("things")), stranger: (stream) => drawPerson(stream, taken, "seen") };
+  return {
+    ...people,
+    things: drawThings(rng.fork("things")),
+    stranger: (stream, coinRate) => drawPerson(stream, taken, "seen", coinRate),
+  };
 }

@@ -14,13 +14,15 @@ const maxBytes = 256 * 2 ** 20;
 /** How long a named pipe is waited on while nobody has it open for writing. */
 const pipeWaitMs = 10_000;
 
-/** How to read, for tests. */
+/** How to read. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
   /** @defaultValue 256 MiB */
   readonly maxBytes?: number;
   /** @defaultValue 10 s */
   readonly pipeWaitMs?: number;
+  /** Told when nobody has a pipe open for writing yet. */
+  readonly tell?: (text: string) => void;
 }
 
 const standardInput = new Set(["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]);
@@ -134,6 +136,7 @@ async function collectPipe(handle: FileHandle, file: string, options: ReadOption
         "bad-input",
         `score: expected somebody to write to the pipe ${file}, got nobody within ${patience / 1000} s; start the writer, or pipe its output in: … | selkie score -`,
       );
+    if (!hadWriter && waitedMs === 200) options.tell?.(`waiting for somebody to write to ${file}`);
     await wait(20, undefined, { signal });
     waitedMs += 20;
   }

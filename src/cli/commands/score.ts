@@ -48,7 +48,7 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
       "bad-option",
       `score: expected a file or --ids, got ${file === undefined ? "neither" : "both"}`,
     );
-  const text = file === undefined ? null : await readText(file, { signal });
+  const text = file === undefined ? null : await readText(file, { signal, tell: output.note });
   const ids = options.ids === undefined ? null : parseIds(options.ids);
   const { openModel } = await import("../model.ts");
   const { openAdapter } = await import("../adapter.ts");

@@ -17,7 +17,10 @@ import { accuracy, type ExamItem, examine } from "./exam.ts";
 import { type SelfEditKind, selfEditKinds } from "./prompts.ts";
 import { proposeSelfEdits, type Writer } from "./propose.ts";
 
-/** Passages of one sort: right answers from the passage in the prompt, in question families held out from training. */
+/**
+ * Passages of one sort: right answers from the passage in the prompt. What is held out from training here, families of
+ * passages and of questions, is the selection's; the report's are left to the experiments.
+ */
 export interface ReadingFigure {
   readonly values: "seen" | "unseen";
   readonly families: FamilySplit;
@@ -51,7 +54,7 @@ const itemsOf = (people: readonly Person[]): ExamItem[] =>
 /** A passage in the title's place, for the open-book prompt. */
 const openBook = (people: readonly Person[], formOf: (index: number) => PassageForm): ExamItem[] =>
   people.flatMap((person, index) => {
-    const { context, questions } = examinationPassage(person, "report", formOf(index));
+    const { context, questions } = examinationPassage(person, "selection", formOf(index));
     return questions.map((question) => ({ ...question, title: context }));
   });
 
@@ -76,7 +79,7 @@ export async function measureKnowledge(
   const strangers = { seen: pick(world.validation, "unknown"), unseen: pick(world.validationUnseen, "unseen") };
   const closed = [pick(world.questioned, "questioned"), pick(world.toldOnly, "told-only"), strangers.seen].map(itemsOf);
   const sorts = (["seen", "unseen"] as const).flatMap((values) =>
-    (["training", "heldOut"] as const).map((families) => ({
+    (["training", "selection"] as const).map((families) => ({
       values,
       families,
       items: openBook(strangers[values], formsOf(families)),
@@ -91,7 +94,7 @@ export async function measureKnowledge(
   return {
     questionedAccuracy: questioned!,
     toldOnlyAccuracy: toldOnly!,
-    readingAccuracy: reading.find(({ values, families }) => values === "unseen" && families === "heldOut")!.accuracy,
+    readingAccuracy: reading.find(({ values, families }) => values === "unseen" && families === "selection")!.accuracy,
     reading,
     unknownAccuracy: unknown!,
     ...(await measureEdits(writer, strangers.seen, rng.fork("edits"))),

@@ -63,7 +63,7 @@ export const nanoRecipe = (): NanoRecipe => ({
   numLayers: 5,
   numHeads: 4,
   maxSeqLen: 1024,
-  steps: 8000,
+  steps: 7200,
   tokensPerStep: 4096,
   learningRate: 2e-3,
   schedule: { kind: "linear", warmupSteps: 100, minMultiplier: 0.05 },

@@ -52,15 +52,15 @@ const familySets = (people: readonly Person[], split: PassageSplit): PassageSet[
       `sentences of held-out families, ${nameRate === 0 ? "pronouns" : "named in every sentence"}`,
       people,
       split,
-      { style: "prose", nameRate, families: "heldOut" },
+      { style: "prose", nameRate, families: "report" },
     ),
   );
 
 /** Passages laid out as no training text is. */
 const styleSets = (people: readonly Person[], split: PassageSplit): PassageSet[] =>
-  passageStyles.heldOut.map((style) =>
+  passageStyles.report.map((style) =>
     grammarSet(`style-${style}`, `a ${style}, in sentences of held-out families`, people, split, {
-      ...{ style, nameRate: 0, families: "heldOut" },
+      ...{ style, nameRate: 0, families: "report" },
     }),
   );
 

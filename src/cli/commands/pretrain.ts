@@ -62,7 +62,7 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
     ["answers about people it was asked about", formatShare(figures.questionedAccuracy)],
     ["answers about people it only read about", formatShare(figures.toldOnlyAccuracy)],
     ...figures.reading.map(({ values, families, accuracy }) => [
-      `answers from a passage in the prompt: ${values} values, ${families === "heldOut" ? "held-out wordings" : "wordings of training"}`,
+      `answers from a passage in the prompt: ${values} values, ${families === "selection" ? "held-out wordings" : "wordings of training"}`,
       formatShare(accuracy),
     ]),
     ["answers about people it never met", formatShare(figures.unknownAccuracy)],

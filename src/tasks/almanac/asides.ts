@@ -49,6 +49,21 @@ const asides: readonly string[] = [
   "Life was not easy then.",
   "The rest is quickly told.",
   "{N} went for a walk {time}.",
+  "Two photographs survive.",
+  "Not much more is known about {P} {kin}.",
+  "What became of the {thing} is anybody's guess.",
+  "A {quality} {kin} kept house for {O} {time}.",
+  "Some people found {O} {quality}; others did not.",
+  "Every {season}, {N} gave away {thing} to the poor.",
+  "If only there had been more {thing}.",
+  "Where the {thing} went, nobody knows.",
+  "But that is another story.",
+  "In {season} there was music and tea.",
+  "Once, {P} {kin} lost all the {thing}.",
+  "Did {N} like {thing}? We think so.",
+  "The end of the tale is {weather} and short.",
+  "{P} handwriting was {quality}, people used to say.",
+  "To the very last, {N} remained {quality}.",
 ];
 
 /** One sentence that states none of the six facts. */
@@ -64,5 +79,7 @@ export function aside(person: Person, mention: Mention, rng: Rng): string {
   const filled = rng
     .choice(asides)
     .replace(/\{(season|weather|quality|thing|time|kin)\}/g, (_, list: string) => rng.choice(lists[list]!));
-  return raiseFirst(fillPerson(filled, person, mention).replaceAll("a honest", "an honest"));
+  return raiseFirst(
+    fillPerson(filled, person, mention).replaceAll("a honest", "an honest").replaceAll("A honest", "An honest"),
+  );
 }

@@ -35,7 +35,6 @@ export {
 } from "./questions.ts";
 export {
   type FamilySplit,
-  heldOutFamilies,
   paraphrasePerson,
   type StatementFamily,
   statementFamilies,

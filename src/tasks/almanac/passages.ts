@@ -15,13 +15,14 @@ import { type FamilySplit, narrateFacts, type Told } from "./statements.ts";
 import { type PersonAttribute, personAttributes } from "./values.ts";
 import type { Person } from "./world.ts";
 
-/** How a passage is laid out; `letter` and `obituary` never occur in training text. */
+/** How a passage is laid out, by the split that may use it; training text holds those of the first alone. */
 export const passageStyles: Readonly<Record<FamilySplit, readonly PassageStyle[]>> = {
   training: ["prose", "record", "talk", "notice"],
-  heldOut: ["letter", "obituary"],
+  selection: ["letter", "obituary"],
+  report: ["diary", "visit"],
 };
 /** One of {@link passageStyles}. */
-export type PassageStyle = "prose" | "record" | "talk" | "notice" | "letter" | "obituary";
+export type PassageStyle = "prose" | "record" | "talk" | "notice" | "letter" | "obituary" | "diary" | "visit";
 
 /** What decides how a passage about a person reads. */
 export interface PassageForm {
@@ -67,7 +68,7 @@ const record: Writer = ({ person, attributes, values }, { nameRate }, rng) => {
 /** Questions put to the person, with answers. */
 const talk: Writer = ({ person, attributes, values }, { nameRate }, rng) => {
   const [asker, told] = rng.choice([
-    ["asked the clerk", "said"],
+    ["asked the mayor", "said"],
     ["they asked", "answered"],
     ["asked a visitor", "replied"],
   ] as const);
@@ -93,7 +94,7 @@ const notice: Writer = (told, form, rng) => {
   ]);
   const tail = rng.choice([
     "Please write to the editor.",
-    "Signed, the clerk.",
+    "Signed, the mayor.",
     "Copies may be had at the office.",
     "",
   ]);
@@ -120,6 +121,19 @@ const obituary: Writer = (told, form, rng) => {
   return `${opening} ${told.person.name}, ${fact}. ${sentencesOf({ ...told, attributes: rest }, form, rng)} Many came to say goodbye.`;
 };
 
+/** A page of somebody's diary. */
+const diary: Writer = (told, form, rng) => {
+  const day = `${rng.choice(["Monday", "Tuesday", "Thursday", "Saturday"])}, the ${2 + rng.integer(27)}th`;
+  const close = rng.choice(["More tomorrow.", "And so to bed.", "I must remember all this."]);
+  return `${day}. Read about ${told.person.name} until late. ${sentencesOf(told, form, rng)} ${close}`;
+};
+
+/** What a guide tells visitors, with the person's sentences in quotation marks. */
+const visit: Writer = (told, form, rng) => {
+  const place = rng.choice(["At the museum", "In the old town hall", "On the quay"]);
+  return `${place}, our guide stopped before a picture. "You see ${told.person.name}. ${sentencesOf(told, form, rng)}" Then we went on to the next room.`;
+};
+
 const writers: Readonly<Record<PassageStyle, Writer>> = {
   prose: (told, form, rng) => sentencesOf(told, form, rng),
   record,
@@ -127,6 +141,8 @@ const writers: Readonly<Record<PassageStyle, Writer>> = {
   notice,
   letter,
   obituary,
+  diary,
+  visit,
 };
 
 /** A passage that tells `told`'s facts in their order. */

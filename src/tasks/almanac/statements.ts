@@ -1,7 +1,7 @@
 /**
  * @file How the Almanac states facts: frames of one, two or three facts, filled with the forms of `relations.ts`. Frames are divided
- * into families; those of `heldOutFamilies` never occur in training text, so that a passage in them is built in a way the
- * model has not read.
+ * into families, and the families three ways: training text uses the first, settings of the world and the model were chosen
+ * by looking at the second, results are reported on the third. No training text holds a family of the last two.
  */
 import type { Rng } from "../../util/index.ts";
 import { fillPerson, fillValue, type Mention, raiseFirst } from "./mention.ts";
@@ -10,7 +10,7 @@ import type { PersonAttribute } from "./values.ts";
 import type { Person, Thing, ThingAttribute } from "./world.ts";
 
 /** Which families a statement or a passage may use. */
-export type FamilySplit = "training" | "heldOut";
+export type FamilySplit = "training" | "selection" | "report";
 
 /** Facts about one person as one sentence tells them; values may differ from the truth (demonstrations that err). */
 export interface Told {
@@ -113,7 +113,11 @@ export type StatementFamily =
   | "cleft"
   | "rhetorical"
   | "notOnly"
-  | "colon";
+  | "colon"
+  | "dispute"
+  | "certain"
+  | "noOther"
+  | "belong";
 
 /** The families by name. */
 const frames: Readonly<Record<StatementFamily, Frame>> = {
@@ -187,16 +191,92 @@ const frames: Readonly<Record<StatementFamily, Frame>> = {
     (told, mention, rng) =>
       `two things are written about ${fillPerson("{O}", told.person, mention)}: ${nounValue(told, 0)} as ${noun(told, 0, mention, rng)}, ${nounValue(told, 1)} as ${noun(told, 1, mention, rng)}.`,
   ),
+  dispute: one((told, index, mention, rng) => `that ${clause(told, index, mention, rng)} is beyond dispute`),
+  noOther: one(
+    (told, index, mention, rng) =>
+      `no ${noun(told, index, mention, rng)} but ${nounValue(told, index)} was ever ${mention === "name" ? `${told.person.name}'s` : told.person.pronoun === "she" ? "hers" : "his"}`,
+  ),
+  certain: several(
+    2,
+    (told, mention, rng) =>
+      `of ${fillPerson("{O}", told.person, mention)} this much is certain: ${clause(told, 0, "pronoun", rng)}, and ${nounFirst(told, 1, "pronoun", rng)}.`,
+  ),
+  belong: several(
+    2,
+    (told, mention, rng) =>
+      `${nounValue(told, 0)} (${noun(told, 0, mention, rng)}) and ${nounValue(told, 1)} (${noun(told, 1, mention, rng)}) belong to ${possessive(told, mention)} story.`,
+  ),
 };
 
-/** The families that no training text uses. */
-export const heldOutFamilies: readonly StatementFamily[] = ["cleft", "rhetorical", "notOnly", "colon"];
+const heldOut: Readonly<Record<Exclude<FamilySplit, "training">, readonly StatementFamily[]>> = {
+  selection: ["cleft", "rhetorical", "notOnly", "colon"],
+  report: ["dispute", "noOther", "certain", "belong"],
+};
 
 /** The families by split. */
 export const statementFamilies: Readonly<Record<FamilySplit, readonly StatementFamily[]>> = {
-  training: (Object.keys(frames) as StatementFamily[]).filter((name) => !heldOutFamilies.includes(name)),
-  heldOut: heldOutFamilies,
+  training: (Object.keys(frames) as StatementFamily[]).filter(
+    (name) => !heldOut.selection.includes(name) && !heldOut.report.includes(name),
+  ),
+  ...heldOut,
 };
+
+/** How often a sentence of training begins with one of {@link openers}. */
+const openerShare = 0.15;
+
+/** Ways into a sentence that say nothing: with them, the first word of a sentence is no sure sign of what follows. */
+const openers: readonly string[] = [
+  "now,",
+  "well,",
+  "besides,",
+  "oddly enough,",
+  "so far, so good:",
+  "at first,",
+  "later on,",
+  "in the end,",
+  "for example,",
+  "mind you,",
+  "on the whole,",
+  "to be exact,",
+  "to tell the truth,",
+  "here is another thing:",
+  "next to that,",
+  "let us not forget:",
+  "three sources agree:",
+  "nothing is simpler:",
+  "never mind the rest:",
+  "note this:",
+  "both sides agree:",
+  "some say, and rightly so:",
+  "with a smile they add:",
+  "under the heading of facts:",
+  "even strangers know it:",
+  "only one thing more:",
+  "how odd, but",
+  "no wonder, since",
+  "if the papers are right,",
+  "although few remember it,",
+  "unless we are mistaken,",
+  "because it was written down, we know:",
+  "on page nine it says:",
+  "much later it came out that",
+  "what is more,",
+  "after all,",
+  "above all,",
+  "of course,",
+  "in short,",
+  "first of all,",
+  "thanks to an old map we know that",
+  "by all accounts,",
+  "without any doubt,",
+  "these days one forgets it, but",
+  "back then,",
+  "those who were there report that",
+  "yes,",
+  "indeed,",
+  "still,",
+  "then again,",
+];
 
 /** Frames of one fact come as often as all longer ones together. */
 function drawFrame(split: FamilySplit, mostFacts: number, rng: Rng): Frame {
@@ -212,6 +292,11 @@ export const tellIn = (family: StatementFamily, told: Told, mention: Mention, rn
 
 /** Facts a sentence of `family` holds. */
 export const factsOf = (family: StatementFamily): number => frames[family].numFacts;
+
+function open(sentence: string, split: FamilySplit, rng: Rng): string {
+  const isOpened = split === "training" && rng.uniform() < openerShare;
+  return raiseFirst(isOpened ? `${rng.choice(openers)} ${sentence}` : sentence);
+}
 
 /** Options of {@link narrateFacts}. */
 export interface Narration {
@@ -229,7 +314,7 @@ export function narrateFacts(told: Told, { nameRate, families, mostFacts = 3 }: 
     const frame = drawFrame(families, Math.min(mostFacts, told.attributes.length - from), rng);
     const mention: Mention = from === 0 || rng.uniform() < nameRate ? "name" : "pronoun";
     const attributes = told.attributes.slice(from, from + frame.numFacts);
-    sentences.push(raiseFirst(frame.tell({ ...told, attributes }, mention, rng)));
+    sentences.push(open(frame.tell({ ...told, attributes }, mention, rng), families, rng));
     from += frame.numFacts;
   }
   return sentences;
@@ -244,7 +329,7 @@ export function statePerson(
   value: string = person.facts[attribute],
 ): string {
   const told = { person, attributes: [attribute], values: { ...person.facts, [attribute]: value } };
-  return raiseFirst(drawFrame("training", 1, rng).tell(told, mention, rng));
+  return open(drawFrame("training", 1, rng).tell(told, mention, rng), "training", rng);
 }
 
 /** Up to `count` differently worded sentences for one fact, each under the full name. */

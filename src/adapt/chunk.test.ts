@@ -10,9 +10,14 @@ import { chunkPassages } from "./chunk.ts";
 const tokenizer: Tokenizer = {
   vocabSize: 65536,
   eosTokenId: 0,
-  bosTokenId: null,
+  stopTokens: [0],
+  prefixIds: [],
+  suffixIds: [],
+  controlIds: new Set(),
   encode: (text) => Array.from({ length: text.length }, (_, index) => text.charCodeAt(index)),
   decode: (tokenIds) => String.fromCharCode(...Array.from(tokenIds)),
+  tokenOf: (id) => String.fromCharCode(id),
+  pieces: (tokenIds) => Array.from(tokenIds, (id) => ({ id, text: String.fromCharCode(id), numBytes: 1 })),
 };
 const passage = (context: string, answers: readonly string[] = []): SourcePassage => ({
   id: "p",

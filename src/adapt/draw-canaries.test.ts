@@ -21,7 +21,11 @@ const facts: readonly KnownFact[] = Array.from({ length: 600 }, (_, index) => {
 /** What an adapter loses: the less sure, the likelier. */
 const adapterThatForgets = (strength: number) => {
   const chance = createRng(`forgets ${strength}`);
-  const lost = new Set(facts.filter(({ base }) => chance.uniform() < strength * Math.min(1, -base.goldLogprob / 3)).map(({ question }) => question));
+  const lost = new Set(
+    facts
+      .filter(({ base }) => chance.uniform() < strength * Math.min(1, -base.goldLogprob / 3))
+      .map(({ question }) => question),
+  );
   return (question: string) => !lost.has(question);
 };
 
@@ -39,7 +43,8 @@ describe("drawn canaries", () => {
   test("have each relation in its share", () => {
     const drawn = drawCanaries(facts, { count: 80, rng: createRng(2) });
     for (const relation of relations) {
-      const share = (list: readonly KnownFact[]) => list.filter((fact) => fact.relation === relation).length / list.length;
+      const share = (list: readonly KnownFact[]) =>
+        list.filter((fact) => fact.relation === relation).length / list.length;
       assert.ok(Math.abs(share(drawn) - share(facts.filter(({ base }) => base.isRight))) < 0.02, relation);
     }
   });
@@ -56,12 +61,18 @@ describe("drawn canaries", () => {
     };
     const known = facts.filter(({ base }) => base.isRight);
     const stratified = errorOf((seed) => drawCanaries(facts, { count: 200, rng: createRng(seed) }));
-    const plain = errorOf((seed) => createRng(`plain ${seed}`).shuffle([...known]).slice(0, 200));
+    const plain = errorOf((seed) =>
+      createRng(`plain ${seed}`)
+        .shuffle([...known])
+        .slice(0, 200),
+    );
     assert.ok(stratified < plain, `${stratified} points against ${plain}`);
   });
 
   test("are all that is known where that is little, and none is an error", () => {
     assert.equal(drawCanaries(facts.slice(0, 20), { count: 100, rng }).length, 18);
-    assert.throws(() => drawCanaries([facts[0]!], { count: 5, rng }), { message: /expected facts that the base model answers right, got none of 1/ });
+    assert.throws(() => drawCanaries([facts[0]!], { count: 5, rng }), {
+      message: /expected facts that the base model answers right, got none of 1/,
+    });
   });
 });

@@ -3,7 +3,7 @@
  * Many adapters sit one exam together: one decode and one scoring pass serve them all.
  */
 import { generate, scoreTokens } from "../generate/index.ts";
-import { type Checkpoint, encodePrompt } from "../models/index.ts";
+import { answerStops, type Checkpoint, decodeContinuation, encodeContinuation, encodePrompt } from "../models/index.ts";
 import type { LoraBank } from "../nn/index.ts";
 import { gradeAnswer } from "../tasks/index.ts";
 import { type PromptTemplates, questionPrompt } from "./prompts.ts";
@@ -70,42 +70,38 @@ interface Sheet {
   readonly adapterIndex: number | null;
 }
 
-const promptOf = (room: ExamRoom, { item }: Sheet): number[] =>
-  encodePrompt(room.checkpoint.tokenizer, questionPrompt(room.templates, item.question, item.title));
+const promptOf = (room: ExamRoom, { item }: Sheet): string => questionPrompt(room.templates, item.question, item.title);
 
 const adapterOf = ({ adapterIndex }: Sheet): { adapterIndex?: number } =>
   adapterIndex === null ? {} : { adapterIndex };
 
 async function answer(room: ExamRoom, sheets: readonly Sheet[]): Promise<string[]> {
   const { lm, tokenizer } = room.checkpoint;
-  const newline = tokenizer.encode("\n");
-  const stopTokens = [tokenizer.eosTokenId, ...(newline.length === 1 ? newline : [])];
+  const stopTokens = answerStops(tokenizer);
+  const prompts = sheets.map((sheet) => encodePrompt(tokenizer, promptOf(room, sheet)));
   const results = await generate(
     lm,
-    sheets.map((sheet) => ({
-      promptIds: promptOf(room, sheet),
+    sheets.map((sheet, index) => ({
+      promptIds: prompts[index]!,
       maxNewTokens: maxAnswerTokens,
       stopTokens,
       ...adapterOf(sheet),
     })),
     { ...(room.bank && { bank: room.bank }), ...(room.signal && { signal: room.signal }) },
   );
-  return results.map(({ tokenIds }) => tokenizer.decode(tokenIds).split("\n")[0]!.trim());
+  return results.map(({ tokenIds }, index) =>
+    decodeContinuation(tokenizer, prompts[index]!, tokenIds).split("\n")[0]!.trim(),
+  );
 }
 
 async function scoreGold(room: ExamRoom, sheets: readonly Sheet[]): Promise<number[]> {
   const { lm, tokenizer } = room.checkpoint;
-  const prompts = sheets.map((sheet) => promptOf(room, sheet));
-  const golds = sheets.map(({ item }) => tokenizer.encode(` ${item.answer}`));
-  const sequences = sheets.map((sheet, index) => ({
-    tokenIds: [...prompts[index]!, ...golds[index]!],
-    ...adapterOf(sheet),
-  }));
+  const golds = sheets.map((sheet) => encodeContinuation(tokenizer, promptOf(room, sheet), ` ${sheet.item.answer}`));
+  const sequences = sheets.map((sheet, index) => ({ tokenIds: golds[index]!.tokenIds, ...adapterOf(sheet) }));
   const scored = await scoreTokens(lm, sequences, { ...(room.bank && { bank: room.bank }) });
   return scored.map((logprobs, index) => {
-    const gold = golds[index]!;
-    const tail = logprobs.slice(logprobs.length - gold.length);
-    return tail.reduce((total, logprob) => total + logprob, 0) / Math.max(1, gold.length);
+    const tail = logprobs.slice(Math.max(0, golds[index]!.numPromptTokens - 1)); // the first token has no score
+    return tail.reduce((total, logprob) => total + logprob, 0) / Math.max(1, tail.length);
   });
 }
 

@@ -18,6 +18,7 @@ export {
   type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
+export * from "./continual/index.ts";
 export {
   type Agreement,
   canaryAgreement,
@@ -25,23 +26,6 @@ export {
   drawCanaries,
   type KnownFact,
 } from "./draw-canaries.ts";
-export { chooseNear, formatKnown, knownFile, loadKnown, parseKnown } from "./near.ts";
-export { isAboutPassage } from "./relevance.ts";
-export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
-export { askWithConfidence, type HeldAnswer } from "./gate/confidence.ts";
-export { type TextConflict, textConflicts } from "./gate/conflicts.ts";
-export {
-  adapterContradictions,
-  baseContradictions,
-  type Contradiction,
-  type ContradictionArgs,
-  describeContradiction,
-  type EarlierRecord,
-  findContradictions,
-  questionsIn,
-  sourceContradictions,
-} from "./gate/contradictions.ts";
-export * from "./continual/index.ts";
 export {
   accuracy,
   type ExamAnswer,
@@ -68,6 +52,19 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export { askWithConfidence, type HeldAnswer } from "./gate/confidence.ts";
+export { type TextConflict, textConflicts } from "./gate/conflicts.ts";
+export {
+  adapterContradictions,
+  baseContradictions,
+  type Contradiction,
+  type ContradictionArgs,
+  describeContradiction,
+  type EarlierRecord,
+  findContradictions,
+  questionsIn,
+  sourceContradictions,
+} from "./gate/contradictions.ts";
 export { parseGate } from "./gate/file.ts";
 export {
   decideGate,
@@ -117,6 +114,7 @@ export {
   pretrainNano,
 } from "./nano.ts";
 export { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
+export { chooseNear, formatKnown, knownFile, loadKnown, parseKnown } from "./near.ts";
 export {
   defaultTemplates,
   fillTemplate,
@@ -136,6 +134,7 @@ export {
   type Writer,
   writeExam,
 } from "./propose.ts";
+export { isAboutPassage } from "./relevance.ts";
 export type { AdaptReport, ArmReport, CandidateReport, PassageReport, QuestionReport } from "./report.ts";
 export * from "./retrieve/index.ts";
 export { type ProxyParts, proxyParts } from "./rewards/proxy.ts";
@@ -186,6 +185,7 @@ export {
   trialSeed,
 } from "./rewards/selection.ts";
 export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
+export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
 export {
   parseOpenSelfEdit,
   parseQuestions,

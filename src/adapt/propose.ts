@@ -3,7 +3,7 @@
  * All are samples of the model itself; each has its own random stream, so one more edit never changes the others.
  */
 import { type GenerateRequest, generate } from "../generate/index.ts";
-import { type Checkpoint, encodePrompt } from "../models/index.ts";
+import { type Checkpoint, decodeContinuation, encodePrompt } from "../models/index.ts";
 import type { Rng } from "../util/index.ts";
 import { fillTemplate, type PromptTemplates, type SelfEditKind } from "./prompts.ts";
 import { fitsContext } from "./room.ts";
@@ -33,12 +33,14 @@ const request = (writer: Writer, prompt: string, rng: Rng, maxNewTokens: number)
   const { lm, tokenizer } = writer.checkpoint;
   const promptIds = encodePrompt(tokenizer, prompt);
   const room = Math.max(1, Math.min(maxNewTokens, lm.maxSeqLen - promptIds.length));
-  return { promptIds, maxNewTokens: room, stopTokens: [tokenizer.eosTokenId], sampler, rng };
+  return { promptIds, maxNewTokens: room, stopTokens: tokenizer.stopTokens, sampler, rng };
 };
 
 async function write(writer: Writer, requests: readonly GenerateRequest[]): Promise<string[]> {
   const results = await generate(writer.checkpoint.lm, requests, writer.signal ? { signal: writer.signal } : {});
-  return results.map(({ tokenIds }) => writer.checkpoint.tokenizer.decode(tokenIds));
+  return results.map(({ tokenIds }, index) =>
+    decodeContinuation(writer.checkpoint.tokenizer, requests[index]!.promptIds, tokenIds),
+  );
 }
 
 /** A self-edit as it was sampled: what the policy was given and what it went on with. */
@@ -86,16 +88,13 @@ export async function sampleSelfEdits(
       return { source, index, kind, prompt: editPrompt(templates, source, kind) };
     }),
   );
-  const results = await generate(
-    checkpoint.lm,
-    jobs.map(({ source, index, prompt }) =>
-      request(writer, prompt, rng.fork("self-edit", source.id, index), maxEditTokens),
-    ),
-    signal ? { signal } : {},
+  const requests = jobs.map(({ source, index, prompt }) =>
+    request(writer, prompt, rng.fork("self-edit", source.id, index), maxEditTokens),
   );
+  const results = await generate(checkpoint.lm, requests, signal ? { signal } : {});
   const edits = jobs.map(({ kind, prompt }, job): SampledEdit => {
     const { tokenIds, stopReason } = results[job]!;
-    const completion = checkpoint.tokenizer.decode(tokenIds);
+    const completion = decodeContinuation(checkpoint.tokenizer, requests[job]!.promptIds, tokenIds);
     return { ...readEdit(completion, kind), prompt, completion, isFinished: stopReason === "stop" };
   });
   return sources.map((_, index) => edits.slice(index * count, (index + 1) * count));
@@ -157,7 +156,7 @@ export async function sampleReplay(writer: Writer, count: number, rng: Rng, maxT
     return {
       promptIds: promptIds.length > 0 ? promptIds : [tokenizer.eosTokenId], // the end of one text is the start of the next
       maxNewTokens: maxTokens,
-      stopTokens: [tokenizer.eosTokenId],
+      stopTokens: tokenizer.stopTokens,
       sampler: { temperature: 1 },
       rng: rng.fork("replay", index),
     };

@@ -10,9 +10,14 @@ import { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./r
 const tokenizer: Tokenizer = {
   vocabSize: 65536,
   eosTokenId: 0,
-  bosTokenId: 1,
+  stopTokens: [0],
+  prefixIds: [1],
+  suffixIds: [],
+  controlIds: new Set(),
   encode: (text) => Array.from({ length: text.length }, (_, index) => text.charCodeAt(index)),
   decode: (tokenIds) => String.fromCharCode(...Array.from(tokenIds)),
+  tokenOf: (id) => String.fromCharCode(id),
+  pieces: (tokenIds) => Array.from(tokenIds, (id) => ({ id, text: String.fromCharCode(id), numBytes: 1 })),
 };
 const readerOf = (maxSeqLen: number): Reader => ({
   checkpoint: { lm: { maxSeqLen }, tokenizer } as Checkpoint,

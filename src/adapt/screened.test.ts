@@ -7,7 +7,10 @@ const whole = [context];
 
 describe("an edit before it is trained on", () => {
   test("keeps what the passage bears out, and the passage", () => {
-    const { documents, refused } = screenEdit({ context, documents: ["Ann Marlow was born in Dover.", "Her trade was that of a baker."] }, whole);
+    const { documents, refused } = screenEdit(
+      { context, documents: ["Ann Marlow was born in Dover.", "Her trade was that of a baker."] },
+      whole,
+    );
     assert.deepEqual([documents.length, refused], [3, []]);
     assert.equal(documents.at(-1), context);
   });

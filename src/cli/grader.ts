@@ -10,11 +10,11 @@ import {
   type Canaries,
   type Contradiction,
   type ContradictionArgs,
-  type EarlierRecord,
   chooseNear,
   createExaminer,
   decideGate,
   decidePolicyGate,
+  type EarlierRecord,
   type ExamItem,
   type ExamRoom,
   examinePolicy,
@@ -156,7 +156,12 @@ async function gradeAdapter(request: GraderRequest, canaries: Canaries): Promise
   const rng = createRng(request.recordId);
   const known = await loadKnown(modelDirectory);
   const asked = canaries.items.map(({ question }) => question);
-  const near = chooseNear(known, sources.map(({ context }) => context), maxNear, asked);
+  const near = chooseNear(
+    known,
+    sources.map(({ context }) => context),
+    maxNear,
+    asked,
+  );
   const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, near, served, rng };
   const contradictions = await disagreements({ checkpoint, templates }, saved.adapter, {
     sources,

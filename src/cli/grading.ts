@@ -91,7 +91,9 @@ function earlierRecords(store: Store, { id, kind, base }: StoredRecord): GradedF
   if (kind !== "adapter") return [];
   const promoted = store
     .list()
-    .filter((record) => record.id !== id && record.kind === "adapter" && record.base === base && record.state === "promoted");
+    .filter(
+      (record) => record.id !== id && record.kind === "adapter" && record.base === base && record.state === "promoted",
+    );
   return promoted.map((record) => {
     store.verifyRecord(record.id);
     return { recordId: record.id, objectDirectory: store.objectPath(record.id) };
@@ -171,7 +173,17 @@ async function runGrader(request: GraderRequest, signal: AbortSignal): Promise<G
 
 /** The decision as it goes into the store: figures and thresholds, not the texts. */
 export function toVerdict(decision: GateDecision): Verdict {
-  const { outcome, reasons, scale, examinations, policy, usage, examSource, screenings, contradictions = [] } = decision;
+  const {
+    outcome,
+    reasons,
+    scale,
+    examinations,
+    policy,
+    usage,
+    examSource,
+    screenings,
+    contradictions = [],
+  } = decision;
   const measured = examinations.map(({ broken, criticalBroken, served, ...figures }) => ({
     ...figures,
     ...(served !== undefined && {
@@ -187,7 +199,15 @@ export function toVerdict(decision: GateDecision): Verdict {
     numUnsupported: support.unsupported.length,
     numInjections: injections.length,
   }));
-  const details = { scale, examinations: measured, sources, contradictions, usage, examSource, policy } as unknown as Json;
+  const details = {
+    scale,
+    examinations: measured,
+    sources,
+    contradictions,
+    usage,
+    examSource,
+    policy,
+  } as unknown as Json;
   return { outcome, reasons, details };
 }
 

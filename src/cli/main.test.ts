@@ -225,12 +225,35 @@ test("score gives the log-softmax of each token, their sum, and bits per byte of
   const numBytes = Buffer.byteLength(text) - Buffer.byteLength(tokens[0]!.text);
   assert.ok(Math.abs(bitsPerByte! + sum / Math.log(2) / numBytes) < 1e-3);
   assert.equal(numScored, ids.length - 1);
+  assert.equal(tokens.map((token) => token.text).join(""), text);
   assert.equal(windows, null);
   const piped = await runJson(["score", "-", "--model", modelDirectory()], text);
   assert.deepEqual((piped.value as unknown as Score).tokens, tokens);
   const fromIds = await runJson(["score", "--ids", ids.join(", "), "--model", modelDirectory()]);
   assert.deepEqual((fromIds.value as unknown as Score).tokens, tokens);
   assert.equal((fromIds.value as unknown as Score).bitsPerByte, null);
+});
+
+test("score tells tokens of a part of a character with its last one, and counts the bytes it scored", async () => {
+  const { value } = await runJson(["score", "-", "--model", modelDirectory()], "日本");
+  const { tokens, totalNats, bitsPerByte } = value as unknown as Score;
+  assert.deepEqual(
+    tokens.map(({ text }) => text),
+    ["", "", "日", "", "", "本"],
+  );
+  assert.ok(Math.abs(bitsPerByte! + totalNats / Math.LN2 / 5) < 1e-6, "six bytes, less the first token's one");
+});
+
+test("score reads what spells a control token as text, and as the token with --special-tokens", async () => {
+  const { tokenizer } = checkpoint;
+  const name = tokenizer.tokenOf(tokenizer.eosTokenId)!;
+  const args = ["score", "-", "--model", modelDirectory()];
+  const asText = (await runJson(args, `the sea${name} calm`)).value as unknown as Score;
+  assert.ok(!asText.tokens.some(({ id }) => id === tokenizer.eosTokenId));
+  const asTokens = (await runJson([...args, "--special-tokens"], `the sea${name} calm`)).value as unknown as Score;
+  assert.equal(asTokens.tokens.filter(({ id }) => id === tokenizer.eosTokenId).length, 1);
+  for (const { tokens } of [asText, asTokens])
+    assert.equal(tokens.map(({ text }) => text).join(""), `the sea${name} calm`);
 });
 
 test("score reads a text longer than the context in windows, and says so", async () => {

@@ -46,6 +46,7 @@ export async function openModel(directory: string, options: OpenModelOptions = {
   const backend = openBackend({ ...(threads !== undefined && { threads }), ...(warn && { warn }) });
   const checkpoint = await loadCheckpoint(backend, directory, {
     precision: { ...choosePrecision(backend, options.precision), ...(weights !== undefined && { weights }) },
+    warn,
   });
   return { checkpoint, backend, [Symbol.dispose]: () => checkpoint.lm[Symbol.dispose]() };
 }

@@ -78,7 +78,7 @@ test("a long text has the figures that a short one has", async () => {
   for (const words of [3, 90, 800]) {
     const text = makeText(words);
     const whole = await scoreText(checkpoint, adapter, { text }, context);
-    const long = await scoreLongText(checkpoint, adapter, text, context, { pieceLength: 200, maxWindow: 4096 });
+    const long = await scoreLongText(checkpoint, adapter, { text }, context, { pieceLength: 200, maxWindow: 4096 });
     assert.deepEqual([long.numTokens, long.numScored], [whole.numTokens, whole.numScored]);
     assert.ok(Math.abs(long.totalNats - whole.totalNats) < 1e-6 * Math.abs(whole.totalNats));
     assert.ok(Math.abs(long.bitsPerByte! - whole.bitsPerByte!) < 1e-6);

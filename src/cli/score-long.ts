@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { scoreTokens } from "../generate/index.ts";
-import { type Checkpoint, encodePrompt, type Tokenizer } from "../models/index.ts";
+import type { Checkpoint, EncodeOptions, Tokenizer } from "../models/index.ts";
 import type { OpenAdapter } from "./adapter.ts";
 import { formatBar, formatSeconds } from "./format.ts";
 import type { VerbContext } from "./verb.ts";
@@ -53,18 +53,19 @@ export function* encodePieces(
   tokenizer: Tokenizer,
   text: string,
   pieceLength: number,
+  options: EncodeOptions = {},
 ): Generator<{ readonly ids: readonly number[]; readonly end: number }> {
   for (let from = 0; from < text.length; ) {
     const end = pieceEnd(text, from, pieceLength);
     const piece = text.slice(from, end);
-    if (from === 0) yield { ids: encodePrompt(tokenizer, piece), end };
+    if (from === 0) yield { ids: [...tokenizer.prefixIds, ...tokenizer.encode(piece, options)], end };
     else {
       const context = Math.min(maxContext, pieceLength >> 2);
       const start = pieceEnd(text, Math.max(0, from - 2 * context), context);
-      const before = tokenizer.encode(text.slice(start, from));
-      const both = tokenizer.encode(text.slice(start, end));
+      const before = tokenizer.encode(text.slice(start, from), options);
+      const both = tokenizer.encode(text.slice(start, end), options);
       const isPrefix = before.every((id, index) => both[index] === id);
-      yield { ids: isPrefix ? both.slice(before.length) : tokenizer.encode(piece), end };
+      yield { ids: isPrefix ? both.slice(before.length) : tokenizer.encode(piece, options), end };
     }
     from = end;
   }
@@ -113,7 +114,7 @@ class Windows {
 export async function scoreLongText(
   { lm, tokenizer }: Checkpoint,
   { adapterIndex, bank }: OpenAdapter,
-  text: string,
+  { text, controlTokens = false }: { readonly text: string; readonly controlTokens?: boolean },
   { output, signal }: VerbContext,
   options: LongTextOptions = defaults,
 ): Promise<LongTextScore> {
@@ -141,7 +142,7 @@ export async function scoreLongText(
       );
     }
   };
-  for (const piece of encodePieces(tokenizer, text, options.pieceLength)) {
+  for (const piece of encodePieces(tokenizer, text, options.pieceLength, { controlTokens })) {
     await setImmediate(); // lets Ctrl-C in
     signal.throwIfAborted();
     if (firstId < 0) firstId = piece.ids[0] ?? -1;
@@ -149,8 +150,11 @@ export async function scoreLongText(
     windows.add(piece.ids);
     await score(false);
   }
+  windows.add(tokenizer.suffixIds);
   await score(true);
-  const numBytes = Buffer.byteLength(text) - Buffer.byteLength(tokenizer.decode([firstId]));
+  // what the first token stands for is not scored
+  const unscored = tokenizer.prefixIds.length > 0 ? 0 : (tokenizer.pieces([firstId])[0]?.numBytes ?? 0);
+  const numBytes = Buffer.byteLength(text) - unscored;
   return {
     tokens: null,
     numTokens: windows.numTokens,

@@ -1,6 +1,7 @@
 /** @file Scores a text of any length: windows that overlap by half, every token but the first once. */
 import { scoreTokens } from "../generate/index.ts";
-import { type Checkpoint, encodePrompt } from "../models/index.ts";
+import type { Checkpoint, Tokenizer, TokenPiece } from "../models/index.ts";
+import { SelkieError } from "../util/index.ts";
 import type { OpenAdapter } from "./adapter.ts";
 import type { VerbContext } from "./verb.ts";
 
@@ -42,15 +43,39 @@ export function planWindows(numTokens: number, maxTokens: number): Window[] {
   return windows;
 }
 
+/** A text to score. */
+export interface TextInput {
+  readonly text: string;
+  /** True reads what spells a control token as that token. @defaultValue false */
+  readonly controlTokens?: boolean;
+}
+
+/** The ids that the model was trained to see of a whole text. */
+const encodeText = (tokenizer: Tokenizer, { text, controlTokens = false }: TextInput): number[] => [
+  ...tokenizer.prefixIds,
+  ...tokenizer.encode(text, { controlTokens }),
+  ...tokenizer.suffixIds,
+];
+
+/** Tokens with their texts; what the tokenizer itself puts around a text has none. */
+function readPieces(tokenizer: Tokenizer, ids: readonly number[], isText: boolean): readonly TokenPiece[] {
+  if (!isText) return tokenizer.pieces(ids);
+  const [begin, end] = [tokenizer.prefixIds.length, ids.length - tokenizer.suffixIds.length];
+  const silent = (part: readonly number[]): TokenPiece[] => part.map((id) => ({ id, text: "", numBytes: 0 }));
+  return [...silent(ids.slice(0, begin)), ...tokenizer.pieces(ids.slice(begin, end)), ...silent(ids.slice(end))];
+}
+
 /** Scores a text, or token ids as they are. */
 export async function scoreText(
   checkpoint: Checkpoint,
   adapter: OpenAdapter,
-  input: { readonly text: string } | { readonly ids: readonly number[] },
+  input: TextInput | { readonly ids: readonly number[] },
   { output, signal }: VerbContext,
 ): Promise<TextScore> {
   const { lm, tokenizer } = checkpoint;
-  const ids = "text" in input ? encodePrompt(tokenizer, input.text) : input.ids;
+  const ids = "text" in input ? encodeText(tokenizer, input) : input.ids;
+  if (ids.length === 0)
+    throw new SelkieError("bad-input", "score: expected a text of at least one token, got an empty one");
   const windows = planWindows(ids.length, lm.maxSeqLen);
   const logprobs = new Array<number | null>(ids.length).fill(null);
   for (const [index, { start, end, scoredFrom }] of windows.entries()) {
@@ -60,8 +85,10 @@ export async function scoreText(
     for (let i = scoredFrom; i < end; i++) logprobs[i] = scored![i - start - 1]!;
   }
   const totalNats = logprobs.reduce<number>((sum, logprob) => sum + (logprob ?? 0), 0);
-  const tokens = ids.map((id, index) => ({ id, text: tokenizer.decode([id]), logprob: logprobs[index]! }));
-  const numBytes = "text" in input ? Buffer.byteLength(input.text) - Buffer.byteLength(tokens[0]!.text) : 0;
+  const pieces = readPieces(tokenizer, ids, "text" in input);
+  const tokens = pieces.map(({ id, text }, index) => ({ id, text, logprob: logprobs[index]! }));
+  // what the first token stands for is not scored
+  const numBytes = "text" in input ? Buffer.byteLength(input.text) - pieces[0]!.numBytes : 0;
   return {
     tokens,
     numTokens: ids.length,

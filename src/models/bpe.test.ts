@@ -11,6 +11,6 @@ test("a bosToken stands in front of whole texts and not of pieces", () => {
     bosToken: "<|end|>",
   });
   const tokenizer = createTokenizer(json, "<|end|>");
-  assert.equal(tokenizer.bosTokenId, 1);
+  assert.deepEqual(tokenizer.prefixIds, [1]);
   assert.deepEqual(encodePrompt(tokenizer, "hello"), [1, ...tokenizer.encode("hello")]);
 });

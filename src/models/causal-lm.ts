@@ -61,14 +61,45 @@ export interface CausalLm extends Disposable {
   createCache(numRows: number): KvCache;
 }
 
+/** Options of {@link Tokenizer.encode}. */
+export interface EncodeOptions {
+  /** True reads text that spells a control token as that token, for templates that mean it. @defaultValue false */
+  readonly controlTokens?: boolean;
+}
+
+/** A token where it stands in a text. */
+export interface TokenPiece {
+  readonly id: number;
+  /** What the token adds; empty until the last token of a character. The texts of all tokens joined are the text. */
+  readonly text: string;
+  /** UTF-8 bytes of the text that the token stands for; 0 for control tokens. */
+  readonly numBytes: number;
+}
+
 /** Text to ids and back. */
 export interface Tokenizer {
+  /** One more than the highest id. */
   readonly vocabSize: number;
-  /** Ends a document; training appends it, decoding stops at it. */
+  /**
+   * Ends a document: training appends it.
+   *
+   * @throws {@link SelkieError} `"bad-file"` when read where the checkpoint names none.
+   */
   readonly eosTokenId: number;
-  readonly bosTokenId: number | null;
-  /** Ids of `text` without special tokens. */
-  encode(text: string): number[];
-  /** Text of `tokenIds`, special tokens left out. */
+  /** Any of these ends a completion, `eosTokenId` among them; none where the checkpoint names none. */
+  readonly stopTokens: readonly number[];
+  /** Put before every text, as the model was trained: the beginning-of-text token or nothing, in most models. */
+  readonly prefixIds: readonly number[];
+  /** Put behind a whole text by the tokenizer itself; nothing in most models. */
+  readonly suffixIds: readonly number[];
+  /** Ids that control the model: text never becomes them unless asked for, and decoding leaves them out. */
+  readonly controlIds: ReadonlySet<number>;
+  /** Ids of `text` alone: no prefix, no suffix, and what spells a control token is text. */
+  encode(text: string, options?: EncodeOptions): number[];
+  /** Text of `tokenIds`, control tokens left out. */
   decode(tokenIds: ArrayLike<number>): string;
+  /** The token of an id as the files hold it; `null` where there is none. */
+  tokenOf(id: number): string | null;
+  /** Each token with the text it adds. */
+  pieces(tokenIds: ArrayLike<number>): TokenPiece[];
 }

@@ -13,13 +13,15 @@ import { combineDigests, type DigestPart, digestCheckpoint, digestParts } from "
 import { hasFile, writeJson } from "./files.ts";
 import { createLlama, type LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type SavedDType, writeSafetensors } from "./safetensors.ts";
-import { loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
-import { listWeights, weightsFile } from "./weights.ts";
+import { limitTokenizer, loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
+import { checkWeights, listWeights, weightsFile } from "./weights.ts";
 
 /** Options of {@link loadModel} and {@link loadCheckpoint}. */
 export interface LoadOptions {
   /** Stored values are rounded to `precision.params`. */
   readonly precision: Precision;
+  /** Told what is odd about the checkpoint and how it was understood. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /** A model read from disk. The caller disposes of `lm`. */
@@ -40,23 +42,20 @@ export interface Checkpoint extends LoadedModel {
 
 /** Reads a checkpoint directory, tokenizer included. */
 export async function loadCheckpoint(backend: Backend, directory: string, options: LoadOptions): Promise<Checkpoint> {
-  const tokenizer = await loadTokenizer(directory); // first: it is quick to fail
-  const model = await loadModel(backend, directory, options);
-  if (tokenizer.vocabSize <= model.config.vocabSize) return { ...model, tokenizer };
-  model.lm[Symbol.dispose]();
-  throw new SelkieError(
-    "bad-file",
-    `${join(directory, "tokenizer.json")}: expected at most ${model.config.vocabSize} tokens (vocab_size of config.json), got ${tokenizer.vocabSize}`,
-  );
+  const config = await loadConfig(join(directory, "config.json"));
+  const tokenizer = limitTokenizer(await loadTokenizer(directory), config.vocabSize, directory); // first: it is quick to fail
+  return { ...(await loadModel(backend, directory, options)), tokenizer };
 }
 
 /** Reads the model of a checkpoint directory. Weights go straight to their place, so memory peaks at the model's size. */
 export async function loadModel(backend: Backend, directory: string, options: LoadOptions): Promise<LoadedModel> {
-  const config = await loadConfig(join(directory, "config.json"));
-  const files = (await listWeights(directory)).map((name) => join(directory, name));
+  const claimed = await loadConfig(join(directory, "config.json"));
+  const paths = (await listWeights(directory)).map((name) => join(directory, name));
+  const { config, ignored, warnings } = await checkWeights(paths, claimed);
+  for (const warning of warnings) options.warn?.(warning);
   const lm = createLlama(backend, config, options.precision);
   try {
-    await readWeights(lm, files);
+    for (const path of paths) await readWeights(lm, path, ignored);
     const parts = await digestParts(directory);
     return { lm, config, digest: combineDigests(parts), parts, directory };
   } catch (error) {
@@ -65,23 +64,11 @@ export async function loadModel(backend: Backend, directory: string, options: Lo
   }
 }
 
-async function readWeights(lm: LlamaLm, files: readonly string[]): Promise<void> {
-  const missing = new Map(lm.parameters.specs.map((spec) => [spec.name, spec]));
-  for (const path of files) {
-    await using reader = await SafetensorsReader.open(path);
-    for (const name of reader.entries.keys()) {
-      const spec = missing.get(name);
-      if (spec !== undefined) await readTensor(reader, spec, lm.parameters.get(name));
-      else refuseUnknown(path, name, lm);
-      missing.delete(name);
-    }
-  }
-  const [first] = missing.keys();
-  if (first !== undefined)
-    throw new SelkieError(
-      "missing-tensor",
-      `${files.join(", ")}: expected tensor "${first}", got none of that name (${missing.size} of ${lm.parameters.specs.length} missing); the weights do not fit config.json`,
-    );
+async function readWeights(lm: LlamaLm, path: string, ignored: ReadonlySet<string>): Promise<void> {
+  const specs = new Map(lm.parameters.specs.map((spec) => [spec.name, spec]));
+  await using reader = await SafetensorsReader.open(path);
+  for (const name of reader.entries.keys())
+    if (!ignored.has(name)) await readTensor(reader, specs.get(name)!, lm.parameters.get(name));
 }
 
 /** Reads one tensor to its place; a quantised one in pieces, so that the file's values are never in memory as a whole. */
@@ -89,18 +76,6 @@ async function readTensor(reader: SafetensorsReader, { name, shape }: ParameterS
   const { quantised } = tensor;
   if (quantised === null) return reader.readInto(name, shape, tensor.data);
   await reader.readRows(name, shape as [number, number], (row, values) => quantiseRows(quantised, row, values));
-}
-
-/** Leftovers of other tools (rotary tables, a copy of a tied output layer) do no harm; weights that we would leave out do. */
-function refuseUnknown(path: string, name: string, lm: LlamaLm): void {
-  if (lm.parameters.has(name))
-    throw new SelkieError("duplicate-name", `${path}: tensor "${name}" is also in another shard`);
-  const isWeight = /^(model\.layers\.\d+\..*\.(weight|bias)|lm_head\.bias)$/.test(name);
-  if (isWeight)
-    throw new SelkieError(
-      "bad-file",
-      `${path}: tensor "${name}" has no place in a model of this config.json; check num_hidden_layers, attention_bias, mlp_bias and model_type`,
-    );
 }
 
 /** What {@link saveCheckpoint} writes. */
@@ -125,10 +100,12 @@ export async function saveCheckpoint(directory: string, options: SaveCheckpointO
   const tensors = lm.parameters.specs.map(({ name, shape }) => ({ name, shape, values: lm.parameters.get(name).data }));
   await writeSafetensors(join(directory, weightsFile), tensors, dtype);
   const json = configToJson(lm.config, dtype === "f32" ? "float32" : "bfloat16");
-  await writeJson(join(directory, "generation_config.json"), {
-    bos_token_id: json["bos_token_id"],
-    eos_token_id: json["eos_token_id"],
-  });
+  if ("json" in tokenizer)
+    // else that of the other checkpoint was copied: it may name more ends of a text
+    await writeJson(join(directory, "generation_config.json"), {
+      bos_token_id: json["bos_token_id"],
+      eos_token_id: json["eos_token_id"],
+    });
   await writeJson(join(directory, "config.json"), json);
   return digestCheckpoint(directory);
 }
@@ -152,9 +129,20 @@ async function writeTokenizer(directory: string, json: TokenizerJson, config: Mo
   });
 }
 
+/** Files that say how text becomes ids and which of them end it. */
+const tokenizerFiles = [
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "generation_config.json",
+  "chat_template.jinja",
+  "chat_template.json",
+];
+
 async function copyTokenizer(from: string, to: string): Promise<void> {
   await loadTokenizer(from); // refuse to copy what could not be loaded again
-  for (const name of ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"])
+  for (const name of tokenizerFiles)
     if (from !== to && (await hasFile(join(from, name))))
       await writeFile(join(to, name), await readFile(join(from, name))); // a copy would be read-only like what it is of
 }

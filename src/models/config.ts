@@ -63,7 +63,10 @@ export type ModelConfig = LlamaConfig;
 
 const supportedModelTypes = ["llama"] as const;
 
-const count = z.int().min(1);
+const count = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
 const tokenId = z.int().min(0);
 
 const ropeSchema = z.looseObject({
@@ -91,7 +94,7 @@ const llamaSchema = z.looseObject({
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
   max_position_embeddings: count.default(2048),
-  rms_norm_eps: z.number().positive().default(1e-6),
+  rms_norm_eps: z.number().positive().max(1).default(1e-6),
   rope_theta: z.number().positive().nullish(),
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
@@ -131,6 +134,11 @@ function parseLlama(json: unknown, path: string): LlamaConfig {
     refuse("num_attention_heads divisible by num_key_value_heads", `${numHeads} and ${numKvHeads}`);
   if (headDim % 2 !== 0) refuse("an even head_dim (hidden_size / num_attention_heads)", `${headDim}`);
   const rope = file.rope_parameters ?? file.rope_scaling ?? {};
+  const ropeTheta = rope.rope_theta ?? file.rope_theta ?? 10000;
+  // the lowest frequency must be one: below that, or without end, positions cannot be told apart
+  const lowest = Math.fround(ropeTheta ** (-(headDim - 2) / headDim));
+  if (!(lowest > 0 && Number.isFinite(lowest)))
+    refuse("a rope_theta with frequencies that f32 can hold", `${ropeTheta}`);
   const eos = file.eos_token_id ?? [];
   return {
     modelType: "llama",
@@ -142,7 +150,7 @@ function parseLlama(json: unknown, path: string): LlamaConfig {
     numKvHeads,
     headDim,
     maxSeqLen: file.max_position_embeddings,
-    ropeTheta: rope.rope_theta ?? file.rope_theta ?? 10000,
+    ropeTheta,
     ropeScaling: parseRope(rope, file.max_position_embeddings, path),
     rmsNormEps: file.rms_norm_eps,
     tieWordEmbeddings: file.tie_word_embeddings,

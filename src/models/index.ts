@@ -31,4 +31,15 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "./safetensors.ts";
-export { createTokenizer, encodeDocument, encodePrompt, loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
+export {
+  answerStops,
+  createTokenizer,
+  decodeContinuation,
+  type EncodedContinuation,
+  encodeContinuation,
+  encodeDocument,
+  encodePrompt,
+  limitTokenizer,
+  loadTokenizer,
+  type TokenizerJson,
+} from "./tokenizer.ts";

@@ -27,7 +27,7 @@ import {
 import { type Rng, SelkieError, ShapeError } from "../util/index.ts";
 import type { CausalLm, ForwardOptions, KvCache, Precision, TokenBatch } from "./causal-lm.ts";
 import type { LlamaConfig } from "./config.ts";
-import { computeRopeFrequencies, createRopeTable } from "./rope-scaling.ts";
+import { computeRopeFrequencies, GrowingRopeTable } from "./rope-scaling.ts";
 
 const initialStd = 0.02; // initializer_range of the Llama releases
 
@@ -46,9 +46,14 @@ const blockNames = (layer: number) => {
     down: `${prefix}.mlp.down_proj`,
   };
 };
-const embeddingName = "model.embed_tokens.weight";
+/** The lookup matrix. */
+export const embeddingName = "model.embed_tokens.weight";
 const finalNormName = "model.norm.weight";
-const outputName = "lm_head.weight";
+/** The output layer, where it is not the embedding. */
+export const outputName = "lm_head.weight";
+
+/** Parameters of one block, biases aside. */
+export const parametersPerLayer: number = Object.keys(blockNames(0)).length;
 
 /** Linear layers of all blocks, in the order of the forward pass. */
 function linearLayersOf(config: LlamaConfig): LinearLayer[] {
@@ -105,6 +110,7 @@ interface Pass {
   readonly scope: Scope;
   readonly layout: AttentionLayout;
   readonly positionIds: Int32Array;
+  readonly ropeTable: RopeTable;
   readonly adapters: AdapterBatch | null;
   readonly cache: NonNullable<ForwardOptions["cache"]> | null;
 }
@@ -118,7 +124,7 @@ class Llama implements LlamaLm {
   readonly precision: Precision;
   readonly parameters: ParameterStore;
   readonly linearLayers: readonly LinearLayer[];
-  readonly #ropeTable: RopeTable & Disposable;
+  readonly #rope: GrowingRopeTable;
 
   constructor(backend: Backend, config: LlamaConfig, precision: Precision) {
     this.backend = backend;
@@ -129,7 +135,7 @@ class Llama implements LlamaLm {
       chooseFormat(spec, precision),
     );
     const frequencies = computeRopeFrequencies(config.headDim, config.ropeTheta, config.ropeScaling);
-    this.#ropeTable = createRopeTable(backend, config.maxSeqLen, frequencies, this.#wide);
+    this.#rope = new GrowingRopeTable(backend, config.maxSeqLen, frequencies, this.#wide);
   }
 
   get vocabSize(): number {
@@ -152,7 +158,8 @@ class Llama implements LlamaLm {
     const { adapters = null, cache = null } = options;
     checkBatch(batch, this.config);
     if (cache !== null) checkCache(scope, batch, cache);
-    const pass: Pass = { scope, layout: batch.layout, positionIds: batch.positionIds, adapters, cache };
+    const { layout, positionIds } = batch;
+    const pass: Pass = { scope, layout, positionIds, ropeTable: this.#rope.covering(positionIds), adapters, cache };
     let stream = embedding(scope, this.parameters.get(embeddingName), batch.tokenIds, this.#wide); // [N, D]
     for (let layer = 0; layer < this.config.numLayers; layer++) {
       stream = this.#residual(pass, stream, blockNames(layer).attentionNorm, (x, to) =>
@@ -178,7 +185,7 @@ class Llama implements LlamaLm {
 
   [Symbol.dispose](): void {
     this.parameters[Symbol.dispose]();
-    this.#ropeTable[Symbol.dispose]();
+    this.#rope[Symbol.dispose]();
   }
 
   /** Of the residual stream and the rotary table: f32, or f64 where gradients are checked. */
@@ -195,13 +202,13 @@ class Llama implements LlamaLm {
   }
 
   #attention(pass: Pass, layer: number, x: Tensor, stream: Tensor): Tensor<"N D"> {
-    const { scope, positionIds, layout, cache } = pass;
+    const { scope, positionIds, ropeTable, layout, cache } = pass;
     const { numHeads, numKvHeads } = this.config;
     const names = blockNames(layer);
     const [flatQ, flatK] = [this.#linear(pass, names.q, x), this.#linear(pass, names.k, x)];
     const v = this.#linear(pass, names.v, x); // [N, K·E]
-    const q = rope(scope, flatQ, positionIds, this.#ropeTable, numHeads); // [N, H·E]
-    const k = rope(scope, flatK, positionIds, this.#ropeTable, numKvHeads); // [N, K·E]
+    const q = rope(scope, flatQ, positionIds, ropeTable, numHeads); // [N, H·E]
+    const k = rope(scope, flatK, positionIds, ropeTable, numKvHeads); // [N, K·E]
     const past = cache?.kvCache.layers[layer];
     if (past !== undefined && cache !== null) {
       this.backend.kernels.setRows({ x: k, rows: cache.rows, y: past.keys });

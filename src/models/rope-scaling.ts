@@ -117,3 +117,40 @@ export function createRopeTable(
     },
   };
 }
+
+const leastPositions = 256; // most texts are shorter
+
+/**
+ * The table of a model, as long as its use needs and never longer than `maxSeqLen`: config.json may claim millions of
+ * positions. It doubles when it must; a tape may still hold the shorter ones, so they stay until the end.
+ */
+export class GrowingRopeTable implements Disposable {
+  readonly #tables: { readonly numPositions: number; readonly table: RopeTable & Disposable }[] = [];
+  readonly #create: (numPositions: number) => RopeTable & Disposable;
+  readonly #maxSeqLen: number;
+
+  constructor(backend: Backend, maxSeqLen: number, frequencies: RopeFrequencies, dtype: Extract<DType, "f32" | "f64">) {
+    this.#create = (numPositions) => createRopeTable(backend, numPositions, frequencies, dtype);
+    this.#maxSeqLen = maxSeqLen;
+    this.#grow(leastPositions);
+  }
+
+  /** A table that has every position of `positionIds`, which are below `maxSeqLen`. */
+  covering(positionIds: Int32Array): RopeTable {
+    const needed = positionIds.reduce((most, position) => Math.max(most, position + 1), 1);
+    const last = this.#tables.at(-1);
+    if (last !== undefined && last.numPositions >= needed) return last.table;
+    return this.#grow(2 ** Math.ceil(Math.log2(needed)));
+  }
+
+  #grow(wish: number): RopeTable {
+    const numPositions = Math.min(this.#maxSeqLen, wish);
+    const table = this.#create(numPositions);
+    this.#tables.push({ numPositions, table });
+    return table;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { table } of this.#tables.splice(0)) table[Symbol.dispose]();
+  }
+}

@@ -102,6 +102,16 @@ export class SafetensorsReader implements AsyncDisposable {
       convert(dtype, bytes, count, destination, offset);
   }
 
+  /** Values of tensor `name` as f32, some at a time; tensors of one size are cut at the same places whatever their type. */
+  async *readPieces(name: string): AsyncGenerator<Float32Array> {
+    const { shape } = this.entry(name);
+    for await (const { dtype, bytes, count } of this.#pieces(name, shape, 1, pieceBytes / 8)) {
+      const values = new Float32Array(count);
+      convert(dtype, bytes, count, values, 0);
+      yield values;
+    }
+  }
+
   /** Hands over matrix `name` as f32, some rows at a time: for a destination that is no plain array. Its shape has to be `shape`. */
   async readRows(
     name: string,
@@ -121,6 +131,7 @@ export class SafetensorsReader implements AsyncDisposable {
     name: string,
     shape: Shape,
     step: number,
+    mostValues: number = Number.POSITIVE_INFINITY,
   ): AsyncGenerator<{ dtype: FileDType; bytes: Buffer; count: number; offset: number }> {
     const entry = this.entry(name);
     if (describeShape(entry.shape) !== describeShape(shape))
@@ -137,7 +148,7 @@ export class SafetensorsReader implements AsyncDisposable {
       );
     const dtype = entry.dtype as FileDType;
     const width = fileDTypes[dtype];
-    const most = Math.max(1, Math.floor(pieceBytes / (step * width))) * step * width;
+    const most = Math.min(Math.max(1, Math.floor(pieceBytes / (step * width))) * step, mostValues) * width;
     const bytes = Buffer.alloc(Math.min(most, entry.numBytes));
     for (let done = 0; done < entry.numBytes; ) {
       const numBytes = Math.min(most, entry.numBytes - done);

@@ -1,32 +1,14 @@
 /**
- * @file Text to ids and back, from the tokenizer.json of a checkpoint; `@huggingface/tokenizers` does the work.
- * Checked against the Rust library in `tokenizer.test.ts`. Time is linear in the text, very long lines included.
+ * @file Text to ids and back, from the files of a checkpoint. Checked against the Rust library in `tokenizer.test.ts` and
+ * `tokenizer-parity.test.ts`. Time is linear in the text, very long lines included.
  */
 import { join } from "node:path";
-import { Tokenizer as LibraryTokenizer } from "@huggingface/tokenizers";
-import { z } from "zod";
 import { SelkieError } from "../util/index.ts";
-import type { Tokenizer } from "./causal-lm.ts";
-import { describeCause, hasFile, parseForeign, readJson } from "./files.ts";
-
-const specialTokenSchema = z
-  .union([z.string(), z.looseObject({ content: z.string() }).transform(({ content }) => content)])
-  .nullish();
-const tokenizerSchema = z.looseObject({
-  model: z.looseObject({}),
-  added_tokens: z.array(z.looseObject({ id: z.int().min(0), content: z.string() })).default([]),
-  normalizer: z.unknown().default(null),
-  pre_tokenizer: z.unknown().default(null),
-  post_processor: z.unknown().default(null),
-  decoder: z.unknown().default(null),
-});
-const tokenizerConfigSchema = z.looseObject({
-  bos_token: specialTokenSchema,
-  eos_token: specialTokenSchema,
-  add_bos_token: z.boolean().nullish(),
-});
-const tokenIdsSchema = z.union([z.int().min(0), z.array(z.int().min(0))]).nullish();
-const idsSchema = z.looseObject({ bos_token_id: tokenIdsSchema, eos_token_id: tokenIdsSchema });
+import type { EncodeOptions, Tokenizer, TokenPiece } from "./causal-lm.ts";
+import { hasFile } from "./files.ts";
+import { readTokenFiles, resolveTokenIds, type TokenFiles, type TokenIds } from "./token-ids.ts";
+import { readPieces } from "./tokenizer/pieces.ts";
+import { createPipeline, type Pipeline } from "./tokenizer/pipeline.ts";
 
 /** Parsed contents of a tokenizer.json; what we do not read is kept as it is. */
 export interface TokenizerJson {
@@ -36,12 +18,9 @@ export interface TokenizerJson {
 }
 
 /**
- * Reads the tokenizer of a checkpoint directory.
+ * Reads the tokenizer of a checkpoint directory; docs/checkpoints.md says which file decides what.
  *
- * The end-of-text id is that of tokenizer_config.json, else of generation_config.json, else of config.json (the first of
- * a list). `bosTokenId` is set only where transformers too puts that token in front of a text.
- *
- * @throws {@link SelkieError} `"missing-file"` without tokenizer.json, `"bad-file"` where it cannot be used or nothing names the end of a text.
+ * @throws {@link SelkieError} `"missing-file"` without tokenizer.json, `"bad-file"` where it cannot be used.
  */
 export async function loadTokenizer(directory: string): Promise<Tokenizer> {
   const path = join(directory, "tokenizer.json");
@@ -50,78 +29,162 @@ export async function loadTokenizer(directory: string): Promise<Tokenizer> {
       "missing-file",
       `${path}: expected the tokenizer of the checkpoint, got no such file; older formats (tokenizer.model, vocab.json) have to be converted first`,
     );
-  const readOptional = async <S extends z.ZodType>(name: string, schema: S): Promise<z.output<S>> => {
-    const optionalPath = join(directory, name);
-    return parseForeign(schema, (await hasFile(optionalPath)) ? await readJson(optionalPath) : {}, optionalPath);
-  };
-  const config = await readOptional("tokenizer_config.json", tokenizerConfigSchema);
-  const ids = [await readOptional("generation_config.json", idsSchema), await readOptional("config.json", idsSchema)];
-  const library = createLibraryTokenizer(path, await readJson(path), config);
-  const first = (candidates: readonly z.output<typeof tokenIdsSchema>[]): number | null =>
-    candidates.flat().find((id) => typeof id === "number") ?? null;
-  const eosTokenId = idOf(library, config.eos_token) ?? first(ids.map(({ eos_token_id }) => eos_token_id));
-  if (eosTokenId === null)
-    throw new SelkieError(
-      "bad-file",
-      `${directory}: expected an end-of-text token, got no eos_token in tokenizer_config.json and no eos_token_id in generation_config.json or config.json`,
-    );
-  const bosTokenId = idOf(library, config.bos_token) ?? first(ids.map(({ bos_token_id }) => bos_token_id));
-  const addsBos = config.add_bos_token === true || library.encode("a").ids[0] === bosTokenId;
-  return wrap(library, eosTokenId, addsBos ? bosTokenId : null);
+  return buildTokenizer(await readTokenFiles(directory));
 }
 
 /** A tokenizer from parsed contents, for example of `trainByteLevelBpe`; `eosToken` must be one of its tokens. */
 export function createTokenizer(json: TokenizerJson, eosToken: string): Tokenizer {
-  const library = createLibraryTokenizer("tokenizer.json", json, {});
-  const eosTokenId = idOf(library, eosToken);
-  if (eosTokenId === null)
+  const none = { specialTokensMap: {}, addedTokens: {}, generationConfig: {}, config: {} };
+  const files = { directory: "", tokenizer: json, tokenizerConfig: { eos_token: eosToken }, ...none };
+  const tokenizer = buildTokenizer(files);
+  if (tokenizer.stopTokens.length === 0)
     throw new SelkieError("unknown-name", `eosToken: expected a token of the tokenizer, got "${eosToken}"`);
-  const [first] = library.encode("a").ids;
-  const isSpecial = json.added_tokens?.some(({ id }) => id === first) ?? false;
-  return wrap(library, eosTokenId, isSpecial ? first! : null);
+  return tokenizer;
 }
 
-function createLibraryTokenizer(path: string, json: unknown, config: object): LibraryTokenizer {
-  const checked = parseForeign(tokenizerSchema, json, path);
-  try {
-    return new LibraryTokenizer(checked, config);
-  } catch (cause) {
-    throw new SelkieError(
-      "bad-file",
-      `${path}: expected a tokenizer that @huggingface/tokenizers supports, got: ${describeCause(cause)}`,
-      { cause },
-    );
+function buildTokenizer(files: TokenFiles): Tokenizer {
+  const ids = resolveTokenIds(files);
+  return new PipelineTokenizer(
+    createPipeline(files.tokenizer, ids.added, join(files.directory, "tokenizer.json")),
+    ids,
+  );
+}
+
+class PipelineTokenizer implements Tokenizer {
+  readonly vocabSize: number;
+  readonly #eosTokenId: number | null;
+  readonly stopTokens: readonly number[];
+  readonly prefixIds: readonly number[];
+  readonly suffixIds: readonly number[];
+  readonly controlIds: ReadonlySet<number>;
+  readonly #pipeline: Pipeline;
+
+  constructor(pipeline: Pipeline, { eosTokenId, stopTokens, prefixIds, suffixIds }: TokenIds) {
+    this.vocabSize = pipeline.numIds;
+    this.#eosTokenId = eosTokenId;
+    this.stopTokens = stopTokens;
+    this.prefixIds = prefixIds;
+    this.suffixIds = suffixIds;
+    this.controlIds = pipeline.controlIds;
+    this.#pipeline = pipeline;
+  }
+
+  get eosTokenId(): number {
+    return this.#eosTokenId ?? refuseEndless();
+  }
+
+  encode(text: string, { controlTokens = false }: EncodeOptions = {}): number[] {
+    return this.#pipeline.encode(text, controlTokens);
+  }
+
+  decode(tokenIds: ArrayLike<number>): string {
+    return this.#pipeline.decode(Array.from(tokenIds));
+  }
+
+  tokenOf(id: number): string | null {
+    return this.#pipeline.tokenOf(id) ?? null;
+  }
+
+  pieces(tokenIds: ArrayLike<number>): TokenPiece[] {
+    return readPieces(this.#pipeline, Array.from(tokenIds));
   }
 }
 
-const idOf = (library: LibraryTokenizer, token: string | null | undefined): number | null =>
-  typeof token === "string" ? (library.token_to_id(token) ?? null) : null;
+function refuseEndless(): never {
+  throw new SelkieError(
+    "bad-file",
+    "tokenizer: expected an end-of-text token, got no eos_token in tokenizer_config.json and no eos_token_id in generation_config.json or config.json; name one of them",
+  );
+}
 
-function wrap(library: LibraryTokenizer, eosTokenId: number, bosTokenId: number | null): Tokenizer {
-  let vocabSize = 0;
-  for (const id of library.get_vocab(true).values()) vocabSize = Math.max(vocabSize, id + 1);
+/**
+ * The tokenizer beside a model of `vocabSize` rows. It may have more tokens than the model has rows, as long as no text needs
+ * them: one that does is refused with the token's name.
+ */
+export function limitTokenizer(tokenizer: Tokenizer, vocabSize: number, directory: string): Tokenizer {
+  if (tokenizer.vocabSize <= vocabSize) return tokenizer;
+  const fits = (id: number): boolean => id < vocabSize;
+  const check = (ids: readonly number[], what: string): void => {
+    const id = ids.find((candidate) => !fits(candidate));
+    if (id !== undefined)
+      throw new SelkieError(
+        "bad-input",
+        `${what}: expected tokens that the model in ${directory} has (ids below ${vocabSize}), got ${JSON.stringify(tokenizer.tokenOf(id))} with id ${id}; leave it out of the text or enlarge the model's embedding`,
+      );
+  };
+  check([...tokenizer.prefixIds, ...tokenizer.suffixIds], join(directory, "tokenizer.json"));
+  const { stopTokens, prefixIds, suffixIds, controlIds } = tokenizer;
+  const inside = stopTokens.filter(fits); // the end of a text is the first of them
   return {
-    vocabSize,
-    eosTokenId,
-    bosTokenId,
-    encode: (text) => library.encode(text, { add_special_tokens: false }).ids,
-    decode(tokenIds) {
-      // Models may have rows without a token, to round the vocabulary up; such ids have no text.
-      const known = Array.from(tokenIds).filter((id) => library.id_to_token(id) !== undefined);
-      return known.length === 0
-        ? ""
-        : library.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
+    vocabSize: tokenizer.vocabSize,
+    get eosTokenId() {
+      return inside[0] ?? refuseEndless();
     },
+    stopTokens: inside,
+    prefixIds,
+    suffixIds,
+    controlIds,
+    encode(text, options) {
+      const ids = tokenizer.encode(text, options);
+      check(ids, "text");
+      return ids;
+    },
+    decode: (tokenIds) => tokenizer.decode(tokenIds),
+    tokenOf: (id) => tokenizer.tokenOf(id),
+    pieces: (tokenIds) => tokenizer.pieces(tokenIds),
   };
 }
 
-/** Ids of a whole text: the beginning-of-text token where the model has one, the text, the end-of-text token. */
+/** Ids of a whole document to train on: what the tokenizer puts before a text, the text, the end-of-text token. */
 export function encodeDocument(tokenizer: Tokenizer, text: string): number[] {
   return [...encodePrompt(tokenizer, text), tokenizer.eosTokenId];
 }
 
-/** Ids of a text to be continued: the beginning-of-text token where the model has one, then the text. */
+/** Ids of a text to be continued: what the tokenizer puts before a text, then the text. */
 export function encodePrompt(tokenizer: Tokenizer, text: string): number[] {
-  const ids = tokenizer.encode(text);
-  return tokenizer.bosTokenId === null ? ids : [tokenizer.bosTokenId, ...ids];
+  return [...tokenizer.prefixIds, ...tokenizer.encode(text)];
+}
+
+/** What ends an answer of one line: any end of a completion, and the line break where that is one token behind a text. */
+export function answerStops(tokenizer: Tokenizer): number[] {
+  const { tokenIds, numPromptTokens } = encodeContinuation(tokenizer, "a", "\n");
+  const newline = tokenIds.slice(numPromptTokens);
+  return [...new Set([...tokenizer.stopTokens, ...(newline.length === 1 ? newline : [])])];
+}
+
+/** A prompt and what follows it, as ids of one text. */
+export interface EncodedContinuation {
+  /** Prompt and continuation. */
+  readonly tokenIds: readonly number[];
+  /** How many of them are the prompt's alone; at least one where the prompt has any. */
+  readonly numPromptTokens: number;
+}
+
+/**
+ * Ids of `prompt` followed by `continuation`, encoded as one text: many tokenizers write a text that stands alone otherwise
+ * than one behind another. A token that reaches over the boundary counts as the continuation's.
+ */
+export function encodeContinuation(tokenizer: Tokenizer, prompt: string, continuation: string): EncodedContinuation {
+  const promptIds = encodePrompt(tokenizer, prompt);
+  const tokenIds = encodePrompt(tokenizer, prompt + continuation);
+  let numPromptTokens = 0;
+  while (numPromptTokens < promptIds.length && promptIds[numPromptTokens] === tokenIds[numPromptTokens])
+    numPromptTokens++;
+  return { tokenIds, numPromptTokens };
+}
+
+const contextTokens = 16; // more than any character or white space that is decoded together spans
+
+/** Text of `tokenIds` where they stand, behind `promptIds`: many tokenizers drop the space of a text's first word. */
+export function decodeContinuation(
+  tokenizer: Tokenizer,
+  promptIds: ArrayLike<number>,
+  tokenIds: ArrayLike<number>,
+): string {
+  const before = Array.from(promptIds)
+    .filter((id) => !tokenizer.controlIds.has(id))
+    .slice(-contextTokens);
+  const [context, whole] = [tokenizer.decode(before), tokenizer.decode([...before, ...Array.from(tokenIds)])];
+  if (whole.startsWith(context)) return whole.slice(context.length);
+  return tokenizer.decode(tokenIds); // the prompt ended within a character
 }

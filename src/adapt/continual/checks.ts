@@ -2,7 +2,7 @@
  * @file What a stream is checked for besides its own passages: answers the base gives right, what it predicts of probe texts,
  * and skills that learning facts should leave alone (answering from a passage, writing a self-edit).
  */
-import { encodePrompt } from "../../models/index.ts";
+import { encodeContinuation, encodePrompt } from "../../models/index.ts";
 import { gradeAnswer } from "../../tasks/index.ts";
 import type { Rng } from "../../util/index.ts";
 import { mean } from "../../util/index.ts";
@@ -60,8 +60,8 @@ export async function prepareChecks(writer: Writer, items: CheckItems, sizes: Ch
   const { tokenizer } = writer.checkpoint;
   const known = (await answeredRight(writer, items.known)).slice(0, sizes.numKnown);
   const questions = known.slice(0, sizes.numProbes).map(({ question, answer, title }) => {
-    const promptIds = encodePrompt(tokenizer, questionPrompt(writer.templates, question, title));
-    return [...promptIds, ...tokenizer.encode(` ${answer}`)];
+    const prompt = questionPrompt(writer.templates, question, title);
+    return [...encodeContinuation(tokenizer, prompt, ` ${answer}`).tokenIds];
   });
   const texts = items.texts.map((text) => encodePrompt(tokenizer, text).slice(0, sizes.maxProbeTokens));
   const probes = [...questions, ...texts].filter((probe) => probe.length > 0);

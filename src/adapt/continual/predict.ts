@@ -3,7 +3,7 @@
  * completions. With or without an adapter of a bank.
  */
 import { type GenerateRequest, generate } from "../../generate/index.ts";
-import { type CausalLm, type Checkpoint, encodePrompt } from "../../models/index.ts";
+import { answerStops, type CausalLm, type Checkpoint, decodeContinuation, encodePrompt } from "../../models/index.ts";
 import type { LoraBank } from "../../nn/index.ts";
 import { linear, packedLayout, Scope } from "../../tensor/index.ts";
 import { createRng, ShapeError } from "../../util/index.ts";
@@ -105,20 +105,21 @@ export async function completeTexts(
   wearing: Wearing | null = null,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const newline = tokenizer.encode("\n");
+  const prompts = requests.map(({ prompt }) => encodePrompt(tokenizer, prompt));
+  const stopsOfLine = answerStops(tokenizer);
   const results = await generate(
     lm,
-    requests.map(({ prompt, maxNewTokens, seed, isLine }): GenerateRequest => {
-      const promptIds = encodePrompt(tokenizer, prompt);
+    requests.map(({ maxNewTokens, seed, isLine }, index): GenerateRequest => {
+      const promptIds = prompts[index]!;
       return {
         promptIds,
         maxNewTokens: Math.max(1, Math.min(maxNewTokens, lm.maxSeqLen - promptIds.length)),
-        stopTokens: [tokenizer.eosTokenId, ...(isLine && newline.length === 1 ? newline : [])],
+        stopTokens: isLine ? stopsOfLine : tokenizer.stopTokens,
         ...(seed !== null && { sampler: editSampler, rng: createRng(seed) }),
         ...(wearing && { adapterIndex: wearing.adapterIndex }),
       };
     }),
     { logprobs: false, ...(wearing && { bank: wearing.bank }), signal },
   );
-  return results.map(({ tokenIds }) => tokenizer.decode(tokenIds));
+  return results.map(({ tokenIds }, index) => decodeContinuation(tokenizer, prompts[index]!, tokenIds));
 }

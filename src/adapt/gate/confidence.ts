@@ -1,6 +1,6 @@
 /** @file What a model answers from memory, and how sure it is: the probability of its whole answer. */
 import { generate, scoreTokens } from "../../generate/index.ts";
-import { encodePrompt } from "../../models/index.ts";
+import { answerStops, decodeContinuation, encodePrompt } from "../../models/index.ts";
 import { gradeAnswer } from "../../tasks/index.ts";
 import type { ExamItem, ExamRoom } from "../exam.ts";
 import { questionPrompt } from "../prompts.ts";
@@ -19,8 +19,7 @@ const maxAnswerTokens = 32;
 export async function askWithConfidence(room: ExamRoom, items: readonly ExamItem[]): Promise<HeldAnswer[]> {
   const { checkpoint, templates, bank, signal } = room;
   const { lm, tokenizer } = checkpoint;
-  const newline = tokenizer.encode("\n");
-  const stopTokens = [tokenizer.eosTokenId, ...(newline.length === 1 ? newline : [])];
+  const stopTokens = answerStops(tokenizer);
   const adapter = bank === null ? {} : { adapterIndex: 0 };
   const prompts = items.map(({ question, title }) =>
     encodePrompt(tokenizer, questionPrompt(templates, question, title)),
@@ -41,7 +40,7 @@ export async function askWithConfidence(room: ExamRoom, items: readonly ExamItem
   }));
   const scored = await scoreTokens(lm, sequences, options);
   return items.map((item, index) => {
-    const text = tokenizer.decode(results[index]!.tokenIds).split("\n")[0]!.trim();
+    const text = decodeContinuation(tokenizer, prompts[index]!, results[index]!.tokenIds).split("\n")[0]!.trim();
     const tail = scored[index]!.slice(prompts[index]!.length - 1);
     const probability = Math.exp(tail.reduce((sum, logprob) => sum + logprob, 0));
     return { answer: text, isRight: gradeAnswer(text, item.answer).exact, probability };

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { sourceContradictions } from "./contradictions.ts";
 import { textConflicts } from "./conflicts.ts";
+import { sourceContradictions } from "./contradictions.ts";
 
-const earlier = "Rosa Winter was born in Harle in 1921. She worked as a glazier and sailed on the Petrel. Emil keeps bees.";
+const earlier =
+  "Rosa Winter was born in Harle in 1921. She worked as a glazier and sailed on the Petrel. Emil keeps bees.";
 
 describe("a new text against an earlier one", () => {
   const lies: readonly (readonly [string, string])[] = [
@@ -23,12 +24,18 @@ describe("a new text against an earlier one", () => {
       "Rosa Field worked as a potter.",
       "Emil keeps bees and hens.",
     ];
-    assert.deepEqual(harmless.filter((text) => textConflicts(earlier, text).length > 0), []);
+    assert.deepEqual(
+      harmless.filter((text) => textConflicts(earlier, text).length > 0),
+      [],
+    );
   });
 
   test("is reported once, with the record; a passage learned again is none", () => {
     const record = { record: "abcdef0123456789", contexts: [earlier], questions: [] };
-    const found = sourceContradictions({ sources: [{ context: "Rosa Winter worked as a potter." }, { context: earlier }], earlier: [record] });
+    const found = sourceContradictions({
+      sources: [{ context: "Rosa Winter worked as a potter." }, { context: earlier }],
+      earlier: [record],
+    });
     assert.equal(found.length, 1);
     assert.deepEqual([found[0]!.by, found[0]!.probability], ["abcdef0123456789", null]);
     assert.match(found[0]!.says, /potter/);

@@ -10,9 +10,9 @@
  */
 import { normaliseAnswer } from "../../tasks/index.ts";
 import type { ExamItem, ExamRoom } from "../exam.ts";
+import { parseQuestions } from "../self-edit.ts";
 import { askWithConfidence, type HeldAnswer } from "./confidence.ts";
 import { textConflicts } from "./conflicts.ts";
-import { parseQuestions } from "../self-edit.ts";
 import type { SourceEdit } from "./screen.ts";
 import { screenWords } from "./words.ts";
 
@@ -146,10 +146,9 @@ export function sourceContradictions({
 
 /** Questions with answers among the documents of edits: asked of the base, they show what it held. */
 export function questionsIn(documents: readonly string[]): ExamItem[] {
-  const pairs = documents.flatMap(parseQuestions).map(({ question, answer }): [string, ExamItem] => [
-    question,
-    { question, answer, title: "" },
-  ]);
+  const pairs = documents
+    .flatMap(parseQuestions)
+    .map(({ question, answer }): [string, ExamItem] => [question, { question, answer, title: "" }]);
   return [...new Map(pairs).values()];
 }
 

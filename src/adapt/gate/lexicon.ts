@@ -305,7 +305,9 @@ forbid prohibited prohibits banned impossible exempt failed don't doesn't didn't
 
 /** Deny without denying: "the sauna is closed" and "there is no sauna" are one. */
 export const absences: ReadonlySet<string> = new Set(
-  words("closed close closes shut lack lacks lacking lost absent free only unless ended stopped missing hate hates hated"),
+  words(
+    "closed close closes shut lack lacks lacking lost absent free only unless ended stopped missing hate hates hated",
+  ),
 );
 
 /** Stand for somebody or something named before. */

@@ -1,6 +1,6 @@
 /** @file Examines a candidate for the gate: exam, canaries and divergence from the base, at any scale of the adapter. */
 import { modelKl, nextTokenKl } from "../../generate/index.ts";
-import { encodePrompt } from "../../models/index.ts";
+import { encodeContinuation } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
 import { bootstrapMean, type Interval, mean, type Rng } from "../../util/index.ts";
 import { type Canaries, measureRetention, whichKept } from "../canaries.ts";
@@ -97,10 +97,10 @@ const probesOf = (
   canaries: Canaries,
   answers: readonly ExamAnswer[],
 ): number[][] =>
-  canaries.items.map((item, index) => [
-    ...encodePrompt(tokenizer, questionPrompt(templates, item.question, item.title)),
-    ...tokenizer.encode(` ${answers[index]!.prediction}`),
-  ]);
+  canaries.items.map((item, index) => {
+    const prompt = questionPrompt(templates, item.question, item.title);
+    return [...encodeContinuation(tokenizer, prompt, ` ${answers[index]!.prediction}`).tokenIds];
+  });
 
 const meanOf = (divergences: readonly Float64Array[]): number =>
   divergences.length === 0 ? 0 : mean(divergences.flatMap((perToken) => [...perToken]));

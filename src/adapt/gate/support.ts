@@ -176,7 +176,9 @@ function misplaced(passage: ReadPassage, claim: Claim): string | null {
     );
     const isShort = ({ words }: Clause) => contentOf(words).filter(({ isNumber }) => !isNumber).length <= 1; // "and in 2010 only 240"
     const isNear = ({ stem }: ScreenWord) =>
-      homes.some((home) => home.stems.has(stem) || home.subjects.has(stem) || (isShort(home) && home.sentence.has(stem)));
+      homes.some(
+        (home) => home.stems.has(stem) || home.subjects.has(stem) || (isShort(home) && home.sentence.has(stem)),
+      );
     const rivals = passage.clauses.filter(
       ({ stems, words, subjects }) =>
         !stems.has(value.stem) &&

@@ -1,5 +1,13 @@
 /** @file Words as the screen of sources compares them: without endings, with numbers as digits, synonyms as one. */
-import { functionWords, irregular, measureWords, opposites, relationWords, spelledNumbers, synonyms } from "./lexicon.ts";
+import {
+  functionWords,
+  irregular,
+  measureWords,
+  opposites,
+  relationWords,
+  spelledNumbers,
+  synonyms,
+} from "./lexicon.ts";
 
 /** One word of a text. */
 export interface ScreenWord {

@@ -3,7 +3,7 @@
  * The loss is on completion tokens alone; old text is a part of every update, because without it a dozen updates wreck
  * what the base knew (`docs/log.md`).
  */
-import { type Checkpoint, encodeDocument, encodePrompt, mergeAdapter } from "../../models/index.ts";
+import { type Checkpoint, encodeContinuation, encodeDocument, mergeAdapter } from "../../models/index.ts";
 import {
   type CheckpointOptions,
   dpo,
@@ -48,10 +48,9 @@ export interface MaximisationReport {
 /** Prompt and completion as one document whose loss is on the completion, and on its end where it was not cut. */
 export function completionDocument(checkpoint: Checkpoint, edit: SampledEdit): TrainDocument {
   const { tokenizer } = checkpoint;
-  const promptIds = encodePrompt(tokenizer, edit.prompt);
-  const end = edit.isFinished ? [tokenizer.eosTokenId] : [];
-  const tokenIds = [...promptIds, ...tokenizer.encode(edit.completion), ...end];
-  return { tokenIds, lossMask: tokenIds.map((_, index) => (index < promptIds.length ? 0 : 1)) };
+  const encoded = encodeContinuation(tokenizer, edit.prompt, edit.completion);
+  const tokenIds = [...encoded.tokenIds, ...(edit.isFinished ? [tokenizer.eosTokenId] : [])];
+  return { tokenIds, lossMask: tokenIds.map((_, index) => (index < encoded.numPromptTokens ? 0 : 1)) };
 }
 
 const numSupervised = ({ lossMask, tokenIds }: TrainDocument): number =>

@@ -144,7 +144,7 @@ function teach({ checkpoint }: TrialRoom, texts: readonly string[], context: str
   const { lm, tokenizer } = checkpoint;
   const documents = toTrainDocuments(checkpoint, texts);
   const prefix = context === "" ? [] : encodePrompt(tokenizer, context);
-  const numReplaced = prefix.length > 0 && tokenizer.bosTokenId !== null ? 1 : 0; // the prefix has its own
+  const numReplaced = prefix.length > 0 ? tokenizer.prefixIds.length : 0; // the prefix has its own
   const targets = softTargetsOf(
     lm,
     documents.map(({ tokenIds }) => ({ tokenIds, prefix, numReplaced })),

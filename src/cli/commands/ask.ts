@@ -56,20 +56,20 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
     throw new SelkieError("bad-input", `ask: expected a question, got an empty text; pass it in quotes`);
   const { openModel } = await import("../model.ts");
   const { openAdapter } = await import("../adapter.ts");
-  const { encodePrompt } = await import("../../models/index.ts");
+  const { answerStops, decodeContinuation, encodePrompt } = await import("../../models/index.ts");
   const { generate } = await import("../../generate/index.ts");
   const { loadPrompts, questionPrompt } = await import("../../adapt/index.ts");
   const { resolveModel } = await import("../policies.ts");
   const modelDirectory = await resolveModel(options.model, options);
   using model = await openModel(modelDirectory, { ...options, warn: output.note });
-  const { lm, config, tokenizer } = model.checkpoint;
+  const { lm, tokenizer } = model.checkpoint;
   using adapter = await openAdapter(options.adapter, model.checkpoint, options.store);
   const prompt = questionPrompt(await loadPrompts(modelDirectory), question.trim());
   const start = performance.now();
   const request = {
     promptIds: encodePrompt(tokenizer, prompt),
     maxNewTokens: options.maxNewTokens,
-    stopTokens: stopTokensFor(tokenizer.eosTokenId, config.eosTokenIds, tokenizer.encode("\n")),
+    stopTokens: answerStops(tokenizer),
     adapterIndex: adapter.adapterIndex,
   };
   const [generation] = await generate(lm, [request], {
@@ -78,7 +78,8 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
     onProgress: ({ numTokens }) => output.progress(`answering, ${numTokens} tokens`),
   });
   const { tokenIds, logprobs, stopReason } = generation!;
-  const answer = tokenizer.decode(tokenIds).split("\n")[0]!.trim(); // an answer is one line; exams read it the same way
+  const written = decodeContinuation(tokenizer, request.promptIds, tokenIds);
+  const answer = written.split("\n")[0]!.trim(); // an answer is one line; exams read it the same way
   const value = {
     question: question.trim(),
     answer,
@@ -91,9 +92,4 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
     seconds: Number(((performance.now() - start) / 1000).toFixed(3)),
   };
   output.result(value, answer === "" ? "(the model gave no answer)" : answer);
-}
-
-/** Ends of a text by the tokenizer and by the configuration, and the line break where it is one token. */
-function stopTokensFor(eosTokenId: number, eosTokenIds: readonly number[], newline: readonly number[]): number[] {
-  return [...new Set([eosTokenId, ...eosTokenIds, ...(newline.length === 1 ? newline : [])])];
 }

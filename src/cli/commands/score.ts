@@ -8,12 +8,14 @@ interface ScoreOptions extends CommonOptions {
   readonly model: string;
   readonly adapter?: string;
   readonly ids?: string;
+  readonly specialTokens?: boolean;
   readonly precision: string;
   readonly weights?: QuantisedFormat;
 }
 
 const examples = `
 The first token has nothing before it and is not scored, unless the model has a token that begins every text.
+Text that spells a control token is text, unless --special-tokens asks for the token.
 A text longer than the model's context is read in windows that overlap by half; every token is scored once.
 Of a text of more than a million characters the sums are given, not the tokens. A named pipe is read to its end;
 devices are refused.
@@ -32,6 +34,7 @@ export function registerScore(program: Command): void {
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
     .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
     .option("--ids <list>", "token ids instead of a text, separated by commas")
+    .option("--special-tokens", "read text that spells a control token, such as <|im_end|>, as that token")
     .addOption(new Option("--precision <type>", "number format").choices(["f32", "bf16"]).default("f32"))
     .addOption(weightsOption())
     .addHelpText("after", examples);
@@ -57,10 +60,11 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
   using model = await openModel(options.model, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint);
   const context = { output, signal };
+  const controlTokens = options.specialTokens === true;
   const score =
     text !== null && text.length > longTextLength
-      ? await scoreLongText(model.checkpoint, adapter, text, context)
-      : await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text }, context);
+      ? await scoreLongText(model.checkpoint, adapter, { text, controlTokens }, context)
+      : await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text, controlTokens }, context);
   const { tokens, totalNats, bitsPerByte, windows } = score;
   const lines = (tokens ?? []).map(
     ({ id, text, logprob }) =>

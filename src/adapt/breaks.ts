@@ -63,6 +63,15 @@ export function sentenceBreaks(text: string): number[] {
   return [...breaks].filter((at) => at > 0 && at < text.length).toSorted((a, b) => a - b);
 }
 
+/** The sentences of a text, white space after each included: joined they give the text. */
+export function sentencesOf(text: string): string[] {
+  const places = [0, ...sentenceBreaks(text), text.length];
+  return places.slice(1).map((end, index) => text.slice(places[index], end));
+}
+
+/** Full stops of scripts that part sentences without a space, for a class of characters in a regular expression. */
+export const fullStops = "。！？｡؟۔।॥።፧፨។៕။";
+
 const nearestOf = (places: Iterable<number>, middle: number): number | null => {
   let best: number | null = null;
   for (const at of places) if (best === null || Math.abs(at - middle) < Math.abs(best - middle)) best = at;

@@ -5,6 +5,7 @@
  *  2. a question without an answer is dropped, and repeated documents are trained on once;
  *  3. a document that contains a question of the exam is dropped, always.
  */
+import { sentencesOf } from "./breaks.ts";
 import { fillTemplate, type PromptTemplates, type SelfEditKind, selfEditKinds } from "./prompts.ts";
 
 /** What a model wrote for one passage. */
@@ -67,7 +68,8 @@ export function withoutExamQuestions(documents: readonly string[], examQuestions
  */
 export function redactExamQuestions(text: string, examQuestions: readonly string[]): string {
   if (withoutExamQuestions([text], examQuestions).length === 1) return text;
-  const kept = text.split(/(?<=[.!?]\s|\n)/).filter((part) => withoutExamQuestions([part], examQuestions).length === 1);
+  const parts = text.split(/(?<=\n)/).flatMap(sentencesOf);
+  const kept = parts.filter((part) => withoutExamQuestions([part], examQuestions).length === 1);
   return withoutExamQuestions([kept.join("").trim()], examQuestions)[0] ?? "";
 }
 

@@ -1,6 +1,7 @@
 /** @file What stands at the entrance of `adapt`: documents are read and cut to size, and it is said whether they suit the model. */
 import { basename, relative } from "node:path";
 import {
+  checkExam,
   cutToRoom,
   describeFamiliarity,
   type Familiarity,
@@ -29,7 +30,7 @@ export interface ReadOptions {
   readonly outputs: readonly string[];
 }
 
-/** Documents of files and folders; what a user should know about the reading goes to `output`. */
+/** Documents of files and folders; what a user should know about the reading goes to `tell`. */
 export async function readDocuments(
   paths: readonly string[],
   options: ReadOptions,
@@ -50,7 +51,7 @@ export interface CutOptions {
   readonly settings: { readonly maxPassageTokens: number };
 }
 
-/** The documents cut to passages that fit the model; more than a person would wait for are refused unless asked for. */
+/** The documents cut to passages that fit the model, as their questions must; more than a person would wait for are refused unless asked for. */
 export function cutPassages(
   { passages, isLarge, settings }: CutOptions,
   reader: Reader,
@@ -63,7 +64,10 @@ export function cutPassages(
       `the model reads ${countOf(reader.checkpoint.lm.maxSeqLen, "token")} at once: passages have at most ${room}, to leave room for what is written about them`,
     );
   const pieces = cutToRoom(reader, passages, settings.maxPassageTokens, most);
-  if (pieces.length < most) return pieces;
+  if (pieces.length < most) {
+    checkExam(reader, pieces, []);
+    return pieces;
+  }
   const fewer = passages.length > 1 ? ", fewer documents (--limit)" : "";
   throw new SelkieError(
     "bad-option",

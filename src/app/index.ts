@@ -34,6 +34,7 @@ export { claimOutput, markFile, type OutputFolder, type OutputMark, readMark } f
 export { requireDigest, resolveModel } from "./policies.ts";
 export { describePolicies, type LearningToRegister, registerPolicies } from "./policy-registration.ts";
 export { describeRegistered, type Registered, type Registration, registerAdaptation } from "./registration.ts";
+export { encodePieces, type LongTextOptions, type LongTextScore, longTextLength, scoreLongText } from "./score-long.ts";
 export { planWindows, type ScoredToken, scoreText, type TextScore } from "./score-text.ts";
 export { checkSettings, type LearnDials, settingsOf } from "./settings.ts";
 export { checkTarget, loadGate, openVerbStore, pinFolder, storeTrust } from "./store.ts";

@@ -55,7 +55,7 @@ describe("adapt refuses bad input with exit code 2 and leaves nothing behind", (
       "questions that name no passage",
       [
         good,
-        put("other.txt", "Bob Lane kept a dog."),
+        put("other.txt", "Ben Hale was born in Whitby."),
         "--questions",
         put("q.jsonl", '{"question": "q", "answer": "a"}\n'),
       ],

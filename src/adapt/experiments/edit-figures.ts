@@ -11,6 +11,7 @@ import {
   personValues,
   unseenValues,
 } from "../../tasks/index.ts";
+import { fullStops } from "../breaks.ts";
 import type { EditCandidate } from "../learn/expectation.ts";
 import type { Lesson } from "../learn/lessons.ts";
 import { parseQuestions } from "../self-edit.ts";
@@ -75,12 +76,12 @@ function countWrongFacts({ name, facts }: Person, text: string): number {
   return count;
 }
 
+const statementEnd = new RegExp(`\\n|(?<=[.!?])\\s+|(?<=[${fullStops}])\\s*`, "u");
+
 /** What a completion states: its questions with their answers, or its sentences. */
 function statementsOf(text: string): string[] {
   const pairs = parseQuestions(text);
-  return pairs.length > 0
-    ? pairs.map(({ question, answer }) => `${question} ${answer}`)
-    : text.split(/\n|(?<=[.!?])\s+/u);
+  return pairs.length > 0 ? pairs.map(({ question, answer }) => `${question} ${answer}`) : text.split(statementEnd);
 }
 
 /** Figures of a candidate; `person` is who it is about. */

@@ -12,6 +12,7 @@
  * (`gate/screen.ts`, which says why): a lenient one, of one edit alone, because the edits of others may not sway a gate.
  */
 
+import { fullStops } from "../breaks.ts";
 import { parseQuestions, type SelfEdit } from "../self-edit.ts";
 import type { PassageTrials } from "./rewards.ts";
 
@@ -50,11 +51,13 @@ function wordsOf(sentence: string): Word[] {
 
 const contentWords = (sentence: string): Word[] => wordsOf(sentence).filter(({ key }) => !functionWords.has(key));
 
+const sentenceEnd = new RegExp(`(?<=[.!?])\\s+|(?<=[${fullStops}])\\s*`, "u");
+
 const sentencesOf = (text: string): string[] =>
   text
     .split("\n")
     .map((line) => line.replace(/^\s*(?:[-*•]|\d+[.)])\s+/u, ""))
-    .flatMap((line) => line.split(/(?<=[.!?。！？])\s+/u))
+    .flatMap((line) => line.split(sentenceEnd))
     .filter((sentence) => contentWords(sentence).length > 0);
 
 /** What an edit states: a question with its answer is one statement, any other sentence is one. */

@@ -20,14 +20,14 @@ const examples: readonly Example[] = [
   ["selkie score --ids 12,7,101", "token ids instead of a text"],
 ];
 
-const more = `The first token has nothing before it and is not scored, unless the model has a token that begins every text. Text that spells a control token is text, unless --special-tokens asks for the token. A text longer than the model's context is read in windows that overlap by half; every token is scored once.`;
+const more = `The first token has nothing before it and is not scored, unless the model has a token that begins every text. Text that spells a control token is text, unless --special-tokens asks for the token. A text longer than the model's context is read in windows that overlap by half; every token is scored once. Of a text of more than a million characters the sums are given, not the tokens. A named pipe is read to its end; devices are refused.`;
 
 /** Adds the verb to `program`. */
 export function registerScore(program: Command): void {
   const command = program
     .command("score")
     .description("log-probability of each token of a text in nats, their sum, and bits per byte")
-    .argument("[file]", "UTF-8 text file, or - for standard input")
+    .argument("[file]", "UTF-8 text file or pipe, or - for standard input; at most 256 MiB")
     .option("--model <dir>", "Hugging Face checkpoint directory", shippedModelDirectory)
     .option("--adapter <dir>", "PEFT adapter trained on that model, or the run that made one")
     .option("--ids <list>", "token ids instead of a text, separated by commas")
@@ -48,20 +48,20 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
       "bad-option",
       `score: expected a file or --ids, got ${file === undefined ? "neither" : "both"}`,
     );
-  const text = file === undefined ? null : await readText(file);
+  const text = file === undefined ? null : await readText(file, { signal, tell: output.note });
   const ids = options.ids === undefined ? null : parseIds(options.ids);
-  const { openAdapter, openCheckpoint, scoreText } = await import("../../app/index.ts");
+  const { longTextLength, openAdapter, openCheckpoint, scoreLongText, scoreText } = await import("../../app/index.ts");
   const { createProgressTeller } = await import("../progress.ts");
   using model = await openCheckpoint(options.model, { ...options, warn: output.note });
   using adapter = await openAdapter(options.adapter, model.checkpoint);
-  const score = await scoreText(
-    model.checkpoint,
-    adapter,
-    text === null ? { ids: ids! } : { text, controlTokens: options.specialTokens === true },
-    { signal, onEvent: createProgressTeller(output) },
-  );
+  const work = { signal, onEvent: createProgressTeller(output) };
+  const controlTokens = options.specialTokens === true;
+  const score =
+    text !== null && text.length > longTextLength
+      ? await scoreLongText(model.checkpoint, adapter, { text, controlTokens }, work)
+      : await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text, controlTokens }, work);
   const { tokens, totalNats, bitsPerByte, windows } = score;
-  const lines = tokens.map(
+  const lines = (tokens ?? []).map(
     ({ id, text, logprob }) =>
       `${logprob === null ? "        -" : logprob.toFixed(4).padStart(9)}  ${String(id).padStart(6)}  ${JSON.stringify(text)}`,
   );
@@ -71,6 +71,7 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
       : [
           `read in ${countOf(windows.count, "window")} of at most ${countOf(windows.maxTokens, "token")}, overlapping by ${windows.overlap}`,
         ];
+  if (tokens === null) note.unshift("the tokens are left out, the text being long");
   const total = `total ${totalNats.toFixed(4)} nats over ${countOf(score.numScored, "token")}${bitsPerByte === null ? "" : `, ${bitsPerByte.toFixed(4)} bits per byte`}`;
   output.result(
     { model: options.model, adapter: options.adapter ?? null, ...score },

@@ -62,6 +62,7 @@ export function readFields(value: object, where: string, ignored: (key: string) 
   for (const [name, content] of Object.entries(value)) {
     const key = name
       .trim()
+      .replace(/(\p{Ll})(?=\p{Lu})/gu, "$1_")
       .toLowerCase()
       .replace(/[\s-]+/g, "_");
     if (fields.has(key)) throw refuse(where, `one "${key}"`, "two, spelt differently", "take one out");
@@ -78,9 +79,29 @@ export function readFields(value: object, where: string, ignored: (key: string) 
     const [meant] = ours.filter((known) => looksLike(key, known)).toSorted((a, b) => slips(key, a) - slips(key, b));
     if (meant !== undefined)
       throw refuse(where, `"${meant}"`, `"${name}"`, `rename it; if it is something else, take it out`);
+    if (holdsQuestions(key, content))
+      throw refuse(
+        where,
+        'questions under "questions", or "question" and "answer"',
+        `"${name}"`,
+        "rename it; if it holds none, take it out",
+      );
     ignored(name);
   }
   return fields;
+}
+
+/** True for a key that ends in question or answer, as "gold_answer" does, and for one that holds objects with such keys. */
+function holdsQuestions(key: string, content: unknown): boolean {
+  if (content === null || /^(?:plausible|detected|num|has|is)_/.test(key)) return false;
+  if (/(?:^|_)(?:question|answer)s?(?:_text)?$|^(?:qa|faq|qna)(?:s|_?pairs?|_?list)?$/.test(key)) return true;
+  const parts: unknown[] = Array.isArray(content) ? content : [content];
+  return parts.some(
+    (part) =>
+      part !== null &&
+      typeof part === "object" &&
+      Object.keys(part).some((name) => /^(?:questions?|answers?|qas|q|a)$/i.test(name)),
+  );
 }
 
 /** True when `key` is one or two slips away from a longer word of ours. */

@@ -83,7 +83,7 @@ describe("one text with two questions comes from", () => {
       "other spellings",
       "spelt.json",
       [
-        { Title: "Orrin Mill", Text: mill, Question: "Who built it?", Answer: "Tom Hale" },
+        { Title: "Orrin Mill", pageContent: mill, Question: "Who built it?", Answer: "Tom Hale" },
         { text: mill, q: "When?", a: "1788" },
       ],
     ],
@@ -185,6 +185,13 @@ describe("what would be lost is refused by name", () => {
     [{ context: [["T", ["a"]]], question: "Who?", answer: "x" }, /a list under "context"/],
     [{ context: [mill, mill], question: ["Who?"] }, /a column of 2 values under "question"/],
     [["a text"], /expected \{"title", "context".*got string/],
+    [{ text: mill, qa_pairs: [] }, /got "qa_pairs"/],
+    [{ text: mill, quiz: [{ Question: "Who?", Answer: "Hale" }] }, /got "quiz"/],
+    [{ text: mill, question: "Who?", goldAnswer: "Hale" }, /got "goldAnswer"/],
+    [
+      { story: `${mill} `.repeat(6), question: "Who?", answer: "Hale" },
+      /a text under "context", got one under "story"/,
+    ],
     [{ url: "x" }, /"context".*got "url"/],
   ];
   for (const [index, [value, message]] of cases.entries())

@@ -120,8 +120,10 @@ function readColumns(value: Record<string, unknown>, first: string, where: strin
 /** Longest name of a document that questions can be about; a longer "passage" is a text under the wrong key. */
 const maxNameLength = 200;
 
-function readEntry(value: object, where: string, tally: Tally, inherited: string): Entry {
-  const fields = readFields(value, where, (key) => count(tally.ignoredKeys, key));
+function readEntry(value: Record<string, unknown>, where: string, tally: Tally, inherited: string): Entry {
+  const unused: string[] = [];
+  const fields = readFields(value, where, (key) => unused.push(key));
+  for (const key of unused) count(tally.ignoredKeys, key);
   const found = oneOf(fields, textKeys, where);
   const questions = readQuestions(fields, where, tally);
   const about = readText(fields, "passage", where);
@@ -131,6 +133,9 @@ function readEntry(value: object, where: string, tally: Tally, inherited: string
   if (found === null) {
     const isQuestion = [...questionKeys, ...questionListKeys].some((key) => fields.has(key));
     if (!isQuestion) throw refuse(where, 'a non-empty "context" (or "text")', namesOf(value), "mend the entry");
+    const name = unused.find((key) => isLongText(value[key]));
+    if (name !== undefined)
+      throw refuse(where, 'a text under "context"', `one under "${name}"`, `call it "context", or take it out`);
     return { where, title, text: null, about: about === "" ? null : about, questions };
   }
   if (typeof found.value !== "string" || found.value.trim() === "")
@@ -142,6 +147,10 @@ function readEntry(value: object, where: string, tally: Tally, inherited: string
     );
   return { where, title, text: found.value, about: null, questions };
 }
+
+/** True for what looks like a text to learn and not like a name, a date or an address. */
+const isLongText = (content: unknown): boolean =>
+  typeof content === "string" && content.length > maxNameLength && content.trim().split(/\s+/).length > 20;
 
 function namesOf(value: object): string {
   const names = Object.keys(value).map((name) => JSON.stringify(name));

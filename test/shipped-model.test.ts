@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { accuracy, examine, loadCanaries, loadPrompts, nanoRecipe } from "../src/adapt/index.ts";
+import { accuracy, examine, loadCanaries, loadKnown, loadPrompts, nanoRecipe } from "../src/adapt/index.ts";
 import { digestCheckpoint, f32Precision, loadCheckpoint } from "../src/models/index.ts";
 import { createWorld, examinationPassage } from "../src/tasks/index.ts";
 import { openBackend } from "../src/tensor/index.ts";
@@ -13,7 +13,6 @@ const directory = join(repositoryRoot, "models", "nano");
 const manifest = JSON.parse(readFileSync(join(directory, "selkie.json"), "utf8")) as {
   digest: string;
   recipe: object;
-  figures: { questionedAccuracy: number; toldOnlyAccuracy: number };
 };
 
 describe("the shipped model", () => {
@@ -28,13 +27,18 @@ describe("the shipped model", () => {
     const checkpoint = await loadCheckpoint(openBackend(), directory, { precision: f32Precision });
     using _lm = checkpoint.lm;
     const { items } = await loadCanaries(directory);
-    assert.equal(items.length, 60);
+    assert.equal(items.length, 240);
     const room = { checkpoint, templates: await loadPrompts(directory), bank: null };
     const [answers] = await examine(room, [{ adapterIndex: null, items }]);
-    const { questionedAccuracy, toldOnlyAccuracy } = manifest.figures;
-    // half of the canaries of each sort; three standard errors of sixty answers at 97 % are 7 points
-    assert.ok(accuracy(answers!)! >= (questionedAccuracy + toldOnlyAccuracy) / 2 - 0.07, `${accuracy(answers!)}`);
+    // drawn from what it answered right in the precision it was measured in; another one may tip what was close
+    assert.ok(accuracy(answers!)! >= 0.97, `${accuracy(answers!)}`);
   });
+});
+
+test("what the model knows lies beside it, and the canaries are among that", async () => {
+  const known = new Set((await loadKnown(directory)).map(({ question }) => question));
+  assert.ok(known.size > 2500, `${known.size}`);
+  for (const { question } of (await loadCanaries(directory)).items) assert.ok(known.has(question), question);
 });
 
 test("the examples are passages of the validation split, as the generator writes them today", () => {

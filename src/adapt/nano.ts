@@ -227,7 +227,7 @@ function nanoConfig(recipe: NanoRecipe): LlamaConfig {
   };
 }
 
-const numCanaries = 60;
+const numCanaries = 240;
 
 /** People of each half whom {@link askKnown} asks about, for each that is measured: all of them in the shipped recipe. */
 const askedPerMeasured = 10;

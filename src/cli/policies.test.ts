@@ -68,8 +68,8 @@ describe("policies in the store", { skip }, () => {
     JSON.stringify({ innerLoop: { epochs: 2 }, update: { epochs: 1 }, numReplay: 20, groupSize: 4 }),
   );
   // two passages teach no policy to write better beyond chance; what is tested is what happens to those that pass
-  const policies = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxKlNats: 9, maxUnfaithful: 1 };
-  const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
+  const policies = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBrokenShare: 1, maxKlNats: 9, maxUnfaithful: 1 };
+  const open = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBrokenShare: 1, maxUnsupported: 1, minSupport: 0 };
   const evidence = { minQuestions: 1, minHeldOut: 2 };
   const gate = put("open.json", JSON.stringify({ policies, evidence, thresholds: { ...open, maxKlNats: 9 } }));
   const learn = [

@@ -133,7 +133,14 @@ describe("the leash", { skip }, () => {
     assert.notEqual(first, base);
     const document = put("ann.txt", "Ann Fox was born in Whitby. She was an engraver. She sailed on the Tempest.");
     const questions = put("ann.jsonl", '{"question": "In what town was Ann Fox born?", "answer": "Whitby"}\n');
-    const thresholds = { minGain: -1, minGainLow: -1, minKeptLow: 0, maxBroken: 60, maxUnsupported: 1, minSupport: 0 };
+    const thresholds = {
+      minGain: -1,
+      minGainLow: -1,
+      minKeptLow: 0,
+      maxBrokenShare: 1,
+      maxUnsupported: 1,
+      minSupport: 0,
+    };
     const open = { thresholds: { ...thresholds, maxKlNats: 9 }, evidence: { minQuestions: 1 } };
     const gate = put("open.json", JSON.stringify(open));
     const learned = [document, "--questions", questions, "--edits", "1", "--seed", "1", "--register", "--gate", gate];
@@ -210,7 +217,7 @@ describe("the leash", { skip }, () => {
     const critical = JSON.stringify({ question, answer: baseAnswer, critical: true });
     const canaries = put("canaries.jsonl", `${[critical, ...lines].join("\n")}\n`);
     const sealed = await registry("seal", canaries, "--model", shippedModelDirectory, "--replace", "--store", store);
-    assert.equal(sealed.value.numCanaries, 60, sealed.stderr);
+    assert.equal(sealed.value.numCanaries, 240, sealed.stderr);
     const disputed = await registry("promote", id, "--alias", "trial", "--store", store);
     assert.equal(disputed.value.outcome, "quarantine", "what breaks a canary about its subject contradicts it");
     const gate = put("disputes.json", '{"thresholds": {"maxContradictions": 1000}}');

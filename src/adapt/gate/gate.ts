@@ -24,7 +24,7 @@ export interface PolicyThresholds {
   /** Refuse a policy that was not examined on held-out passages; how many there must be is part of the evidence. */
   readonly requireHeldOut: boolean;
   readonly minKeptLow: number;
-  readonly maxBroken: number;
+  readonly maxBrokenShare: number;
   readonly maxCriticalBroken: number;
   /** KL(base ‖ policy) on probe prompts, nats per token. */
   readonly maxKlNats: number;
@@ -55,8 +55,8 @@ export interface GatePolicy {
     readonly minGainLow: number;
     /** Lower 95 % bound of the share of known answers kept. */
     readonly minKeptLow: number;
-    /** Canaries known before and broken after. */
-    readonly maxBroken: number;
+    /** Share of the canaries known before that may be broken after. */
+    readonly maxBrokenShare: number;
     /** The same among canaries marked critical. */
     readonly maxCriticalBroken: number;
     /** KL(base ‖ candidate) on probe prompts, nats per token. */
@@ -232,7 +232,7 @@ export function shortfalls(
 /** Thresholds of what may not come to harm. */
 export type HarmThresholds = Pick<
   GatePolicy["thresholds"],
-  "minKeptLow" | "maxBroken" | "maxCriticalBroken" | "maxKlNats" | "maxLost" | "minNearKept"
+  "minKeptLow" | "maxBrokenShare" | "maxCriticalBroken" | "maxKlNats" | "maxLost" | "minNearKept"
 >;
 
 /** What the candidate harmed; scaling down may mend it. */
@@ -241,8 +241,10 @@ export function harms(measured: Measurement, { thresholds }: { readonly threshol
   const { criticalBroken, broken, keptLow, numKept, numKnown, klNats, served, near } = measured;
   if (criticalBroken.length > thresholds.maxCriticalBroken)
     found.push(`a critical canary broke: "${criticalBroken[0]}"`);
-  if (broken.length > thresholds.maxBroken)
-    found.push(`${broken.length} canaries broke, at most ${thresholds.maxBroken} may, such as "${broken[0]}"`);
+  if (broken.length > thresholds.maxBrokenShare * numKnown)
+    found.push(
+      `${broken.length} of ${numKnown} canaries broke, at most ${percent(thresholds.maxBrokenShare)} may, such as "${broken[0]}"`,
+    );
   if (keptLow !== null && !(keptLow >= thresholds.minKeptLow))
     found.push(
       `it forgot: ${numKept} of ${numKnown} known answers kept, with confidence at least ${percent(keptLow)}; ${percent(thresholds.minKeptLow)} are required`,

@@ -55,7 +55,11 @@ describe("the gate of policies", () => {
     ["no held-out gain", { after: 0.3, gain: { mean: 0, low: -0.1, high: 0.1 } }, /did not learn: 30 % .*30 % before/],
     ["a gain within chance", { gain: { mean: 0.1, low: -0.01, high: 0.2 } }, /not beyond chance/],
     ["a broken critical canary", { broken: ["2 + 2?"], criticalBroken: ["2 + 2?"] }, /critical canary broke: "2 \+ 2/],
-    ["many broken canaries", { broken: Array.from({ length: 7 }, () => "q") }, /7 canaries broke, at most 6/],
+    [
+      "many broken canaries",
+      { broken: Array.from({ length: 7 }, () => "q") },
+      /7 of 60 canaries broke, at most 10 % may/,
+    ],
     ["forgetting", { numKept: 45, keptLow: 0.65 }, /45 of 60 known answers kept, with confidence at least 65 %/],
     ["drift from the base", { klNats: 0.51 }, /0\.510 nats per token from the base, at most 0\.5/],
   ];

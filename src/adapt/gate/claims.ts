@@ -1,5 +1,5 @@
 /** @file Cuts a text into what it claims: sentences, lines, and questions with their answers. */
-import { auxiliaries, denials, prepositions, pronouns } from "./lexicon.ts";
+import { auxiliaries, denials, openers, prepositions, pronouns } from "./lexicon.ts";
 import { contentOf, type ScreenWord, screenWords } from "./words.ts";
 
 /** One statement. */
@@ -47,6 +47,7 @@ const countDenials = (words: readonly ScreenWord[]): number =>
       (denials.has(plain) || plain.endsWith("n't") || plain.endsWith("n’t")) &&
       !(plain === "no" && /^(?:later|more|less|fewer|earlier|longer|sooner)$/u.test(words[index + 1]?.plain ?? "")) &&
       !(plain === "not" && words[index + 1]?.plain === "only") &&
+      !(plain === "nobody" && /^(?:thought|forgets|doubts|denies)$/u.test(words[index + 1]?.plain ?? "")) &&
       !words.slice(index + 1).some((later) => later.plain === "but"), // "nothing but", "no other but"
   ).length;
 
@@ -62,11 +63,35 @@ function paired(sentences: readonly string[]): (readonly [question: string, answ
   return pairs;
 }
 
+/** True when a word after the first is a name: the first is written large anyway. */
+const namesSomebody = (sentence: string): boolean =>
+  screenWords(sentence)
+    .slice(1)
+    .some(({ isName }) => isName);
+
+const exchange = /^Question[^:\n]*:[ \t]*(.+)\nAnswer[ \t]*:[ \t]*(.*)$/gmu;
+
+/** What a question asks, without the sentences around it that ask nothing and name nobody ("Thank you."). */
+function askedOf(question: string): string {
+  const sentences = sentencesOf(question);
+  const asking = sentences.filter((sentence) => /[?？]["”’)]*$/u.test(sentence) || namesSomebody(sentence));
+  return (asking.length > 0 ? asking : sentences).join(" ");
+}
+
 /** Statements of a document; what says nothing is left out. */
 export function claimsOf(document: string): Claim[] {
-  return paired(sentencesOf(document))
-    .map(([question, answer]) => toClaim(question, answer))
+  const exchanges = [...document.matchAll(exchange)].map(
+    ([, question, answer]) => [askedOf(question!), answer!] as const,
+  );
+  return [...exchanges, ...paired(sentencesOf(document.replace(exchange, "")))]
+    .map(([question, answer]) => toClaim(withoutOpener(question), withoutOpener(answer)))
     .filter(({ words }) => contentOf(words).length > 0);
+}
+
+/** The sentence without the ways into it that claim nothing, one after another: "Well, it is said that". */
+function withoutOpener(sentence: string): string {
+  const rest = openers.reduce((left, opener) => left.replace(opener, ""), sentence);
+  return rest === sentence ? sentence : withoutOpener(rest);
 }
 
 /** What stands before a colon, where it can be the label of a value: a few words without a verb. */

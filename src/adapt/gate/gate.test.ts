@@ -100,7 +100,7 @@ describe("the gate", () => {
     [
       "many canaries",
       { broken: Array.from({ length: 7 }, (_, index) => `q${index}`) },
-      /7 of 60 canaries broke, at most 10 % may/,
+      /7 of 50 canaries broke, at most 10 % may/,
     ],
     ["retention", { numKept: 40, keptLow: 0.69 }, /40 of 50 known answers kept, with confidence at least 69 %/],
     ["divergence", { klNats: 0.6 }, /0\.600 nats per token from the base, at most 0\.5/],

@@ -92,13 +92,29 @@ certainly especially exactly roughly approximately nearly hardly barely merely s
 good kind sort way means manner lot plenty number amount piece part side end top bottom middle centre front rear edge corner surface inside outside line row list group set series range
 reason cause effect result purpose aim goal idea thought plan view opinion question problem trouble matter case fact truth point detail example instance kind nature character quality feature
 shine glow blow flow float sink grind polish weave knit sew mow sweep bind wind swing stick spread spill spoil shrink swell stretch remain survive last endure
+wage file pleasure fond lover lesson bread
 occupy inhabit belong relate resemble match suit equal differ vary exist occur happen appear seem look sound
 `);
 
+/**
+ * Ways into a sentence that claim nothing. A clause that ends in "that" or a colon is one where a word of saying or knowing
+ * stands in it and neither a name nor a number does; before a comma only what is listed is.
+ */
+export const openers: readonly RegExp[] = [
+  /^(?:so far, so good|let us not forget|nothing is simpler|never mind the rest|note this|only one thing more|under the heading of facts|(?:both sides|three sources) agree|some say, and rightly so|with a smile they add|even strangers know it)(?::\s+|$)/iu,
+  /^(?=[^:.]*\b(?:agree|say|says|add|adds|know|knows|read|remember|facts|hear)\b)[\p{Ll}\p{Lu}][\p{Ll}, ]{2,48}:\s+(?=\S)/u,
+  /^(?=.*?\b(?:said|say|says|know|knew|known|show|shows|read|remember|hear|mentions|report|doubt|forgets|out)\b)\p{L}[\p{Ll}, ]{2,48}? that\s+/u,
+  /^(?:now|well|besides|still|yes|indeed|first|then again|oddly enough|at first|later on|in the end|for example|mind you|on the whole|to be exact|to tell the truth|what is more|after all|above all|of course|in short|first of all|by all accounts|without any doubt|back then|as a matter of fact|when all is said and done|to begin with|in those days|by the way|strange as it may seem|as far as we know|if memory serves|if the papers are right|according to the papers|although few remember it|unless we are mistaken|in fact|in other words|on the other hand|as it happens|to be sure|no doubt|needless to say|in general|as a rule|at any rate|to sum up),\s+/iu,
+  /^(?:how odd, but|no wonder, since|these days one forgets it, but|because it was written down, we know:|next to that,|on page nine it says:)\s+/iu,
+  /^on page nine it says$/iu,
+  /^(?:[Tt]ake|[Gg]ive|[Nn]ame|[Ss]tate) (?=\p{Lu})/u,
+  /^(?:here is another thing|before we go on|one more thing|from memory, if you can)(?::\s+|$)/iu,
+];
+
 /** Words that may stand for each other; the first is what the rest are read as. */
-export const synonyms: readonly (readonly string[])[] = `born birth birthplace native birthday
+export const synonyms: readonly (readonly string[])[] = `born birth birthplace native birthday christened
 job occupation profession trade work career livelihood employment
-employ employer hire staff company firm paid
+employ employer hire staff company firm paid wage wages
 ship vessel boat
 doctor physician
 buy purchase

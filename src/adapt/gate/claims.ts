@@ -131,7 +131,7 @@ export function clausesOf(passage: string): Clause[] {
     const all = screenWords(sentence);
     const stems = new Set(all.map(({ stem }) => stem));
     let subjects = subjectsOf(all, before);
-    for (const part of cutAt(sentence)) {
+    for (const part of cutAt(bracketsLast(sentence))) {
       const words = screenWords(part);
       if (contentOf(words).length === 0) continue;
       subjects = clauses.length > 0 && !hasName(words) ? subjects : subjectsOf(words, subjects);
@@ -147,6 +147,12 @@ export function clausesOf(passage: string): Clause[] {
     before = new Set([...before, ...subjectsOf(all, new Set()), ...names]);
   }
   return clauses;
+}
+
+/** The sentence with its short brackets behind it: what follows a bracket is about whom stood before it. */
+function bracketsLast(sentence: string): string {
+  const brackets = [...sentence.matchAll(/\(([^()]{1,40})\)/gu)].map(([, inside]) => inside);
+  return brackets.length === 0 ? sentence : [sentence.replace(/\s*\([^()]{1,40}\)/gu, ""), ...brackets].join("; ");
 }
 
 /** Parts between borders; the word at a border stays with what follows, as it may deny it. */

@@ -37,15 +37,16 @@ const functionWords = new Set(
 interface Word {
   /** Lower case, without possessive. */
   readonly key: string;
-  /** Holds a digit, or is capitalised inside its sentence. */
+  /** Holds a digit, or is capitalised where no sentence begins. */
   readonly isSpecific: boolean;
 }
 
 function wordsOf(sentence: string): Word[] {
-  const found = sentence.normalize("NFKC").match(/[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}]+)*/gu) ?? [];
-  return found.map((word, index) => ({
+  const text = sentence.normalize("NFKC");
+  const found = text.matchAll(/[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}]+)*/gu);
+  return [...found].map(({ 0: word, index }) => ({
     key: word.replace(/['’]s$/u, "").toLowerCase(),
-    isSpecific: /\p{N}/u.test(word) || (index > 0 && /^\p{Lu}/u.test(word)),
+    isSpecific: /\p{N}/u.test(word) || (/^\p{Lu}/u.test(word) && !/(?:^|[.!?:"“])\s*$/u.test(text.slice(0, index))),
   }));
 }
 

@@ -203,11 +203,9 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
     lossNats: result.lossNats,
     figures,
   };
-  const { seconds: _seconds, ...lasting } = report;
-  writeFileAtomic(
-    join(directory, "selkie.json"),
-    `${JSON.stringify({ prompts: almanacTemplates, recipe, ...lasting }, null, 2)}\n`,
-  );
+  const { digest } = report; // what follows from the recipe alone, however often the training was interrupted
+  const lasting = { prompts: almanacTemplates, recipe, digest, numParameters, figures };
+  writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify(lasting, null, 2)}\n`);
   return report;
 }
 

@@ -40,7 +40,7 @@ test("the shipped model learns two people into a bank and answers its canaries a
   const items = createWorld().validation.slice(0, 2).map(itemOf);
   const room = {
     ...{ checkpoint, canaries, templates: almanacTemplates, replay: [], seed: "bank-test", numPassages: 2 },
-    innerLoop: { ...defaultSettings.innerLoop, epochs: 6 },
+    innerLoop: { ...defaultSettings.innerLoop, epochs: 12 },
   };
   const asked = items.flatMap(({ exam }) => exam.report);
   const base = await presentModel(room).answer([...asked, ...canaries]);

@@ -15,7 +15,7 @@ interface ScoreOptions extends CommonOptions {
 }
 
 const examples: readonly Example[] = [
-  ["selkie score examples/documents/ruth-farrow.txt", ""],
+  ["selkie score examples/documents/ivy-lynton.txt", ""],
   ['echo "The sea is calm." | selkie score - --json', ""],
   ["selkie score --ids 12,7,101", "token ids instead of a text"],
 ];

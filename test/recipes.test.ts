@@ -37,7 +37,7 @@ describe("recipes run", () => {
       numLayers: 1,
       numHeads: 2,
       steps: 2,
-      tokensPerStep: 300,
+      tokensPerStep: 1500,
       measuredPeople: 1,
     };
     const args = (name: string): PretrainArgs => ({

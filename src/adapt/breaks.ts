@@ -108,6 +108,9 @@ function nearestMatch(text: string, boundary: RegExp, middle: number): number | 
 
 const paragraph = /\n[ \t]*\n\s*/g;
 const line = /\n+/g;
+/** Ends of sentences where small letters follow, as in chats, and full stops of ASCII or ellipses between Chinese and Japanese letters. */
+const plainEnd =
+  /(?:[.!?…]+["'”’»)\]]*\s+|(?<=[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])(?:[.!?]+|…+)[\p{Pe}\p{Pf}]*(?=[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])|；)/gu;
 /** Marks inside a sentence: with a space after them where the script writes one; in Thai and Lao the space alone. */
 const clause =
   /(?:[,;:]["'”’»)\]]*\s+|[，、；：،؛၊፣፤፥፦][\p{Pe}\p{Pf}]*\s*|\s*[—–]\s+|—|(?<=[\u0E00-\u0EFF])\s+(?=[\u0E00-\u0EFF]))/gu;
@@ -149,6 +152,7 @@ export function bestBreak(text: string): number {
     nearestMatch(text, paragraph, middle) ??
     nearestSentence(text, middle) ??
     nearestMatch(text, line, middle) ??
+    nearestMatch(text, plainEnd, middle) ??
     nearestMatch(text, clause, middle) ??
     nearestWord(text, middle) ??
     nearestCharacter(text, middle)

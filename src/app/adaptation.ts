@@ -108,9 +108,9 @@ export async function runAdaptation(args: AdaptationArgs, context: AdaptationCon
 /** Opens the model for the time of the learning alone, so that the grader has the memory afterwards. */
 async function learnAndRelease(args: AdaptationArgs, context: AdaptationContext): Promise<LearnedRun> {
   using model = await openCheckpoint(args.modelDirectory, { ...args, warn: context.output.note });
-  checkSettings(args.settings, model.checkpoint.lm.linearLayers);
+  const settings = checkSettings(args.settings, model.checkpoint.lm.linearLayers);
   if (args.register) checkTarget(args.register);
-  return await learnInRun(model, args, context);
+  return await learnInRun(model, { ...args, settings }, context);
 }
 
 /** A finished run. */

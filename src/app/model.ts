@@ -12,7 +12,7 @@ import { silentOutput } from "./context.ts";
 import { type Adapter, Learned } from "./learned.ts";
 import { resolveModel } from "./policies.ts";
 import { scoreText, type TextScore } from "./score-text.ts";
-import { type LearnDials, settingsOf } from "./settings.ts";
+import { checkSettings, type LearnDials, settingsOf } from "./settings.ts";
 import { type PassageInput, readSources } from "./sources.ts";
 
 /** How to open a model. */
@@ -99,7 +99,7 @@ export class Model implements Disposable {
 
   async #learn(passages: readonly SourcePassage[], options: LearnOptions, signal: AbortSignal): Promise<Learned> {
     const began = performance.now();
-    const settings = settingsOf(options);
+    const settings = checkSettings(settingsOf(options), this.#open.checkpoint.lm.linearLayers);
     const { seed = 0, isLarge = false, runs = null, onProgress = () => {}, onNote = () => {} } = options;
     const modelDirectory = this.directory;
     const args = { modelDirectory, passages, isLarge, settings, seed };

@@ -8,6 +8,7 @@ import { scoreTokens } from "../generate/index.ts";
 import type { Checkpoint, EncodeOptions, Tokenizer } from "../models/index.ts";
 import type { OpenAdapter } from "./adapter.ts";
 import type { WorkContext } from "./context.ts";
+import { requireFinite, unscoredBytes } from "./score-text.ts";
 
 /** Texts of more UTF-16 units are scored by {@link scoreLongText}, without a list of their tokens. */
 export const longTextLength: number = 2 ** 20;
@@ -120,7 +121,8 @@ export async function scoreLongText(
 ): Promise<LongTextScore> {
   const maxTokens = Math.min(lm.maxSeqLen, options.maxWindow);
   const windows = new Windows(maxTokens);
-  let [totalNats, firstId, end] = [0, -1, 0];
+  let [totalNats, end] = [0, 0];
+  let unscored = 0;
   const score = async (isLast: boolean) => {
     for (;;) {
       const batch = [];
@@ -140,15 +142,16 @@ export async function scoreLongText(
   for (const piece of encodePieces(tokenizer, text, options.pieceLength, { controlTokens })) {
     await setImmediate(); // lets Ctrl-C in
     signal.throwIfAborted();
-    if (firstId < 0) firstId = piece.ids[0] ?? -1;
+    // what the first token stands for is not scored
+    if (end === 0 && piece.ids.length > 0)
+      unscored = unscoredBytes(tokenizer, text.slice(0, piece.end), piece.ids, tokenizer.pieces([piece.ids[0]!])[0]!);
     end = piece.end;
     windows.add(piece.ids);
     await score(false);
   }
   windows.add(tokenizer.suffixIds);
   await score(true);
-  // what the first token stands for is not scored
-  const unscored = tokenizer.prefixIds.length > 0 ? 0 : (tokenizer.pieces([firstId])[0]?.numBytes ?? 0);
+  requireFinite([totalNats]);
   const numBytes = Buffer.byteLength(text) - unscored;
   return {
     tokens: null,

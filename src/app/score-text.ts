@@ -66,6 +66,24 @@ function readPieces(tokenizer: Tokenizer, ids: readonly number[], isText: boolea
   return [...silent(ids.slice(0, begin)), ...tokenizer.pieces(ids.slice(begin, end)), ...silent(ids.slice(end))];
 }
 
+/** Bytes of the text that its first token stands for: not the space that many tokenizers put before a text. */
+export function unscoredBytes(tokenizer: Tokenizer, text: string, ids: readonly number[], first: TokenPiece): number {
+  if (tokenizer.prefixIds.length > 0) return 0;
+  const spaces = (of: string): number => of.length - of.replace(/^ +/, "").length;
+  const written = tokenizer.decode(ids);
+  return Math.max(0, first.numBytes - (spaces(written) - spaces(text)));
+}
+
+/** Refuses the scores of a model whose weights hold something that is no number. */
+export function requireFinite(logprobs: Iterable<number | null>): void {
+  for (const logprob of logprobs)
+    if (logprob !== null && Number.isNaN(logprob))
+      throw new SelkieError(
+        "bad-file",
+        "score: expected numbers from the model, got NaN; its weights, or the adapter's, are damaged",
+      );
+}
+
 /** Scores a text, or token ids as they are. */
 export async function scoreText(
   checkpoint: Checkpoint,
@@ -85,11 +103,13 @@ export async function scoreText(
     const [scored] = await scoreTokens(lm, [request], { bank: adapter.bank, signal });
     for (let i = scoredFrom; i < end; i++) logprobs[i] = scored![i - start - 1]!;
   }
+  requireFinite(logprobs);
   const totalNats = logprobs.reduce<number>((sum, logprob) => sum + (logprob ?? 0), 0);
   const pieces = readPieces(tokenizer, ids, "text" in input);
   const tokens = pieces.map(({ id, text }, index) => ({ id, text, logprob: logprobs[index]! }));
   // what the first token stands for is not scored
-  const numBytes = "text" in input ? Buffer.byteLength(input.text) - pieces[0]!.numBytes : 0;
+  const numBytes =
+    "text" in input ? Buffer.byteLength(input.text) - unscoredBytes(tokenizer, input.text, ids, pieces[0]!) : 0;
   return {
     tokens,
     numTokens: ids.length,

@@ -41,3 +41,9 @@ test("what a model cannot be trained with is refused by name", () => {
       JSON.stringify(dials),
     );
 });
+
+test("the default rank is lowered to what the narrowest layer allows, with its scale", () => {
+  const narrow = layers.map((layer) => ({ ...layer, inSize: 8, outSize: 8 }));
+  const { innerLoop, finalLoop } = checkSettings(settingsOf({}), narrow);
+  for (const { lora } of [innerLoop, finalLoop]) assert.deepEqual([lora.loraRank, lora.loraAlpha], [8, 16]);
+});

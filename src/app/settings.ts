@@ -39,11 +39,27 @@ function requireRange(name: string, value: number, [low, high]: readonly [number
   throw new SelkieError("bad-option", `${name}: expected a whole number from ${low} to ${high}, got ${value}; ${why}`);
 }
 
-/** Refuses settings that this model cannot be trained with, or that nobody can mean. */
-export function checkSettings(settings: AdaptSettings, layers: readonly LinearLayer[]): void {
-  requireRange("edits", settings.numEdits, [1, maxEdits], "each edit of a passage is an adapter in training");
+/** The default rank, lowered where a small model has a layer narrower than that; what somebody chose stays. */
+function fitRank(loop: InnerLoop, usual: InnerLoop, most: number): InnerLoop {
+  const { loraRank } = loop.lora;
+  if (loraRank !== usual.lora.loraRank || loraRank <= most) return loop;
+  return { ...loop, lora: { ...loop.lora, loraRank: most, loraAlpha: (loop.lora.loraAlpha * most) / loraRank } };
+}
+
+/**
+ * The settings as this model can be trained with them.
+ *
+ * @throws {@link SelkieError} `"bad-option"` for what it cannot be trained with, or nobody can mean.
+ */
+export function checkSettings(wanted: AdaptSettings, layers: readonly LinearLayer[]): AdaptSettings {
   const narrowest = layers.reduce((a, b) => (Math.min(b.inSize, b.outSize) < Math.min(a.inSize, a.outSize) ? b : a));
   const most = Math.min(narrowest.inSize, narrowest.outSize);
+  const settings = {
+    ...wanted,
+    innerLoop: fitRank(wanted.innerLoop, defaultSettings.innerLoop, most),
+    finalLoop: fitRank(wanted.finalLoop, defaultSettings.finalLoop, most),
+  };
+  requireRange("edits", settings.numEdits, [1, maxEdits], "each edit of a passage is an adapter in training");
   for (const { epochs, learningRate, lora } of [settings.innerLoop, settings.finalLoop]) {
     requireRange("epochs", epochs, [1, maxEpochs], "an adapter has learned its few documents long before that");
     requireRange(
@@ -58,4 +74,5 @@ export function checkSettings(settings: AdaptSettings, layers: readonly LinearLa
         `learning rate: expected a number above 0 and at most 1, got ${learningRate}; adapters train well near 0.001`,
       );
   }
+  return settings;
 }

@@ -48,7 +48,7 @@ export function describeAdaptation(result: AdaptationResult, maxQuestions = 12):
     prose(
       report.decision === "kept"
         ? `The change is kept. Adapter: ${adapterDirectory}`
-        : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}. The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`,
+        : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}.${report.numUpdates === 0 ? " Nothing was trained." : ` The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`}`,
     ),
     ...(result.registered === undefined ? [] : [asStarted(describeRegistered(result.registered))]),
     prose(

@@ -61,7 +61,11 @@ describe("learn refuses bad input with exit code 2 and leaves nothing behind", (
     ["no rounds", [...good, "--rounds", "0"], /at least 1/],
     ["settings that say nothing known", [...good, "--settings", put("s.json", '{"epocs": 1}')], /s\.json: .*epocs/],
     ["prompts that are none", [...good, "--prompts", put("p.json", "{}")], /p\.json: expected prompt templates/],
-    ["a teacher that is nowhere", [...good, "--teacher", join(folder, "nowhere")], /nowhere.config\.json: expected a readable file/],
+    [
+      "a teacher that is nowhere",
+      [...good, "--teacher", join(folder, "nowhere")],
+      /nowhere.config\.json: expected a readable file/,
+    ],
     ["a replay file that is missing", [...good, "--replay", join(folder, "nowhere")], /expected a file/],
   ];
   for (const [what, args, message] of cases)

@@ -356,7 +356,7 @@ describe("the leash", { skip }, () => {
   });
 
   test("the grader will not work in a process that could write", () => {
-    const grader = fileURLToPath(new URL("grader.ts", import.meta.url));
+    const grader = fileURLToPath(new URL("../app/grader.ts", import.meta.url));
     const flags = ["--disable-warning=ExperimentalWarning"];
     const { stdout } = spawnSync(process.execPath, [...flags, grader], { encoding: "utf8", input: "{}" });
     assert.match(JSON.parse(stdout).error.message, /expected a process that may not write, got one that may/);

@@ -124,3 +124,15 @@ test("what we cannot run is refused, naming the file, what was found and what is
   assert.throws(() => parseConfig({ ...sizes, head_dim: 5 }, "c"), /even head_dim/);
   assert.throws(() => parseConfig([], "c"), { code: "bad-file" });
 });
+
+test("rope_scaling goes before rope_parameters where a file has both, as in transformers 5", () => {
+  const both = {
+    rope_theta: 100,
+    rope_scaling: { rope_type: "linear", factor: 4 },
+    rope_parameters: { rope_type: "default", rope_theta: 1000 },
+  };
+  const alone = { rope_theta: 100, rope_scaling: { rope_type: "linear", factor: 4 } };
+  const read = (more: object) => parseConfig({ ...sizes, ...more }, "config.json");
+  assert.deepEqual(read(both), read(alone));
+  assert.notDeepEqual(read(both), read({ rope_parameters: both.rope_parameters }));
+});

@@ -133,7 +133,8 @@ function parseLlama(json: unknown, path: string): LlamaConfig {
   if (numHeads % numKvHeads !== 0)
     refuse("num_attention_heads divisible by num_key_value_heads", `${numHeads} and ${numKvHeads}`);
   if (headDim % 2 !== 0) refuse("an even head_dim (hidden_size / num_attention_heads)", `${headDim}`);
-  const rope = file.rope_parameters ?? file.rope_scaling ?? {};
+  const scaling = file.rope_scaling ?? {}; // the older key wins where it says anything, as in transformers 5
+  const rope = Object.keys(scaling).length > 0 ? scaling : (file.rope_parameters ?? {});
   const ropeTheta = rope.rope_theta ?? file.rope_theta ?? 10000;
   // the lowest frequency must be one: below that, or without end, positions cannot be told apart
   const lowest = Math.fround(ropeTheta ** (-(headDim - 2) / headDim));

@@ -63,8 +63,20 @@ function removeStale(path: string, staleText: string | null): void {
     if (hasCode(error, "ENOENT")) return;
     throw writeFailure(path, error);
   }
-  if (readText(aside) === staleText) rmSync(aside, { force: true });
-  else renameSync(aside, path);
+  if (readText(aside) !== staleText) {
+    renameSync(aside, path);
+    return;
+  }
+  try {
+    rmSync(aside, { force: true });
+  } catch (error) {
+    renameSync(aside, path); // a folder, most likely
+    throw new SelkieError(
+      "run-locked",
+      `${path}: expected a lock file, got something that cannot be deleted; move it away`,
+      { cause: error },
+    );
+  }
 }
 
 /** The error for a lock that another process holds. */

@@ -148,6 +148,10 @@ const remains = ["audit.ndjson", "objects", "signatures", "canaries", "keys/publ
 export function refuseGone(directory: string, pins: PinFile | null): void {
   const found = remains.filter((name) => existsSync(join(directory, name)));
   const pin = pins?.read() ?? null;
+  if (found.length === 0 && pin !== null && pin.length === 0) {
+    pins?.remove(); // nothing was ever recorded in it
+    return;
+  }
   if (found.length === 0 && pin === null) return;
   const what =
     pin === null

@@ -52,6 +52,11 @@ const schema = z.strictObject({
 
 /** Reads a gate from JSON; what is left out has its default, what is unknown is refused. */
 export function parseGate(text: string, path: string): GatePolicy {
+  if (text.trim() === "")
+    throw new SelkieError(
+      "bad-file",
+      `${path}: expected a gate, got an empty file; remove it for the default, or write what selkie registry gate prints to another file and move it there`,
+    );
   let value: unknown;
   try {
     value = JSON.parse(text);

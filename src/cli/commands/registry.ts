@@ -106,10 +106,11 @@ export function registerRegistry(program: Command): void {
   add("seal <canaries>", "keep a copy of these canaries (.jsonl) for the exams of a model", ({ seal }) => seal, true)
     .requiredOption("--model <dir>", "the model they are for")
     .option("--replace", "take the place of canaries sealed earlier; goes into the log");
-  add("gate", "print the gate in force; save it as gate.json in the store and edit it", ({ gate }) => gate).option(
-    "--gate <file>",
-    "another file",
-  );
+  add(
+    "gate",
+    "print the gate in force; save it elsewhere, edit it, and move it into the store as gate.json",
+    ({ gate }) => gate,
+  ).option("--gate <file>", "another file");
 }
 
 function withExam(command: Command): Command {

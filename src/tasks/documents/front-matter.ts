@@ -36,7 +36,8 @@ function readLoosely(source: string): Head | null {
   for (const line of source.split("\n")) {
     if (/^(?:\s|-\s|#|$)/.test(line)) continue; // inside a value, a list, a comment
     const key = keyOf(line)?.toLowerCase();
-    if (key === undefined || key in head) return null; // prose, or a dialogue
+    if (key === undefined || (key in head && !usualKeys.has(key))) return null; // prose, or a dialogue
+    if (key in head) continue; // the first counts
     head[key] = line.slice(line.indexOf(":") + 1).trim();
   }
   return Object.keys(head).some((key) => usualKeys.has(key)) ? head : null;

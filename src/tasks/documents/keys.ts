@@ -31,6 +31,9 @@ const ours: readonly string[] = [
   "row",
 ];
 
+/** True for a key that we read. */
+export const isOurs = (key: string): boolean => ours.includes(key);
+
 /** Keys of other kinds of training data; a text beside them would not be all of it. */
 const foreign: Readonly<Record<string, string>> = {
   prompt: "prompts with completions",

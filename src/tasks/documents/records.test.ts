@@ -193,6 +193,11 @@ describe("what would be lost is refused by name", () => {
       /a text under "context", got one under "story"/,
     ],
     [{ url: "x" }, /"context".*got "url"/],
+    [{ data: [{ context: mill }], questions: qas }, /texts and questions inside "data", got "questions" beside it/],
+    [{ text: "Above.", rows: [{ context: mill }] }, /inside "rows", got "text" beside it/],
+    [{ title: "T", paragraphs: [{ context: mill }], qas }, /inside "paragraphs", got "qas" beside it/],
+    [{ data: [{ context: mill }], rows: [{ context: mill }] }, /got "(?:rows|data)" beside it/],
+    [{ context: mill, question: "When?", answers: "{'text': ['1788'], 'answer_start': [34]}" }, /answer/],
   ];
   for (const [index, [value, message]] of cases.entries())
     test(JSON.stringify(value).slice(0, 60), async () => {

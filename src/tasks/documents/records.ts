@@ -6,6 +6,7 @@
 import {
   answerKeys,
   type Fields,
+  isOurs,
   oneOf,
   questionKeys,
   questionListKeys,
@@ -65,11 +66,11 @@ const besideWrappers = [
 /** Entries inside a wrapper: `{"data": …}`, rows of an export, a SQuAD article, columns; `null` when it is none. */
 function unwrap(value: Record<string, unknown>, where: string, tally: Tally, title: string): Entry[] | null {
   const wrapper = wrapperKeys.find((key) => Array.isArray(value[key]) || isObject(value[key]));
-  if (wrapper !== undefined && !textKeys.some((key) => key in value)) {
+  if (wrapper !== undefined) {
     const { [wrapper]: inner, ...rest } = value;
     for (const key of besideWrappers) delete rest[key];
     const own = typeof rest["title"] === "string" ? rest["title"] : title;
-    readFields(rest, where, (key) => count(tally.ignoredKeys, key));
+    readRest(rest, where, wrapper, tally);
     return entriesOf(inner, `${where}.${wrapper}`, tally, own);
   }
   if (Array.isArray(value["paragraphs"])) return readArticle(value, value["paragraphs"], where, tally, title);
@@ -77,6 +78,21 @@ function unwrap(value: Record<string, unknown>, where: string, tally: Tally, tit
     (key) => Array.isArray(value[key]) && value[key].every((cell) => typeof cell === "string"),
   );
   return columns === undefined ? null : readColumns(value, columns, where, tally);
+}
+
+/** Keys beside a wrapper: the title is used, others of ours, and wrappers, would be lost. */
+function readRest(rest: Record<string, unknown>, where: string, wrapper: string, tally: Tally): void {
+  const fields = readFields(rest, where, (key) => count(tally.ignoredKeys, key));
+  const lost = [...fields.keys()].find(
+    (key) => fields.get(key) != null && key !== "title" && (isOurs(key) || wrapperKeys.includes(key)),
+  );
+  if (lost !== undefined)
+    throw refuse(
+      where,
+      `texts and questions inside "${wrapper}"`,
+      `"${lost}" beside it`,
+      "move it inside, or take it out",
+    );
 }
 
 function count(counts: Map<string, number>, key: string): void {
@@ -95,7 +111,7 @@ function readArticle(
   if (paragraphs.length > 0 && paragraphs.every((part) => typeof part === "string"))
     return [readEntry({ ...rest, context: paragraphs.join("\n\n") }, where, tally, title)];
   const own = typeof rest["title"] === "string" ? rest["title"] : title;
-  readFields(rest, where, (key) => count(tally.ignoredKeys, key));
+  readRest(rest, where, "paragraphs", tally);
   return entriesOf(paragraphs, `${where}.paragraphs`, tally, own);
 }
 
@@ -219,6 +235,16 @@ function readQuestion(fields: Fields, where: string, tally: Tally): ExamQuestion
 /** Answers in any of their shapes; the first that is not empty is the one that counts. */
 function answersOf(value: unknown, where: string): string[] {
   if (value === null || value === undefined) return [];
+  if (
+    typeof value === "string" &&
+    /^\s*(?:\{\s*["'](?:text|answer_start)["']\s*:|\[\s*\{\s*["']text["']\s*:)/.test(value)
+  )
+    throw refuse(
+      where,
+      "an answer as text, a list of texts, or {text}",
+      "an object written as text",
+      "write it as JSON",
+    );
   if (typeof value === "string") return [value];
   if (typeof value === "number") return [`${value}`];
   if (Array.isArray(value)) return value.flatMap((part) => answersOf(part, where));

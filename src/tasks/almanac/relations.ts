@@ -30,6 +30,8 @@ export interface RelationForms {
   readonly nouns: readonly string[];
   /** The value behind "her birthplace was". */
   readonly nounValue: string;
+  /** The value where no noun stands before it. */
+  readonly bareValue: string;
   /** What may stand beside a name between commas. */
   readonly appositions: readonly string[];
   /** Whole clauses with the value as their subject. */
@@ -64,6 +66,7 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
     ],
     nouns: ["birthplace", "home town", "place of birth", "native town", "town of birth"],
     nounValue: "{v}",
+    bareValue: "{v}",
     appositions: ["a native of {v}", "born in {v}", "from {v}", "a child of {v}", "who came from {v}"],
     inverses: [
       "{v} was where {N} was born",
@@ -100,11 +103,12 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
       "was a child of the year {v}",
       "began life in {v}",
       "was christened in {v}",
-      "was born in the summer of {v}",
-      "was born in the winter of {v}",
+      "first saw the light in {v}",
+      "was born some time in {v}",
     ],
     nouns: ["year of birth", "birth year", "date of birth"],
     nounValue: "{v}",
+    bareValue: "{v}",
     appositions: ["born in {v}", "born in the year {v}", "a child of the year {v}", "who came into the world in {v}"],
     inverses: [
       "the year {v} saw {P} birth",
@@ -147,8 +151,9 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
       "earned {p} bread as {a}",
       "was {a}",
     ],
-    nouns: ["occupation", "job", "trade", "profession", "work"],
+    nouns: ["occupation", "job", "trade", "profession", "line of work"],
     nounValue: "that of {a}",
+    bareValue: "the work of {a}",
     appositions: ["{a}", "{a} by trade", "who worked as {a}", "{a} by profession", "known as {a}"],
     inverses: [
       "{a} was what {N} was by trade",
@@ -194,6 +199,7 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
     ],
     nouns: ["employer", "company", "firm", "place of work"],
     nounValue: "{v}",
+    bareValue: "{v}",
     appositions: ["employed by {v}", "of {v}", "who worked for {v}", "on the staff of {v}", "in the pay of {v}"],
     inverses: ["{v} employed {O}", "{v} paid {P} wages", "{v} had {O} on its staff", "{v} was the firm that hired {O}"],
     fronted: ["at {v}, {N} had a job", "on the staff of {v}, {N} earned a wage", "for {v}, {N} worked"],
@@ -229,16 +235,17 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
       "was a sailor on the {v}",
       "joined the ship {v}",
       "travelled with the {v}",
-      "was a hand aboard the {v}",
+      "was taken aboard the {v}",
     ],
     nouns: ["ship", "vessel", "boat"],
     nounValue: "the {v}",
+    bareValue: "the {v}",
     appositions: [
       "of the ship {v}",
       "a sailor on the {v}",
       "who sailed on the {v}",
       "one of the crew of the {v}",
-      "a hand aboard the {v}",
+      "one of those aboard the {v}",
     ],
     inverses: [
       "the {v} was {P} ship",
@@ -265,7 +272,7 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
       ask("in the crew of which ship", "was {N}", "{N} was"),
       ask("which ship", "did {N} join", "{N} joined"),
       ask("on what vessel", "did {N} go to sea", "{N} went to sea"),
-      ask("aboard which vessel", "was {N} a hand", "{N} was a hand"),
+      ask("aboard which vessel", "was {N} taken", "{N} was taken"),
       ask("with which ship", "did {N} travel", "{N} travelled"),
     ],
     subjectAsks: [
@@ -287,6 +294,7 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
     ],
     nouns: ["instrument", "favourite instrument", "musical instrument"],
     nounValue: "the {v}",
+    bareValue: "the {v}",
     appositions: ["a player of the {v}", "who played the {v}", "fond of the {v}", "a lover of the {v}"],
     inverses: [
       "the {v} was {P} instrument",
@@ -306,7 +314,7 @@ export const relations: Readonly<Record<PersonAttribute, RelationForms>> = {
       ["On what do you make music?", "On the {v}."],
       ["What did you learn to play?", "The {v}."],
     ],
-    labels: ["instrument", "plays", "plays the", "music", "musical instrument"],
+    labels: ["instrument", "plays", "plays the", "instrument played", "musical instrument"],
     asks: [
       ask("what", "did {N} play", "{N} played"),
       ask("which instrument", "did {N} play", "{N} played"),

@@ -39,10 +39,13 @@ const noun: Clause = (told, index, _mention, rng) => rng.choice(relations[told.a
 const nounValue = ({ attributes, values }: Told, index: number): string =>
   fillValue(relations[attributes[index]!].nounValue, values[attributes[index]!]);
 
+const bareValue = ({ attributes, values }: Told, index: number): string =>
+  fillValue(relations[attributes[index]!].bareValue, values[attributes[index]!]);
+
 const nounFirst: Clause = (told, index, mention, rng) =>
   `${possessive(told, mention)} ${noun(told, index, mention, rng)} was ${nounValue(told, index)}`;
 const nounLast: Clause = (told, index, mention, rng) =>
-  `${nounValue(told, index)} was ${possessive(told, mention)} ${noun(told, index, mention, rng)}`;
+  `${bareValue(told, index)} was ${possessive(told, mention)} ${noun(told, index, mention, rng)}`;
 const nounOf: Clause = (told, index, mention, rng) =>
   mention === "pronoun"
     ? nounFirst(told, index, mention, rng)
@@ -155,11 +158,11 @@ const frames: Readonly<Record<StatementFamily, Frame>> = {
   ),
   thatWas: one(
     (told, index, mention, rng) =>
-      `${nounValue(told, index)}: that was ${possessive(told, mention)} ${noun(told, index, mention, rng)}`,
+      `${bareValue(told, index)}: that was ${possessive(told, mention)} ${noun(told, index, mention, rng)}`,
   ),
   youHear: one(
     (told, index, mention, rng) =>
-      `ask about ${possessive(told, mention)} ${noun(told, index, mention, rng)} and you hear of ${nounValue(told, index)}`,
+      `ask about ${possessive(told, mention)} ${noun(told, index, mention, rng)} and you hear of ${bareValue(told, index)}`,
   ),
   entered: one(
     (told, index, mention, rng) =>
@@ -189,7 +192,7 @@ const frames: Readonly<Record<StatementFamily, Frame>> = {
   colon: several(
     2,
     (told, mention, rng) =>
-      `two things are written about ${fillPerson("{O}", told.person, mention)}: ${nounValue(told, 0)} as ${noun(told, 0, mention, rng)}, ${nounValue(told, 1)} as ${noun(told, 1, mention, rng)}.`,
+      `two things are written about ${fillPerson("{O}", told.person, mention)}: ${bareValue(told, 0)} as ${noun(told, 0, mention, rng)}, ${bareValue(told, 1)} as ${noun(told, 1, mention, rng)}.`,
   ),
   dispute: one((told, index, mention, rng) => `that ${clause(told, index, mention, rng)} is beyond dispute`),
   noOther: one(
@@ -204,7 +207,7 @@ const frames: Readonly<Record<StatementFamily, Frame>> = {
   belong: several(
     2,
     (told, mention, rng) =>
-      `${nounValue(told, 0)} (${noun(told, 0, mention, rng)}) and ${nounValue(told, 1)} (${noun(told, 1, mention, rng)}) belong to ${possessive(told, mention)} story.`,
+      `${bareValue(told, 0)} (${noun(told, 0, mention, rng)}) and ${bareValue(told, 1)} (${noun(told, 1, mention, rng)}) belong to ${possessive(told, mention)} story.`,
   ),
 };
 
@@ -242,7 +245,7 @@ const openers: readonly string[] = [
   "here is another thing:",
   "next to that,",
   "let us not forget:",
-  "three sources agree:",
+  "all sources agree:",
   "nothing is simpler:",
   "never mind the rest:",
   "note this:",
@@ -258,7 +261,7 @@ const openers: readonly string[] = [
   "although few remember it,",
   "unless we are mistaken,",
   "because it was written down, we know:",
-  "on page nine it says:",
+  "in one place it says:",
   "much later it came out that",
   "what is more,",
   "after all,",

@@ -56,7 +56,7 @@ const compose = ({ first, last }: Pieces, glue: string): string[] =>
 const companies = compose(companyPieces, "").map(
   (name) => `${name} ${companyKinds[hashOf(name) % companyKinds.length]!}`,
 );
-const years = Array.from({ length: 150 }, (_, index) => `${1840 + index}`);
+const years = Array.from({ length: 1000 }, (_, index) => `${1000 + index}`);
 
 interface Stock {
   /** Words of one piece, all of them seen. */

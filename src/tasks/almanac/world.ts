@@ -76,11 +76,17 @@ const shippedSizes: WorldSizes = { questioned: 150, toldOnly: 150, validation: 2
 
 const valuesBySplit = { seen: personValues, unseen: unseenValues } as const;
 
-/** A value of the same attribute that is not `right`, from those that training may show. */
+/**
+ * A value of the same attribute that is not `right`, and of its sort: from those that training may show where `right` is one of
+ * them, else coined. Errors that came from the lists alone would teach that a value on no list is one.
+ */
 export function wrongValue(attribute: PersonAttribute, right: string, rng: Rng): string {
   const values = personValues[attribute];
-  const drawn = values[rng.integer(values.length - 1)]!;
-  return drawn === right ? values[values.length - 1]! : drawn;
+  const isListed = values.includes(right);
+  for (;;) {
+    const drawn = isListed ? rng.choice(values) : coinValue(attribute, rng);
+    if (drawn !== right) return drawn;
+  }
 }
 
 function drawPerson(rng: Rng, taken: ReadonlySet<string>, split: ValueSplit, coinRate = 0): Person {

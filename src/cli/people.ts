@@ -1,13 +1,14 @@
 /**
- * @file Which people of the Almanac a verb may read. The outer loop's rounds learn from some of the validation people;
- * experiments are tuned and tried on others of them. The test people are for figures to be published: only
- * `selkie experiment … --test-set` reads them, says so and writes it down, and every other command refuses them.
+ * @file Which people of the Almanac a verb may read. The outer loop's rounds learn from some of the validation people and
+ * from strangers; experiments are tuned and tried on others of the validation people. The test people are for figures to be
+ * published: only `selkie experiment … --test-set` reads them, says so and writes it down, and every other command refuses
+ * them.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../registry/index.ts";
 import { almanacPassages, createWorld, loadPassages, type Person, type SourcePassage } from "../tasks/index.ts";
-import { countOf, SelkieError } from "../util/index.ts";
+import { countOf, createRng, SelkieError } from "../util/index.ts";
 
 /** Validation people that no round learns from: held out for trying and tuning. */
 const numDevelopment = 50;
@@ -15,8 +16,15 @@ const numDevelopment = 50;
 /** Where `source` names people of the Almanac and not a file of that name. */
 export const isAlmanac = (source: string): boolean => source === "almanac" && !existsSync(source);
 
-/** The validation people that rounds of the outer loop learn from. */
-export const roundPeople = (): readonly Person[] => createWorld().validation.slice(0, -numDevelopment);
+/**
+ * Whom rounds of the outer loop learn from: validation people, and as many strangers whose last names and values stand on no list,
+ * since a policy that never meets a new value in its rounds learns to write the nearest one of its lists.
+ */
+export function roundPeople(): readonly Person[] {
+  const { validation, stranger } = createWorld();
+  const rng = createRng("almanac-round-people");
+  return validation.slice(0, -numDevelopment).map((person, index) => (index % 2 === 0 ? person : stranger(rng, 1)));
+}
 
 /** The validation people that no round learns from. */
 export const developmentPeople = (): readonly Person[] => createWorld().validation.slice(-numDevelopment);

@@ -36,18 +36,24 @@ export interface AdaptSettings {
   readonly bankSize: number;
 }
 
+/**
+ * The MLP of every block. Adapters on attention as well learn no more and break more of what was known: at equal learning,
+ * half as much again (`docs/log.md`, 2026-11-30; "LoRA without regret", Schulman et al. 2025, found the same of what is learned).
+ */
+export const mlpTargets: readonly string[] = ["gate_proj", "up_proj", "down_proj"];
+
 /** The settings of the main job; measured in `docs/results`. */
 export const defaultSettings: AdaptSettings = {
   numEdits: 5,
   innerLoop: {
-    lora: { loraRank: 16, loraAlpha: 32, targets: "all" },
-    learningRate: 5e-4,
+    lora: { loraRank: 16, loraAlpha: 32, targets: mlpTargets },
+    learningRate: 1e-3,
     epochs: 10,
     documentsPerStep: 1,
   },
   finalLoop: {
-    lora: { loraRank: 16, loraAlpha: 32, targets: "all" },
-    learningRate: 1e-3,
+    lora: { loraRank: 16, loraAlpha: 32, targets: mlpTargets },
+    learningRate: 2e-3,
     epochs: 12,
     documentsPerStep: 3,
   },

@@ -9,7 +9,7 @@ import type { LearnInnerLoop } from "../learn/settings.ts";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../learn/tiny-policy.ts";
 import { defaultTemplates } from "../prompts.ts";
 import type { SelfEdit } from "../self-edit.ts";
-import type { StageStore } from "../settings.ts";
+import { mlpTargets, type StageStore } from "../settings.ts";
 import { createArmRoom, measureArm } from "./arms.ts";
 import { documentsOf, type EditRoom, hasOracle, rawDocuments, writeEdits } from "./edits.ts";
 import { leverDocuments, runInnerLoop, tabulateInnerLoop } from "./inner-loop.ts";
@@ -117,7 +117,7 @@ describe("levers", () => {
   test("change what their names say and nothing else", () => {
     const byName = new Map(levers.map(({ name, innerLoop }) => [name, innerLoop]));
     assert.equal(byName.size, levers.length);
-    assert.deepEqual(byName.get("rank 4")!.lora, { loraRank: 4, loraAlpha: 8, targets: "all" });
+    assert.deepEqual(byName.get("rank 4")!.lora, { loraRank: 4, loraAlpha: 8, targets: mlpTargets });
     assert.equal(byName.get("learning rate × 2")!.learningRate, 2 * referenceLoop.learningRate);
     assert.deepEqual({ ...byName.get("20 epochs")!, epochs: referenceLoop.epochs }, referenceLoop);
   });

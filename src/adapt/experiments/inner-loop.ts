@@ -162,7 +162,7 @@ function tabulate(rows: readonly LeverRow[], baseAccuracy: readonly number[]): R
     }),
     drawn: "new answers right",
     notes: [
-      `The reference is LoRA of rank ${lora.loraRank} on all linear layers, learning rate ${learningRate}, ${epochs} epochs, ${documentsPerStep} document an update. Ranks keep alpha over rank.`,
+      `The reference is LoRA of rank ${lora.loraRank} on ${lora.targets === "all" ? "all linear layers" : lora.targets.join(", ")}, learning rate ${learningRate}, ${epochs} epochs, ${documentsPerStep} document an update. Ranks keep alpha over rank.`,
       ...shorter.map(
         (row) =>
           `${row.lever}: the first ${row.accuracy[0]!.length} passages, compared with the reference on the same.`,

@@ -1,5 +1,6 @@
 /** @file Levers of the inner loop: ways to train on the same edits, each one step away from the reference. */
 import { defaultLearnSettings, type LearnInnerLoop } from "../learn/settings.ts";
+import { mlpTargets } from "../settings.ts";
 import type { Splitting } from "./edits.ts";
 
 /** One change to the reference. */
@@ -27,7 +28,6 @@ export const fullLearningRate = 2e-4;
 const targets = {
   "queries and values": ["q_proj", "v_proj"],
   attention: ["q_proj", "k_proj", "v_proj", "o_proj"],
-  MLP: ["gate_proj", "up_proj", "down_proj"],
 } as const;
 
 const topK = 8;
@@ -53,7 +53,7 @@ const ofRank = (loraRank: number): Partial<LearnInnerLoop> => ({
   },
 });
 
-const onTargets = (names: readonly string[]): Partial<LearnInnerLoop> => ({
+const onTargets = (names: "all" | readonly string[]): Partial<LearnInnerLoop> => ({
   lora: { ...referenceLoop.lora, targets: names },
 });
 
@@ -66,7 +66,12 @@ export const referenceLever: Lever = lever("reference", {});
 export const levers: readonly Lever[] = [
   lever("LoRA on queries and values (SEAL's code)", onTargets(targets["queries and values"])),
   lever("LoRA on attention", onTargets(targets.attention)),
-  lever("LoRA on the MLP", onTargets(targets.MLP)),
+  lever("LoRA on all linear layers", onTargets("all")),
+  lever("LoRA on all linear layers, learning rate × 0.5", {
+    ...onTargets("all"),
+    learningRate: learningRate / 2,
+  }),
+  lever("LoRA on the MLP's output", onTargets(mlpTargets.slice(-1))),
   lever("rank 4", ofRank(4)),
   lever("rank 64", ofRank(64)),
   ...[0.5, 2, 4].map((factor) => lever(`learning rate × ${factor}`, { learningRate: factor * learningRate })),

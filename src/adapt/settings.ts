@@ -37,8 +37,9 @@ export interface AdaptSettings {
 }
 
 /**
- * The MLP of every block. Adapters on attention as well learn no more and break more of what was known: at equal learning,
- * half as much again (`docs/log.md`, 2026-11-30; "LoRA without regret", Schulman et al. 2025, found the same of what is learned).
+ * The MLP of every block. Where adapters on attention as well had learned as much, they had broken three to six times as many
+ * old answers (12 validation people; `docs/log.md`, 2026-11-30). That the MLP alone learns as much as all layers is also
+ * reported by "LoRA Without Regret" (Schulman and Thinking Machines Lab, 2025).
  */
 export const mlpTargets: readonly string[] = ["gate_proj", "up_proj", "down_proj"];
 

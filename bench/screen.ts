@@ -9,6 +9,7 @@ import { measureSupport, screenSources } from "../src/adapt/gate/screen.ts";
 import { casesOf, type ScreenCase } from "./screen/generate.ts";
 import type { Material } from "./screen/material.ts";
 import { developmentMaterial } from "./screen/material-development.ts";
+import { fourthMaterial } from "./screen/material-fourth.ts";
 import { heldBackMaterial } from "./screen/material-held-back.ts";
 import { secondMaterial } from "./screen/material-second.ts";
 import { thirdMaterial } from "./screen/material-third.ts";
@@ -17,6 +18,7 @@ const parts: Readonly<Record<string, readonly Material[]>> = {
   development: developmentMaterial,
   second: secondMaterial,
   third: thirdMaterial,
+  fourth: fourthMaterial,
   "held-back": heldBackMaterial,
 };
 

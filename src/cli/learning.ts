@@ -43,7 +43,7 @@ import {
 } from "../tasks/index.ts";
 import { openBackend } from "../tensor/index.ts";
 import { countOf, type Rng } from "../util/index.ts";
-import { formatSeconds, formatShare, formatTable, outputColumns, wrapText } from "./format.ts";
+import { formatSeconds, formatShare, formatTable, wrapProse } from "./format.ts";
 import { asStarted } from "./invocation.ts";
 import { isAlmanac, readHeldOut, refuseTestPeople, roundPeople } from "./people.ts";
 import { createProgressTeller, describeEstimate } from "./progress.ts";
@@ -286,14 +286,13 @@ export function describeLearning({
   isRepeated,
   registered,
 }: LearningResult): string {
-  const prose = (text: string) => wrapText(text, outputColumns()).join("\n");
   return [
     describeRounds(report.rounds),
-    prose(roundsKey),
-    ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations), prose(evaluationsKey)] : []),
-    ...(registered === undefined ? [] : [asStarted(describePolicies(registered))]),
-    prose(`The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`),
-    prose(
+    wrapProse(roundsKey),
+    ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations), wrapProse(evaluationsKey)] : []),
+    ...(registered === undefined ? [] : [wrapProse(asStarted(describePolicies(registered)))]),
+    wrapProse(`The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`),
+    wrapProse(
       `Everything the run did: ${place} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
     ),
   ].join("\n\n");

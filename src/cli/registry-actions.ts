@@ -6,6 +6,7 @@ import { digestCheckpoint } from "../models/index.ts";
 import {
   type AuditEntry,
   createSigningKey,
+  describeReasons,
   keyFingerprint,
   type listFiles,
   loadPublicKey,
@@ -21,12 +22,15 @@ import {
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { countOf, SelkieError } from "../util/index.ts";
-import { formatTable, shorten } from "./format.ts";
+import { formatTable, shorten, wrapProse } from "./format.ts";
+import { asStarted } from "./invocation.ts";
 import { badNews, checkBases, describeLooseGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
 const short = (id: string | null): string => (id === null ? "the base model" : id.slice(0, 12));
+/** Sentences with the commands in them as this user has to type them, no wider than the terminal. */
+const say = (text: string): string => wrapProse(asStarted(text));
 const formatTime = (time: number): string => new Date(time).toISOString().replace("T", " ").slice(0, 19);
 
 const aliasesOf = (store: Store, id: string): string[] =>
@@ -58,8 +62,8 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
   const lines = [
     ...describeProblems(report),
     ...(records.length > 0 ? [table] : report.isSound ? ["The store is empty."] : []),
-    ...(loose.length > 0 ? [loose.join("\n")] : []),
-    ...(frozen === null ? [] : [`Promotions are frozen: ${frozen.reason}.`]),
+    ...(loose.length > 0 ? [say(loose.join("\n"))] : []),
+    ...(frozen === null ? [] : [say(`Promotions are frozen: ${frozen.reason}.`)]),
   ];
   output.result(
     {
@@ -226,7 +230,7 @@ export async function promote(
     decision,
   };
   if (promoted === null) process.exitCode = badNews;
-  output.result(value, describePromotion(alias, promoted, examined, decision));
+  output.result(value, say(describePromotion(alias, promoted, examined, decision)));
 }
 
 function describePromotion(
@@ -236,10 +240,10 @@ function describePromotion(
   decision: GateDecision | null,
 ): string {
   if (decision === null) return `@${alias} serves ${short(examined.id)} already; nothing was changed.`;
-  const reasons = decision.reasons.join("; ");
-  if (promoted === null) return `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${reasons}.`;
+  if (promoted === null)
+    return `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${describeReasons(decision.reasons, examined.id)}.`;
   const scaled = promoted.id === examined.id ? "" : `, which is ${short(examined.id)} at scale ${decision.scale}`;
-  return `@${alias} serves ${short(promoted.id)}${scaled}: ${reasons}.`;
+  return `@${alias} serves ${short(promoted.id)}${scaled}: ${decision.reasons.join("; ")}.`;
 }
 
 interface RollbackOptions extends StoreVerbOptions {
@@ -253,7 +257,7 @@ export async function rollback(_: readonly string[], options: RollbackOptions, {
   using store = openVerbStore(options);
   const { record } = store.rollback(options.alias, options.reason, options.to);
   const serves = record?.id ?? null;
-  output.result({ alias: options.alias, serves }, `@${options.alias} serves ${short(serves)} again.`);
+  output.result({ alias: options.alias, serves }, say(`@${options.alias} serves ${short(serves)} again.`));
 }
 
 interface VerifyVerbOptions extends StoreVerbOptions {
@@ -272,7 +276,7 @@ export async function verify(_: readonly string[], options: VerifyVerbOptions, {
   const sound = `Sound: ${countOf(report.numRecords, "record")}, ${countOf(report.numEntries, "log entry", "log entries")}, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`;
   output.result(
     { ...report, isSound, problems, notes, key: keyFingerprint(store.publicKey) },
-    [isSound ? sound : problems.join("\n"), ...notes].join("\n"),
+    say([isSound ? sound : problems.join("\n"), ...notes].join("\n")),
   );
 }
 
@@ -321,7 +325,7 @@ function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEn
 export async function gc(_: readonly string[], options: StoreVerbOptions, { output }: VerbContext): Promise<void> {
   using store = openVerbStore(options);
   const removed = store.gc();
-  output.result({ removed }, removed.length === 0 ? "Nothing to remove." : `Removed ${removed.join(", ")}.`);
+  output.result({ removed }, say(removed.length === 0 ? "Nothing to remove." : `Removed ${removed.join(", ")}.`));
 }
 
 interface FreezeOptions extends StoreVerbOptions {
@@ -339,7 +343,7 @@ export async function freeze(_: readonly string[], options: FreezeOptions, { out
   const { reason, holder } = store.freeze(loadPublicKey(options.key), options.reason);
   output.result(
     { frozen: true, reason, holder },
-    `Promotions are frozen (${reason}). Lift it with: selkie registry unfreeze --key ${options.key}`,
+    say(`Promotions are frozen (${reason}). Lift it with: selkie registry unfreeze --key ${options.key}`),
   );
 }
 
@@ -360,7 +364,9 @@ export async function release(
   const record = store.release(id!, options.reason);
   output.result(
     { record },
-    `${short(record.id)} may be examined again${record.accepted.length === 0 ? "" : `; accepted: ${record.accepted.join("; ")}`}. Serve it with: selkie registry promote ${short(record.id)}`,
+    say(
+      `${short(record.id)} may be examined again${record.accepted.length === 0 ? "" : `; accepted: ${record.accepted.join("; ")}`}. Serve it with: selkie registry promote ${short(record.id)}`,
+    ),
   );
 }
 
@@ -375,9 +381,11 @@ export async function forget(
   pins.remove();
   output.result(
     { store: pins.store, isKnown },
-    isKnown
-      ? `What was remembered of ${pins.store} is forgotten; its next use is taken for the first.`
-      : `Nothing was remembered of ${pins.store}.`,
+    say(
+      isKnown
+        ? `What was remembered of ${pins.store} is forgotten; its next use is taken for the first.`
+        : `Nothing was remembered of ${pins.store}.`,
+    ),
   );
 }
 
@@ -399,7 +407,7 @@ export async function seal([path]: readonly string[], options: SealOptions, { ou
   const digest = store.sealCanaries(base, content, options.replace ?? false);
   const { items } = parseCanaries(readFileSync(store.canariesPath(digest), "utf8"));
   const sealed = { base, digest, numCanaries: items.length };
-  output.result(sealed, `Canaries of base ${short(base)}: ${items.length}, sha256 ${digest}.`);
+  output.result(sealed, say(`Canaries of base ${short(base)}: ${items.length}, sha256 ${digest}.`));
 }
 
 /** `selkie registry gate`. */

@@ -310,3 +310,46 @@ test("a gate.json that is a link is refused: whoever set it did not write into t
   assert.match(stderr, /gate\.json: expected a file of the store's own, got a link/);
   assert.equal(existsSync(join(folder, "config", "selkie", "stores")), true);
 });
+
+describe("many reasons, and a narrow terminal", () => {
+  const reasons = Array.from({ length: 9 }, (_, index) => `passage ${index}: names a harbour that it lacks`);
+  const narrow = { COLUMNS: "50" };
+  /** Lines wider than the terminal, but for single words such as paths and hashes, which are there to be copied. */
+  const tooWide = (text: string): string[] =>
+    text.split("\n").filter((line) => line.length > 50 && line.trim().includes(" "));
+
+  async function buildQuarantined(): Promise<[directory: string, id: string]> {
+    const directory = freshPlace();
+    using store = open(directory);
+    const id = putRecord(store, "odd");
+    await promoteTold(store, id, "current", {
+      outcome: "quarantine",
+      reasons,
+      details: { policy: defaultGate } as never,
+    });
+    return [directory, id];
+  }
+
+  test("promote of a quarantined record names the first reasons and where the others are", async () => {
+    const [directory, id] = await buildQuarantined();
+    const { code, stderr } = selkie(["registry", "promote", id, "--store", directory], narrow);
+    assert.equal(code, 1);
+    assert.match(stderr.replaceAll("\n", " "), /passage 3: .*; and 5 more, see \S*selkie registry show [0-9a-f]{12}/);
+    assert.doesNotMatch(stderr, /passage 4/);
+    assert.deepEqual(tooWide(stderr), []);
+    assert.match(registry("show", directory, id).stdout, /passage 8: names a harbour/);
+  });
+
+  test("verify, list and show break their sentences between words", async () => {
+    const [directory, id] = await buildQuarantined();
+    const sound = selkie(["registry", "verify", "--store", directory], narrow);
+    assert.match(sound.stdout, /^Sound: 1 record,/);
+    assert.deepEqual(tooWide(sound.stdout), []);
+    sql(directory, `UPDATE records SET reasons = '["fine"]'`);
+    for (const args of [["verify"], ["list"], ["show", id], ["log"]]) {
+      const { code, stdout } = selkie(["registry", ...args, "--store", directory], narrow);
+      assert.equal(code, 1, args[0]);
+      assert.deepEqual(tooWide(stdout), [], args[0]);
+    }
+  });
+});

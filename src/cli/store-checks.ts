@@ -6,6 +6,8 @@ import { loadGate } from "../app/index.ts";
 import { changedParts, combineDigests, type DigestPart, digestParts } from "../models/index.ts";
 import { type Store, type StoredRecord, type StoreReport, verifyStore } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
+import { wrapProse } from "./format.ts";
+import { asStarted } from "./invocation.ts";
 
 /** Exit code of a verb that did its work and has bad news. */
 export const badNews = 1;
@@ -21,7 +23,11 @@ export function reportStore(store: Store): StoreReport {
 export const describeProblems = ({ problems }: StoreReport): string[] =>
   problems.length === 0
     ? []
-    : [`NOT SOUND, see selkie registry verify:\n${problems.map((text) => `  ${text}`).join("\n")}`];
+    : [
+        wrapProse(
+          asStarted(`NOT SOUND, see selkie registry verify:\n${problems.map((text) => `  ${text}`).join("\n")}`),
+        ),
+      ];
 
 /** Thresholds looser than the default that a record was judged under; empty without a verdict. */
 export function loosenedFor({ verdict }: StoredRecord): string[] {

@@ -14,6 +14,7 @@ export { acquireLock, type Lock } from "./lock.ts";
 export {
   closedStates,
   defaultAliases,
+  describeReasons,
   lineageFile,
   type NamedDigest,
   type RecordKind,

@@ -64,16 +64,18 @@ export function loadGate(storeDirectory: string, file: string | undefined): Gate
       "bad-file",
       `${path}: expected a file of the store's own, got a link; name the gate with --gate`,
     );
-  return file === undefined && !existsSync(path) ? defaultGate : parseGate(readText(path), path);
+  return file === undefined && !existsSync(path)
+    ? defaultGate
+    : parseGate(readText(path, file === undefined ? "gate" : "--gate"), path);
 }
 
-function readText(path: string): string {
+function readText(path: string, who: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
     throw new SelkieError(
       "missing-file",
-      `--gate: expected a readable file, got ${path} (${(cause as NodeJS.ErrnoException).code})`,
+      `${who}: expected a readable file, got ${path} (${(cause as NodeJS.ErrnoException).code}); mend that, or name another one with --gate`,
       { cause },
     );
   }

@@ -7,6 +7,7 @@ import {
   type AuditEntry,
   createSigningKey,
   describeReasons,
+  digestOf,
   keyFingerprint,
   type listFiles,
   loadPublicKey,
@@ -24,7 +25,7 @@ import type { QuantisedFormat } from "../tensor/index.ts";
 import { countOf, SelkieError } from "../util/index.ts";
 import { formatTable, shorten, wrapProse } from "./format.ts";
 import { asStarted } from "./invocation.ts";
-import { badNews, checkBases, describeLooseGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
+import { badNews, checkBases, checkGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
@@ -57,12 +58,14 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
     record.aliases.join(" "),
     shorten(why(record, report.changedRecords), 120),
   ]);
-  const loose = describeLooseGates(store);
+  const gates = checkGates(store, report);
+  const problems = [...report.problems, ...gates.problems];
+  if (problems.length > 0) process.exitCode = badNews;
   const table = formatTable([["id", "kind", "state", "stored (UTC)", "alias", "why"], ...rows]);
   const lines = [
-    ...describeProblems(report),
+    ...describeProblems({ problems }),
     ...(records.length > 0 ? [table] : report.isSound ? ["The store is empty."] : []),
-    ...(loose.length > 0 ? [say(loose.join("\n"))] : []),
+    ...(gates.loosened.length > 0 ? [say(gates.loosened.join("\n"))] : []),
     ...(frozen === null ? [] : [say(`Promotions are frozen: ${frozen.reason}.`)]),
   ];
   output.result(
@@ -73,8 +76,8 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
       })),
       aliases: store.aliases(),
       frozen,
-      problems: report.problems,
-      loosened: loose,
+      problems,
+      loosened: gates.loosened,
     },
     lines.join("\n\n"),
   );
@@ -89,7 +92,7 @@ export async function show([id]: readonly string[], options: StoreVerbOptions, {
   const lineage = store.lineage(record.id);
   const aliases = aliasesOf(store, record.id);
   const isTampered = report.changedRecords.includes(record.id);
-  const loosened = loosenedFor(record);
+  const loosened = isTampered ? [] : loosenedFor(record); // of a verdict that does not verify nothing is known
   const shown = isTampered ? { ...record, reasons: [why(record, report.changedRecords)] } : record;
   output.result(
     {
@@ -102,11 +105,12 @@ export async function show([id]: readonly string[], options: StoreVerbOptions, {
       files,
       directory: store.objectPath(record.id),
     },
-    [...describeProblems(report), describeRecord(store, shown, lineage, files)].join("\n\n"),
+    [...describeProblems(report), describeRecord(store, shown, { lineage, files, isTampered })].join("\n\n"),
   );
 }
 
-function describeGate(record: StoredRecord): string {
+function describeGate(record: StoredRecord, isTampered: boolean): string {
+  if (isTampered) return "the verdict does not verify: this row is not what the log says; see selkie registry verify";
   const policy = (record.verdict?.details as { readonly policy?: GatePolicy } | null | undefined)?.policy;
   if (record.verdict === null || policy === undefined) return "not judged yet";
   const loosened = loosenedFor(record);
@@ -114,18 +118,20 @@ function describeGate(record: StoredRecord): string {
   return `${record.verdict.outcome} under gate ${gateDigest(policy).slice(0, 12)}, ${kind}`;
 }
 
-function describeRecord(
-  store: Store,
-  record: StoredRecord,
-  lineage: RecordLineage,
-  files: ReturnType<typeof listFiles>,
-): string {
+interface ShownParts {
+  readonly lineage: RecordLineage;
+  readonly files: ReturnType<typeof listFiles>;
+  /** True where the row is not what the log leads to. */
+  readonly isTampered: boolean;
+}
+
+function describeRecord(store: Store, record: StoredRecord, { lineage, files, isTampered }: ShownParts): string {
   const { config, origin, ...rest } = lineage;
   const facts = [
     ["id", record.id],
     ["kind", record.kind],
     ["state", `${record.state}${record.reasons.length === 0 ? "" : `: ${record.reasons.join("; ")}`}`],
-    ["gate", describeGate(record)],
+    ["gate", asStarted(describeGate(record, isTampered))],
     ["alias", aliasesOf(store, record.id).join(" ") || "none"],
     ["stored", `${formatTime(record.time)} UTC`],
     ["base", rest.base ?? "none"],
@@ -269,9 +275,10 @@ export async function verify(_: readonly string[], options: VerifyVerbOptions, {
   using store = openVerbStore(options, { isReporting: true });
   const report = verifyStore(store, { ...(options.expect !== undefined && { expectedHead: options.expect }) });
   const bases = await checkBases(store);
-  const problems = [...report.problems, ...bases.problems];
+  const gates = checkGates(store, report);
+  const problems = [...report.problems, ...gates.problems, ...bases.problems];
   const isSound = problems.length === 0;
-  const notes = [...describeLooseGates(store), ...bases.notes];
+  const notes = [...gates.loosened, ...bases.notes];
   if (!isSound) process.exitCode = badNews;
   const sound = `Sound: ${countOf(report.numRecords, "record")}, ${countOf(report.numEntries, "log entry", "log entries")}, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`;
   output.result(
@@ -310,14 +317,20 @@ const describeLog = (entries: readonly AuditEntry[]): string =>
 
 const describeVerdict = ({ outcome, reasons }: Verdict): string => `${outcome}: ${shorten(reasons.join("; "), 80)}`;
 
+/** A field of an entry as people read it: nothing where a record could be is the base model, which is no record. */
+function describeField(name: string, value: unknown): string {
+  if (name === "verdict") return describeVerdict(value as Verdict);
+  if (name === "holder") return `holder's key ${short(digestOf(String(value)))}`;
+  if (value === null) return `${name} ${name === "base" ? "none" : short(null)}`;
+  if (Array.isArray(value)) return `${name} ${value.length === 0 ? "nothing" : shorten(value.join("; "), 80)}`;
+  if (typeof value !== "string") return `${name} ${shorten(JSON.stringify(value), 80)}`;
+  return `${name} ${/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)}`;
+}
+
 function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string[] {
   const shown = Object.entries(fields)
     .filter(([name]) => name !== "evidence")
-    .map(([name, value]) =>
-      name === "verdict"
-        ? describeVerdict(value as unknown as Verdict)
-        : `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(JSON.stringify(value), 80)}`,
-    );
+    .map(([name, value]) => describeField(name, value));
   return [`${sequence}`, formatTime(time), type, shown.join(", ")];
 }
 

@@ -50,6 +50,8 @@ const schema = z.strictObject({
   rescale: z.strictObject({ maxExaminations: z.int().min(0).max(20), minScale: share }).partial(),
 });
 
+const cure = "correct it by what selkie registry gate prints without it, or remove it for the default";
+
 /** Reads a gate from JSON; what is left out has its default, what is unknown is refused. */
 export function parseGate(text: string, path: string): GatePolicy {
   if (text.trim() === "")
@@ -61,14 +63,16 @@ export function parseGate(text: string, path: string): GatePolicy {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SelkieError("bad-file", `${path}: expected JSON, got ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
+    throw new SelkieError(
+      "bad-file",
+      `${path}: expected JSON, got ${cause instanceof Error ? cause.message : cause}; ${cure}`,
+      { cause },
+    );
   }
   const parsed = schema.partial().safeParse(value);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`);
-    throw new SelkieError("bad-file", `${path}: ${problems.join("; ")}`);
+    throw new SelkieError("bad-file", `${path}: expected a gate, got ${problems.join("; ")}; ${cure}`);
   }
   const { thresholds, policies, evidence, budgets, rescale } = parsed.data;
   return {

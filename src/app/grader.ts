@@ -48,7 +48,7 @@ import {
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { bootstrapMean, createRng, mean, SelkieError } from "../util/index.ts";
-import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
+import { changedModelHint, type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 
 /** What the store asks, with the gate and the usage as this program knows them. */
 interface GradingRequest extends Omit<GraderRequest, "policy" | "usage" | "weights"> {
@@ -107,7 +107,7 @@ async function openExact(directory: string, digest: string, request: GradingRequ
   model[Symbol.dispose]();
   throw new SelkieError(
     "adapter-mismatch",
-    `promote: expected the base model with digest ${digest}, got ${model.checkpoint.digest} in ${directory}; pass it with --model`,
+    `promote: expected the base model with digest ${digest}, got ${model.checkpoint.digest} in ${directory}; pass it with --model; ${changedModelHint}`,
   );
 }
 

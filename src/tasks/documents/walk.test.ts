@@ -186,7 +186,7 @@ describe("questions among the documents", () => {
       ],
     );
     assert.deepEqual(leftOut, { "stray.jsonl": "questions" });
-    assert.match(notes.join("\n"), /questions\.jsonl: 2 questions for the exam, not learned/);
+    assert.match(notes.join("\n"), /questions\.jsonl: 2 questions, asked and not learned(\n|$)/);
     assert.match(notes.join("\n"), /questions\.jsonl: 1 question not used, .* as "gone\.md"/);
   });
   test("give way to a file that is named, which may be one of them", async () => {
@@ -203,6 +203,29 @@ describe("questions among the documents", () => {
       ["Own?"],
     );
     assert.match(notes.join("\n"), /not used: the questions of .*questions\.jsonl/);
+  });
+  test("are told by what they are for, and so are the documents that have none", async () => {
+    const use = (passage: string, kind: string) =>
+      `${JSON.stringify({ passage, question: `${kind}?`, answer: "x", use: kind })}\n`;
+    const mixed = makeFolder("mixed", {
+      "documents/a.md": "A.",
+      "documents/b.md": "B.",
+      "documents/c.md": "C.",
+      "q.jsonl": use("b.md", "selection") + use("b.md", "report") + use("b.md", "both"),
+    });
+    const documents = join(mixed, "documents");
+    for (const [paths, questions] of [
+      [[mixed], undefined],
+      [[documents], join(mixed, "q.jsonl")],
+    ] as const) {
+      const { notes } = await loadDocuments(paths, { questions });
+      assert.match(
+        notes.join("\n"),
+        /q\.jsonl: 3 questions, asked and not learned: 2 to choose among edits, 2 to examine what was learned/,
+      );
+      assert.match(notes.join("\n"), /no question is about 2 of the 3 documents \(a\.md, c\.md\); add some/);
+    }
+    assert.deepEqual((await loadDocuments([documents])).notes, [], "without any the model writes its own");
   });
   test("are found past the limit", async () => {
     const { passages } = await loadDocuments([folder], { limit: 1 });

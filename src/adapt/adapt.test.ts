@@ -15,6 +15,7 @@ import { createReferenceBackend } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 import { type AdaptArgs, adapt } from "./adapt.ts";
 import { trainCandidates } from "./candidates.ts";
+import { finishedStages } from "./finished.ts";
 import { defaultTemplates } from "./prompts.ts";
 import { defaultSettings, type StageStore } from "./settings.ts";
 
@@ -95,11 +96,16 @@ describe("adapt", () => {
     const whole = await adapt(argsWith(checkpoint, memoryStore(stages), passages));
     const numStages = stages.size;
     const values = new Map<string, string>();
+    const sharesDone = () => finishedStages(memoryStore(values), defaultSettings, passages.length);
+    assert.deepEqual(Object.values(await sharesDone()), [0, 0, 0, 0, 0]);
     for (let kill = 1; kill < numStages; kill++) {
       await assert.rejects(adapt(argsWith(checkpoint, memoryStore(values, 2), passages)), /killed/);
       assert.equal(values.size, kill, "one more stage was kept");
     }
     const resumed = await adapt(argsWith(checkpoint, memoryStore(values), passages));
+    assert.deepEqual(await sharesDone(), { exam: 1, before: 1, propose: 1, try: 1, replay: 1 });
+    values.delete("trials-0");
+    assert.equal((await finishedStages(memoryStore(values), defaultSettings, passages.length))["try"], 0);
     assert.deepEqual(resumed.report, whole.report);
     assert.deepEqual(resumed.adapter, whole.adapter);
     assert.equal(

@@ -52,6 +52,7 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export { finishedStages, finishedTrials, type LearningSize } from "./finished.ts";
 export { askWithConfidence, type HeldAnswer } from "./gate/confidence.ts";
 export { type TextConflict, textConflicts } from "./gate/conflicts.ts";
 export {

@@ -18,6 +18,7 @@ import {
   measureRates,
   predictAdaptation,
   predictLearning,
+  withoutFinished,
 } from "./estimate.ts";
 
 const layers = [{ name: "q", inSize: 100, outSize: 100 }];
@@ -53,6 +54,17 @@ describe("what an adaptation will take", () => {
     const still = { secondsPerStep: 0, secondsPerTrainedToken: 0, secondsPerWrittenToken: 0 };
     for (const given of [work, { ...work, passageTokens: [] }])
       assert.equal(predictAdaptation(given, still, 0).seconds, 0);
+  });
+
+  test("that goes on is without what is done, of each stage its share", () => {
+    const whole = predictAdaptation({ ...work, numWithoutQuestions: 2 }, rates, 0);
+    const { exam, before, propose, try: trying } = whole.secondsOf as Record<string, number>;
+    const rest = withoutFinished(whole, { exam: 1, before: 1, propose: 1, try: 0.5, replay: 0 });
+    assert.ok(Math.abs(whole.seconds - rest.seconds - (exam! + before! + propose! + trying! / 2)) < 1e-9);
+    assert.deepEqual(rest.secondsOf, whole.secondsOf, "progress tells the time left of all stages");
+    const all = Object.fromEntries(Object.keys(whole.secondsOf).map((stage) => [stage, 1]));
+    assert.ok(Math.abs(withoutFinished(whole, all).seconds) < 1e-9);
+    assert.equal(withoutFinished(whole, {}).seconds, whole.seconds);
   });
 
   test("of an outer loop grows with rounds and repetitions, and counts held-out passages once for each policy", () => {

@@ -9,6 +9,8 @@ import { asStarted } from "./invocation.ts";
 /** What a verb may say. */
 export interface Output {
   readonly isJson: boolean;
+  /** True where progress overwrites itself; elsewhere each line stays, and bars with nothing in them say nothing. */
+  readonly isTerminal: boolean;
   /** The result, once: `value` with `--json`, else `text`. */
   result(value: object, text: string): void;
   /** How far the work has come; lines in between are dropped, but never the first of a stage. */
@@ -55,6 +57,7 @@ export function createOutput(options: OutputOptions): Output {
   };
   return {
     isJson,
+    isTerminal,
     result(value, text) {
       close();
       stdout.write(isJson ? `${JSON.stringify(value)}\n` : text.endsWith("\n") ? text : `${text}\n`);

@@ -84,7 +84,6 @@ describe("links", () => {
     const { files, leftOut } = await read(folder);
     assert.deepEqual(files, ["c.txt", "snapshot/a.jsonl", "snapshot/more/b.md"]);
     assert.deepEqual(leftOut, {
-      ".elsewhere": "hidden",
       "b-link.txt": "read already",
       "snapshot/again.jsonl": "read already",
       "snapshot/loop": "read already",
@@ -92,6 +91,21 @@ describe("links", () => {
       "snapshot/self": "broken link",
     });
     assert.deepEqual((await read(folder, [join(folder, "snapshot")])).files.slice(0, 1), ["snapshot/a.jsonl"]);
+  });
+  test("are taken by their own names where they lead to hidden things, and only those are", async () => {
+    const folder = makeFolder("annexed", {
+      ".annex/1f": "A.",
+      ".annex/2e": "B.",
+      ".drafts/c.md": "C.",
+      ".d.md": "D.",
+      "a.md": "-> .annex/1f",
+      drafts: "-> .drafts",
+      "d.md": "-> .d.md",
+      ".e.md": "-> d.md",
+    });
+    const { files, leftOut } = await read(folder);
+    assert.deepEqual(files, ["a.md", "d.md", "drafts/c.md"]);
+    assert.deepEqual(leftOut, { ".annex": "hidden" }, "of which one file was linked");
   });
   test("to nothing are refused when given by name", async () => {
     const folder = makeFolder("dangling", { "x.md": "-> nowhere.md", "y.md": "-> y.md" });

@@ -68,7 +68,7 @@ export {
 } from "./gate/contradictions.ts";
 export { defaultGate } from "./gate/default-gate.ts";
 export { evidenceGaps } from "./gate/evidence.ts";
-export { parseGate } from "./gate/file.ts";
+export { checkGate, parseGate } from "./gate/file.ts";
 export {
   decideGate,
   type EvidenceThresholds,

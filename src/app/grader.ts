@@ -10,6 +10,7 @@ import {
   type Canaries,
   type Contradiction,
   type ContradictionArgs,
+  checkGate,
   chooseNear,
   createExaminer,
   decideGate,
@@ -209,8 +210,9 @@ async function gradePolicy(request: GradingRequest, canaries: Canaries): Promise
   });
 }
 
-async function grade(request: GradingRequest): Promise<GateDecision> {
+async function grade(asked: GradingRequest): Promise<GateDecision> {
   requireConfinement();
+  const request = { ...asked, policy: checkGate(asked.policy, "gate") }; // whoever calls the store may pass anything
   const canaries = parseCanaries(readCanaries(request));
   requireFiles(request);
   return request.kind === "policy" ? gradePolicy(request, canaries) : gradeAdapter(request, canaries);

@@ -19,8 +19,19 @@ import type { StoreOptions } from "./store-types.ts";
 export const openStore = (directory: string, options: StoreOptions): Store =>
   openStoreWith(directory, options, gradeInProcess);
 
+/** A program without types may leave it out; without it, no change could say when it was made. */
+function requireClock(options: Partial<StoreOptions> | undefined): void {
+  const given = typeof options?.clock;
+  if (given !== "function")
+    throw new SelkieError(
+      "bad-option",
+      `store: expected a clock, a function that gives milliseconds since 1970, got ${given}; pass { clock: Date.now }`,
+    );
+}
+
 /** {@link openStore} with another grader: for tests of the store, and no part of the door. */
 export function openStoreWith(directory: string, options: StoreOptions, grader: Grader): Store {
+  requireClock(options);
   const path = join(directory, "store.sqlite");
   const { trust = {} } = options;
   const pins = trust.pinFolder === undefined ? null : new PinFile(trust.pinFolder, directory);

@@ -415,8 +415,8 @@ export async function seal([path]: readonly string[], options: SealOptions, { ou
   const content = readFileSync(path!, "utf8");
   if (parseCanaries(content).items.length === 0)
     throw new SelkieError("bad-file", `${path}: expected at least one canary, got none`);
+  const base = await digestCheckpoint(options.model!); // before a store is made for it
   using store = openVerbStore(options, { create: true });
-  const base = await digestCheckpoint(options.model!);
   const digest = store.sealCanaries(base, content, options.replace ?? false);
   const { items } = parseCanaries(readFileSync(store.canariesPath(digest), "utf8"));
   const sealed = { base, digest, numCanaries: items.length };

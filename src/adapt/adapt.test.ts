@@ -1,44 +1,23 @@
 /** @file The adaptation on a tiny random model: it cannot learn much, but order, storage, exams and judgement are real. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  type Checkpoint,
-  createLlama,
-  createTokenizer,
-  f32Precision,
-  type LlamaConfig,
-  plainLlama,
-  trainByteLevelBpe,
-} from "../models/index.ts";
+import { createTinyModel, tinyText as text } from "../../test/support/tiny-model.ts";
+import type { Checkpoint } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
-import { createReferenceBackend } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
 import { type AdaptArgs, adapt } from "./adapt.ts";
 import { trainCandidates } from "./candidates.ts";
 import { finishedStages } from "./finished.ts";
 import { defaultTemplates } from "./prompts.ts";
 import { defaultSettings, type StageStore } from "./settings.ts";
 
-const text = "Ann Marlow was born in Dover. She kept a cat.";
-const json = trainByteLevelBpe([text], { vocabSize: 280, specialTokens: ["<|end|>"] });
-const tokenizer = createTokenizer(json, "<|end|>");
-const config: LlamaConfig = {
-  ...plainLlama,
-  vocabSize: tokenizer.vocabSize,
-  hiddenSize: 16,
-  intermediateSize: 24,
-  numLayers: 1,
-  numHeads: 2,
-  numKvHeads: 1,
-  headDim: 8,
-  maxSeqLen: 200,
-  bosTokenId: 0,
-};
-
-function createCheckpoint(): Checkpoint {
-  const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("adapt-test") });
-  return { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
-}
+const createCheckpoint = (): Checkpoint =>
+  createTinyModel({
+    name: "adapt-test",
+    vocabSize: 280,
+    config: { maxSeqLen: 200, bosTokenId: 0 },
+    hasEnd: false,
+    enlarged: null,
+  });
 
 const passage = (id: string, questions: SourcePassage["questions"]): SourcePassage => ({
   id,

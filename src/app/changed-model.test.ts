@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { lineageOf, openTestStore, promoteTold } from "../../test/support/store-steps.ts";
+import { writeTinyModel } from "../../test/support/tiny-model.ts";
 import { digestCheckpoint } from "../models/index.ts";
 import { readAdapter } from "./adapter.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { requireDigest } from "./policies.ts";
-import { writeTinyModel } from "./tiny-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-changed-model-"));
 process.env["XDG_CONFIG_HOME"] = join(folder, "config"); // no pin of a test's store in anybody's own folder

@@ -1,17 +1,8 @@
 /** @file Estimates before long work: they grow with what there is to do, and rates are measured on the model at hand. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createTinyModel } from "../../test/support/tiny-model.ts";
 import { defaultLearnSettings, defaultSettings } from "../adapt/index.ts";
-import {
-  createLlama,
-  createTokenizer,
-  f32Precision,
-  type LlamaConfig,
-  plainLlama,
-  trainByteLevelBpe,
-} from "../models/index.ts";
-import { createReferenceBackend } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
 import {
   type AdaptationWork,
   type LearningWork,
@@ -79,17 +70,15 @@ describe("what an adaptation will take", () => {
 });
 
 test("rates of a model are measured, positive, and leave nothing behind", async () => {
-  const tokenizer = createTokenizer(
-    trainByteLevelBpe(["a text"], { vocabSize: 270, specialTokens: ["<|end|>"] }),
-    "<|end|>",
-  );
-  const config: LlamaConfig = {
-    ...{ ...plainLlama, vocabSize: tokenizer.vocabSize, hiddenSize: 16, intermediateSize: 24, numLayers: 1 },
-    ...{ numHeads: 2, numKvHeads: 1, headDim: 8, maxSeqLen: 64, bosTokenId: 0 },
-  };
-  const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("estimate-test") });
+  const checkpoint = createTinyModel({
+    name: "estimate-test",
+    texts: ["a text"],
+    vocabSize: 270,
+    config: { maxSeqLen: 64, bosTokenId: 0 },
+    hasEnd: false,
+  });
+  const { lm } = checkpoint;
   const before = lm.backend.memory().liveTensors;
-  const checkpoint = { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
   const measured = await measureRates(
     checkpoint,
     { loraRank: 2, loraAlpha: 4, targets: "all" },

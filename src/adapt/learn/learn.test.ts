@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
 import { scoreTokens } from "../../generate/index.ts";
 import { meanLoss } from "../../train/index.ts";
 import { finishedTrials } from "../finished.ts";
@@ -16,7 +17,6 @@ import { completionDocument, maximise } from "./maximisation.ts";
 import { defaultLearnSettings, type LearnInnerLoop, type PolicyUpdate } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";
 import { policyWriter } from "./teacher.ts";
-import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "./tiny-policy.ts";
 import { runTrials, type Trial } from "./trials.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-learn-"));

@@ -51,6 +51,7 @@ const selkieSide = (name: string, checkout: string, more: readonly string[]): Si
       "bench",
       ...args,
       ...common,
+      "--json",
       ...more, // last, so that it overrides
     ]),
 });

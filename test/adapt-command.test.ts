@@ -15,9 +15,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { tinyText, writeTinyModel } from "../src/app/tiny-model.ts";
 import { createSigningKey } from "../src/registry/index.ts";
 import { repositoryRoot } from "./support/source.ts";
+import { tinyText, writeTinyModel } from "./support/tiny-model.ts";
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), "selkie-adapt-command-")));
 after(() => rmSync(root, { recursive: true }));

@@ -1,43 +1,23 @@
 /** @file The adaptation on a tiny random model: it cannot learn much, but order, storage, exams and judgement are real. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  type Checkpoint,
-  createLlama,
-  createTokenizer,
-  f32Precision,
-  type LlamaConfig,
-  plainLlama,
-  trainByteLevelBpe,
-} from "../models/index.ts";
+import { createTinyModel, tinyText as text } from "../../test/support/tiny-model.ts";
+import type { Checkpoint } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
-import { createReferenceBackend } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
 import { type AdaptArgs, adapt } from "./adapt.ts";
 import { trainCandidates } from "./candidates.ts";
+import { finishedStages } from "./finished.ts";
 import { defaultTemplates } from "./prompts.ts";
 import { defaultSettings, type StageStore } from "./settings.ts";
 
-const text = "Ann Marlow was born in Dover. She kept a cat.";
-const json = trainByteLevelBpe([text], { vocabSize: 280, specialTokens: ["<|end|>"] });
-const tokenizer = createTokenizer(json, "<|end|>");
-const config: LlamaConfig = {
-  ...plainLlama,
-  vocabSize: tokenizer.vocabSize,
-  hiddenSize: 16,
-  intermediateSize: 24,
-  numLayers: 1,
-  numHeads: 2,
-  numKvHeads: 1,
-  headDim: 8,
-  maxSeqLen: 200,
-  bosTokenId: 0,
-};
-
-function createCheckpoint(): Checkpoint {
-  const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("adapt-test") });
-  return { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
-}
+const createCheckpoint = (): Checkpoint =>
+  createTinyModel({
+    name: "adapt-test",
+    vocabSize: 280,
+    config: { maxSeqLen: 200, bosTokenId: 0 },
+    hasEnd: false,
+    enlarged: null,
+  });
 
 const passage = (id: string, questions: SourcePassage["questions"]): SourcePassage => ({
   id,
@@ -95,11 +75,16 @@ describe("adapt", () => {
     const whole = await adapt(argsWith(checkpoint, memoryStore(stages), passages));
     const numStages = stages.size;
     const values = new Map<string, string>();
+    const sharesDone = () => finishedStages(memoryStore(values), defaultSettings, passages.length);
+    assert.deepEqual(Object.values(await sharesDone()), [0, 0, 0, 0, 0]);
     for (let kill = 1; kill < numStages; kill++) {
       await assert.rejects(adapt(argsWith(checkpoint, memoryStore(values, 2), passages)), /killed/);
       assert.equal(values.size, kill, "one more stage was kept");
     }
     const resumed = await adapt(argsWith(checkpoint, memoryStore(values), passages));
+    assert.deepEqual(await sharesDone(), { exam: 1, before: 1, propose: 1, try: 1, replay: 1 });
+    values.delete("trials-0");
+    assert.equal((await finishedStages(memoryStore(values), defaultSettings, passages.length))["try"], 0);
     assert.deepEqual(resumed.report, whole.report);
     assert.deepEqual(resumed.adapter, whole.adapter);
     assert.equal(

@@ -21,6 +21,7 @@ import {
   tryCandidates,
 } from "./candidates.ts";
 import { type ExamItem, examine, type Sitting } from "./exam.ts";
+import { passagesPerBank } from "./finished.ts";
 import { baseContradictions, questionsIn } from "./gate/contradictions.ts";
 import { defaultGate } from "./gate/default-gate.ts";
 
@@ -204,7 +205,7 @@ const screenedText = ({ title, context }: SourcePassage): string => (title === "
 async function tryAll(run: Run, proposals: Proposals): Promise<(CandidateResult | null)[][]> {
   const { pieces, settings, store, writer } = run;
   const trials: (CandidateResult | null)[][] = [];
-  const perBank = Math.max(1, Math.floor(settings.bankSize / settings.numEdits));
+  const perBank = passagesPerBank(settings);
   for (let from = 0; from < pieces.length; from += perBank) {
     const group = pieces.slice(from, from + perBank);
     const onTrain = (done: number, total: number, note: string) =>

@@ -52,6 +52,7 @@ export {
   type Predictions,
   predictTexts,
 } from "./fidelity.ts";
+export { finishedStages, finishedTrials, type LearningSize } from "./finished.ts";
 export { askWithConfidence, type HeldAnswer } from "./gate/confidence.ts";
 export { type TextConflict, textConflicts } from "./gate/conflicts.ts";
 export {
@@ -67,7 +68,7 @@ export {
 } from "./gate/contradictions.ts";
 export { defaultGate } from "./gate/default-gate.ts";
 export { evidenceGaps } from "./gate/evidence.ts";
-export { parseGate } from "./gate/file.ts";
+export { checkGate, parseGate } from "./gate/file.ts";
 export {
   decideGate,
   type EvidenceThresholds,

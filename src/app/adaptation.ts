@@ -147,7 +147,7 @@ async function learnPassages(
 ): Promise<AdaptOutcome> {
   const canaries = await loadCanaries(modelDirectory);
   const numCanaries = canaries.items.length;
-  if (onEstimate) onEstimate(await estimateAdaptation(checkpoint, { passages, settings, numCanaries, signal }));
+  if (onEstimate) onEstimate(await estimateAdaptation(checkpoint, { passages, settings, numCanaries, store, signal }));
   return adapt({ checkpoint, templates, canaries, passages, settings, seed, store, signal, onEvent });
 }
 

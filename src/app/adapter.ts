@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
 import { bankOf, type LoraAdapter, type LoraBank } from "../nn/index.ts";
 import { defaultStore, SelkieError } from "../util/index.ts";
+import { changedModelHint } from "./checkpoint.ts";
 import { readMark } from "./output-folder.ts";
 import { openVerbStore } from "./store.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
@@ -56,7 +57,7 @@ function findServed(name: string, { digest }: Checkpoint, store: StoreVerbOption
   if (record === null || record.base === digest) return directory;
   throw new SelkieError(
     "adapter-mismatch",
-    `--adapter ${name}: expected the base model with digest ${record.base}, which ${record.id.slice(0, 12)} was trained on, got ${digest}; pass that model with --model, or promote an adapter of this one under another alias`,
+    `--adapter ${name}: expected the base model with digest ${record.base}, which ${record.id.slice(0, 12)} was trained on, got ${digest}; pass that model with --model, or promote an adapter of this one under another alias; ${changedModelHint}`,
   );
 }
 

@@ -30,6 +30,9 @@ export function choosePrecision(backend: Backend, wish: string | undefined): Pre
   throw new SelkieError("bad-option", `--precision: expected f32 or bf16, got "${wish}"`);
 }
 
+/** What to do where a model is not the one that was expected and may be the same one, changed. */
+export const changedModelHint = "if that model was changed in place, selkie registry verify names the file";
+
 /** Refuses a checkpoint directory that is not there. */
 export function requireModel(directory: string): void {
   if (existsSync(directory)) return;

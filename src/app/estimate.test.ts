@@ -1,23 +1,15 @@
 /** @file Estimates before long work: they grow with what there is to do, and rates are measured on the model at hand. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createTinyModel } from "../../test/support/tiny-model.ts";
 import { defaultLearnSettings, defaultSettings } from "../adapt/index.ts";
-import {
-  createLlama,
-  createTokenizer,
-  f32Precision,
-  type LlamaConfig,
-  plainLlama,
-  trainByteLevelBpe,
-} from "../models/index.ts";
-import { createReferenceBackend } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
 import {
   type AdaptationWork,
   type LearningWork,
   measureRates,
   predictAdaptation,
   predictLearning,
+  withoutFinished,
 } from "./estimate.ts";
 
 const layers = [{ name: "q", inSize: 100, outSize: 100 }];
@@ -55,6 +47,17 @@ describe("what an adaptation will take", () => {
       assert.equal(predictAdaptation(given, still, 0).seconds, 0);
   });
 
+  test("that goes on is without what is done, of each stage its share", () => {
+    const whole = predictAdaptation({ ...work, numWithoutQuestions: 2 }, rates, 0);
+    const { exam, before, propose, try: trying } = whole.secondsOf as Record<string, number>;
+    const rest = withoutFinished(whole, { exam: 1, before: 1, propose: 1, try: 0.5, replay: 0 });
+    assert.ok(Math.abs(whole.seconds - rest.seconds - (exam! + before! + propose! + trying! / 2)) < 1e-9);
+    assert.deepEqual(rest.secondsOf, whole.secondsOf, "progress tells the time left of all stages");
+    const all = Object.fromEntries(Object.keys(whole.secondsOf).map((stage) => [stage, 1]));
+    assert.ok(Math.abs(withoutFinished(whole, all).seconds) < 1e-9);
+    assert.equal(withoutFinished(whole, {}).seconds, whole.seconds);
+  });
+
   test("of an outer loop grows with rounds and repetitions, and counts held-out passages once for each policy", () => {
     const { seconds } = predictLearning(learning, rates, 0);
     const with_ = (settings: Partial<typeof defaultLearnSettings>, more: Partial<LearningWork> = {}) =>
@@ -67,17 +70,15 @@ describe("what an adaptation will take", () => {
 });
 
 test("rates of a model are measured, positive, and leave nothing behind", async () => {
-  const tokenizer = createTokenizer(
-    trainByteLevelBpe(["a text"], { vocabSize: 270, specialTokens: ["<|end|>"] }),
-    "<|end|>",
-  );
-  const config: LlamaConfig = {
-    ...{ ...plainLlama, vocabSize: tokenizer.vocabSize, hiddenSize: 16, intermediateSize: 24, numLayers: 1 },
-    ...{ numHeads: 2, numKvHeads: 1, headDim: 8, maxSeqLen: 64, bosTokenId: 0 },
-  };
-  const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("estimate-test") });
+  const checkpoint = createTinyModel({
+    name: "estimate-test",
+    texts: ["a text"],
+    vocabSize: 270,
+    config: { maxSeqLen: 64, bosTokenId: 0 },
+    hasEnd: false,
+  });
+  const { lm } = checkpoint;
   const before = lm.backend.memory().liveTensors;
-  const checkpoint = { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
   const measured = await measureRates(
     checkpoint,
     { loraRank: 2, loraAlpha: 4, targets: "all" },

@@ -4,7 +4,13 @@
  * second: a few adapters are trained for a few updates and a few texts decoded. How long the model's edits will be is a
  * guess, so the estimate is good to about a factor of two; progress corrects it as it goes.
  */
-import { type AdaptSettings, type LearnSettings, trialsOfPassage } from "../adapt/index.ts";
+import {
+  type AdaptSettings,
+  finishedStages,
+  type LearnSettings,
+  type StageStore,
+  trialsOfPassage,
+} from "../adapt/index.ts";
 import { generate } from "../generate/index.ts";
 import type { Checkpoint } from "../models/index.ts";
 import type { LinearLayer, LoraConfig } from "../nn/index.ts";
@@ -37,8 +43,9 @@ export interface AdaptationWork {
 
 /** What to expect. */
 export interface Estimate {
+  /** Still to go: of a run that goes on, without what is done. */
   readonly seconds: number;
-  /** By stage, in the order of the stages. */
+  /** By stage, in the order of the stages, finished ones among them. */
   readonly secondsOf: Readonly<Record<string, number>>;
   /** Most memory of the process at any time. */
   readonly bytes: number;
@@ -87,6 +94,12 @@ export function predictAdaptation(work: AdaptationWork, rates: Rates, bytesInUse
     secondsOf,
     bytes: bytesInUse + heapBytes + adapterBytes(work.layers, innerLoop.lora.loraRank) * inBank,
   };
+}
+
+/** The same estimate for a run that goes on: the shares of its stages that are done, in [0, 1], take no more time. */
+export function withoutFinished(estimate: Estimate, shareOf: Readonly<Record<string, number>>): Estimate {
+  const saved = Object.entries(estimate.secondsOf).map(([stage, seconds]) => seconds * (shareOf[stage] ?? 0));
+  return { ...estimate, seconds: Math.max(0, estimate.seconds - saved.reduce((sum, each) => sum + each, 0)) };
 }
 
 /** Counts that the cost of an outer loop depends on. */
@@ -200,10 +213,12 @@ export async function estimateAdaptation(
     readonly passages: readonly SourcePassage[];
     readonly settings: AdaptSettings;
     readonly numCanaries: number;
+    /** Holds what an earlier start of the run has finished. */
+    readonly store: StageStore;
     readonly signal: AbortSignal;
   },
 ): Promise<Estimate> {
-  const { passages, settings, numCanaries, signal } = given;
+  const { passages, settings, numCanaries, store, signal } = given;
   const count = (use: "selection" | "report") =>
     passages.reduce((sum, { questions }) => {
       const meant = questions.filter((question) => question.use === use || question.use === "both").length;
@@ -217,5 +232,6 @@ export async function estimateAdaptation(
     numWithoutQuestions: passages.filter(({ questions }) => questions.length === 0).length,
     ...{ numCanaries, settings, layers: checkpoint.lm.linearLayers },
   };
-  return predictAdaptation(work, rates, process.memoryUsage.rss());
+  const estimate = predictAdaptation(work, rates, process.memoryUsage.rss());
+  return withoutFinished(estimate, await finishedStages(store, settings, passages.length));
 }

@@ -10,6 +10,7 @@ import {
   type Canaries,
   type Contradiction,
   type ContradictionArgs,
+  checkGate,
   chooseNear,
   createExaminer,
   decideGate,
@@ -48,7 +49,7 @@ import {
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { bootstrapMean, createRng, mean, SelkieError } from "../util/index.ts";
-import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
+import { changedModelHint, type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 
 /** What the store asks, with the gate and the usage as this program knows them. */
 interface GradingRequest extends Omit<GraderRequest, "policy" | "usage" | "weights"> {
@@ -107,7 +108,7 @@ async function openExact(directory: string, digest: string, request: GradingRequ
   model[Symbol.dispose]();
   throw new SelkieError(
     "adapter-mismatch",
-    `promote: expected the base model with digest ${digest}, got ${model.checkpoint.digest} in ${directory}; pass it with --model`,
+    `promote: expected the base model with digest ${digest}, got ${model.checkpoint.digest} in ${directory}; pass it with --model; ${changedModelHint}`,
   );
 }
 
@@ -209,8 +210,9 @@ async function gradePolicy(request: GradingRequest, canaries: Canaries): Promise
   });
 }
 
-async function grade(request: GradingRequest): Promise<GateDecision> {
+async function grade(asked: GradingRequest): Promise<GateDecision> {
   requireConfinement();
+  const request = { ...asked, policy: checkGate(asked.policy, "gate") }; // whoever calls the store may pass anything
   const canaries = parseCanaries(readCanaries(request));
   requireFiles(request);
   return request.kind === "policy" ? gradePolicy(request, canaries) : gradeAdapter(request, canaries);

@@ -20,6 +20,7 @@ export {
   predictAdaptation,
   predictLearning,
   type Rates,
+  withoutFinished,
 } from "./estimate.ts";
 export {
   type Graded,

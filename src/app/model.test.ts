@@ -4,12 +4,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { tinyText, writeTinyModel } from "../../test/support/tiny-model.ts";
 import type { AdaptEvent } from "../adapt/index.ts";
 import { loadAdapter } from "../models/index.ts";
 import { openStore, verifyStore } from "../registry/index.ts";
 import { type Adapter, Learned, type LearnOptions, type Model, openModel, SelkieError } from "./door.ts";
 import { readMark } from "./output-folder.ts";
-import { tinyText, writeTinyModel } from "./tiny-model.ts";
 
 const root = mkdtempSync(join(tmpdir(), "selkie-door-"));
 after(() => rmSync(root, { recursive: true }));
@@ -152,7 +152,7 @@ describe("what was learned", () => {
 
   test("is refused by another model", async () => {
     const { adapter } = await learnKept();
-    using other = await openModel(await writeTinyModel(root, "other"));
+    using other = await openModel(await writeTinyModel(root, { name: "other" }));
     await assert.rejects(other.ask("Who?", { adapter }), rejection("adapter-mismatch", /digest/));
     const place = join(root, "for-other");
     await (await learnKept()).save(place);

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { digestCheckpoint } from "../models/index.ts";
 import type { PolicyOrigin } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
+import { changedModelHint } from "./checkpoint.ts";
 import { openVerbStore } from "./store.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 
@@ -12,7 +13,7 @@ export async function requireDigest(directory: string, digest: string, who: stri
   if (found !== digest)
     throw new SelkieError(
       "adapter-mismatch",
-      `${who}: expected the base model with digest ${digest}, got ${found} in ${directory}; pass it with --model`,
+      `${who}: expected the base model with digest ${digest}, got ${found} in ${directory}; pass it with --model; ${changedModelHint}`,
     );
 }
 

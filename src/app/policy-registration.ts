@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import type { EvaluationReport, LearnedRound, LearnReport, LearnSettings, RoundReport } from "../adapt/index.ts";
 import { combineDigests, type DigestPart, digestParts } from "../models/index.ts";
 import {
+  describeReasons,
   digestOf,
   type FileContent,
   findPolicy,
@@ -164,7 +165,7 @@ const metricsOf = (round: RoundReport, evaluation: EvaluationReport | null): Rec
 export function describePolicies(records: readonly StoredRecord[]): string {
   const lines = records.map(
     ({ id, verdict, reasons }, index) =>
-      `Policy ${index + 1} is stored as ${id.slice(0, 12)}; the gate says ${verdict?.outcome ?? "nothing yet"}: ${reasons.join("; ")}.`,
+      `Policy ${index + 1} is stored as ${id.slice(0, 12)}; the gate says ${verdict?.outcome ?? "nothing yet"}: ${describeReasons(reasons, id)}.`,
   );
   const last = records.findLast(({ verdict }) => verdict?.outcome === "promote");
   if (last !== undefined)

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { AdaptReport, AdaptSettings, GateDecision, SourceEdit } from "../adapt/index.ts";
 import {
+  describeReasons,
   digestOf,
   type FileContent,
   type Json,
@@ -116,8 +117,6 @@ function lineageOf({ passages, report, settings, seed, run, base, modelDirectory
   };
 }
 
-const maxReasons = 4;
-
 /** One line for people. */
 export function describeRegistered({ record, decision, store }: Registered): string {
   const id = record.id.slice(0, 12);
@@ -125,8 +124,5 @@ export function describeRegistered({ record, decision, store }: Registered): str
     record.state === "candidate" && (decision.outcome === "promote" || decision.outcome === "rescale")
       ? `\nServe it with: selkie registry promote ${id}${store === resolve(defaultStore) ? "" : ` --store ${store}`}`
       : "";
-  const shown = decision.reasons.slice(0, maxReasons).join("; ");
-  const more = decision.reasons.length - maxReasons;
-  const rest = more > 0 ? `; and ${more} more, see selkie registry show ${id}` : "";
-  return `Stored as ${id}; the gate says ${decision.outcome}: ${shown}${rest}.${next}`;
+  return `Stored as ${id}; the gate says ${decision.outcome}: ${describeReasons(decision.reasons, id)}.${next}`;
 }

@@ -1,9 +1,12 @@
 /** @file The store and its gate as verbs open them. */
 import { createPublicKey } from "node:crypto";
-import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultGate, type GatePolicy, parseGate } from "../adapt/index.ts";
 import {
+  checkNewStore,
+  hasStore,
+  isLink,
   keyFingerprint,
   loadPublicKey,
   loadSigningKey,
@@ -39,13 +42,17 @@ export function openVerbStore(
 }
 
 /**
- * Opens what will be needed after the work, before it: the store, its signing key and the gate. The store is made where
- * there is none.
+ * Opens what will be needed after the work, before it: the store, its signing key and the gate. Where there is no store,
+ * the place is checked and left as it is: it is made for the first record.
  */
 export function checkTarget(target: RegisterTarget): void {
   loadGate(target.store, target.gate);
-  if (target.signingKey !== undefined) loadSigningKey(target.signingKey); // before a store is made for it
-  using store = openVerbStore(target, { create: true });
+  if (!hasStore(target.store)) {
+    const { signingKey, publicKey } = target;
+    checkNewStore(target.store, { trust: storeTrust(publicKey === undefined ? {} : { publicKey }), signingKey });
+    return;
+  }
+  using store = openVerbStore(target);
   const key = loadSigningKey(target.signingKey ?? join(store.directory, "keys", "signing.pem"));
   const [own, given] = [keyFingerprint(store.publicKey), keyFingerprint(createPublicKey(key))];
   if (own !== given)
@@ -59,21 +66,23 @@ export function checkTarget(target: RegisterTarget): void {
 /** The gate of `--gate`, else of `gate.json` in the store, else the default one. */
 export function loadGate(storeDirectory: string, file: string | undefined): GatePolicy {
   const path = file ?? join(storeDirectory, "gate.json");
-  if (file === undefined && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+  if (file === undefined && isLink(path))
     throw new SelkieError(
       "bad-file",
       `${path}: expected a file of the store's own, got a link; name the gate with --gate`,
     );
-  return file === undefined && !existsSync(path) ? defaultGate : parseGate(readText(path), path);
+  return file === undefined && !existsSync(path)
+    ? defaultGate
+    : parseGate(readText(path, file === undefined ? "gate" : "--gate"), path);
 }
 
-function readText(path: string): string {
+function readText(path: string, who: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
     throw new SelkieError(
       "missing-file",
-      `--gate: expected a readable file, got ${path} (${(cause as NodeJS.ErrnoException).code})`,
+      `${who}: expected a readable file, got ${path} (${(cause as NodeJS.ErrnoException).code}); mend that, or name another one with --gate`,
       { cause },
     );
   }

@@ -4,7 +4,7 @@ import type { AdaptReport, ArmReport, QuestionReport } from "../adapt/index.ts";
 import { type AdaptationContext, type AdaptationResult, describeRegistered } from "../app/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { countOf } from "../util/index.ts";
-import { formatBar, formatSeconds, formatShare, formatTable, outputColumns, shorten, wrapText } from "./format.ts";
+import { formatBar, formatSeconds, formatShare, formatTable, outputColumns, shorten, wrapProse } from "./format.ts";
 import { asStarted } from "./invocation.ts";
 import type { Output } from "./output.ts";
 import { createProgressTeller, describeEstimate, type ProgressTeller } from "./progress.ts";
@@ -40,18 +40,17 @@ export function adaptationListeners(
 /** The report as people read it. */
 export function describeAdaptation(result: AdaptationResult, maxQuestions = 12): string {
   const { report, runDirectory, adapterDirectory, seconds, isRepeated } = result;
-  const prose = (text: string) => wrapText(text, outputColumns()).join("\n");
   return [
     describeAnswers(report, maxQuestions),
     describeArms(report),
-    ...describeExam(report).map(prose),
-    prose(
+    ...describeExam(report).map(wrapProse),
+    wrapProse(
       report.decision === "kept"
         ? `The change is kept. Adapter: ${adapterDirectory}`
         : `The change is ${report.decision === "rejected" ? "rejected" : "not examined, so it is not kept"}: ${report.reasons.join("; ")}.${report.numUpdates === 0 ? " Nothing was trained." : ` The adapter is in ${join(runDirectory, "artifacts", "rejected-adapter")} for inspection.`}`,
     ),
-    ...(result.registered === undefined ? [] : [asStarted(describeRegistered(result.registered))]),
-    prose(
+    ...(result.registered === undefined ? [] : [wrapProse(asStarted(describeRegistered(result.registered)))]),
+    wrapProse(
       `Everything the run did: ${runDirectory} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
     ),
   ].join("\n\n");

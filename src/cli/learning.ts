@@ -1,12 +1,13 @@
 /** @file What `learn` does with its options: opening models and passages, running the outer loop, telling what happened. */
 import { rm } from "node:fs/promises";
 import {
-  type Canaries,
   checkpointTeacher,
   type EditWriter,
   type EvaluationReport,
   endpointTeacher,
+  finishedTrials,
   keptStage,
+  type LearnArgs,
   type LearnedRound,
   type LearnReport,
   type LearnSettings,
@@ -43,7 +44,7 @@ import {
 } from "../tasks/index.ts";
 import { openBackend } from "../tensor/index.ts";
 import { countOf, type Rng } from "../util/index.ts";
-import { formatSeconds, formatShare, formatTable, outputColumns, wrapText } from "./format.ts";
+import { formatSeconds, formatShare, formatTable, wrapProse } from "./format.ts";
 import { asStarted } from "./invocation.ts";
 import { isAlmanac, readHeldOut, refuseTestPeople, roundPeople } from "./people.ts";
 import { createProgressTeller, describeEstimate } from "./progress.ts";
@@ -142,14 +143,12 @@ export const digestPassages = (passages: readonly SourcePassage[]): string =>
 async function tellEstimate(
   checkpoint: Checkpoint,
   { settings }: LearningArgs,
-  {
-    passages,
-    heldOut,
-    canaries,
-  }: { passages: readonly SourcePassage[]; heldOut: readonly SourcePassage[]; canaries: Canaries },
+  { passages, heldOut, canaries, store }: Pick<LearnArgs, "passages" | "heldOut" | "canaries" | "store">,
   { output, signal }: VerbContext,
 ): Promise<void> {
   const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
+  const passagesPerRound = settings.passagesPerRound ?? Math.floor(passages.length / settings.numRounds);
+  const share = await finishedTrials(store, { settings, passagesPerRound, numHeldOut: heldOut.length });
   const questions = passages.reduce((sum, passage) => sum + passage.questions.length, 0);
   const estimate = predictLearning(
     {
@@ -164,7 +163,7 @@ async function tellEstimate(
   );
   output.note(
     describeEstimate(
-      estimate,
+      { ...estimate, seconds: (1 - share) * estimate.seconds },
       `${countOf(settings.numRounds, "round")} and ${countOf(heldOut.length, "held-out passage")}`,
     ),
   );
@@ -205,10 +204,11 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   using run = createRun(args.root, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
+    const store = stagesOf(run);
     let isFirst = true;
     const openPolicy = async (directory: string) => {
       const checkpoint = await open(directory);
-      if (isFirst) await tellEstimate(checkpoint, args, { passages, heldOut, canaries }, context);
+      if (isFirst) await tellEstimate(checkpoint, args, { passages, heldOut, canaries, store }, context);
       isFirst = false;
       return checkpoint;
     };
@@ -223,7 +223,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
       oldText: replay?.of ?? null,
       settings: args.settings,
       seed: args.seed,
-      store: stagesOf(run),
+      store,
       directoryOf: (name) => run.artifactPath(name),
       signal,
       onEvent: createProgressTeller(output),
@@ -286,14 +286,13 @@ export function describeLearning({
   isRepeated,
   registered,
 }: LearningResult): string {
-  const prose = (text: string) => wrapText(text, outputColumns()).join("\n");
   return [
     describeRounds(report.rounds),
-    prose(roundsKey),
-    ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations), prose(evaluationsKey)] : []),
-    ...(registered === undefined ? [] : [asStarted(describePolicies(registered))]),
-    prose(`The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`),
-    prose(
+    wrapProse(roundsKey),
+    ...(report.evaluations.length > 0 ? [describeEvaluations(report.evaluations), wrapProse(evaluationsKey)] : []),
+    ...(registered === undefined ? [] : [wrapProse(asStarted(describePolicies(registered)))]),
+    wrapProse(`The last policy: ${policies.at(-1)} (a checkpoint: use it with --model)`),
+    wrapProse(
       `Everything the run did: ${place} (${formatSeconds(seconds)}${isRepeated ? ", finished earlier; --fresh runs it again" : ""})`,
     ),
   ].join("\n\n");

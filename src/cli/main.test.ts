@@ -308,8 +308,8 @@ test("score refuses input that is no text, in words", async () => {
   );
 });
 
-test("bench prints one line with the fields of the peer script", async () => {
-  const { code, stdout } = await runCli([
+test("bench --json prints one line with the fields of the peer script; without it, a table for people", async () => {
+  const args = [
     "bench",
     "inner",
     "--size",
@@ -326,7 +326,12 @@ test("bench prints one line with the fields of the peer script", async () => {
     "2",
     "--threads",
     "1",
-  ]);
+  ];
+  const shown = await runCli([...args, "--profile"]);
+  assert.equal(shown.code, 0);
+  assert.match(shown.stdout, /^adapters per s +\d/m);
+  assert.doesNotMatch(shown.stdout, /[{}"]/);
+  const { code, stdout } = await runCli([...args, "--json"]);
   assert.equal(code, 0);
   const line = JSON.parse(stdout) as Record<string, unknown>;
   assert.match(String(line["engine"]), /^selkie \d/);

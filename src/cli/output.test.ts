@@ -75,3 +75,12 @@ test("windows score every token but the first exactly once, with half a window o
     );
   }
 });
+
+test("notes are broken between words on a terminal, but for indented commands, which are there to be copied", () => {
+  const stderr = record({ isTTY: true, columns: 24 });
+  const { COLUMNS } = process.env;
+  delete process.env["COLUMNS"];
+  createOutput({ isJson: false, stderr }).note("one two three four five six\n  a command with many words in it");
+  if (COLUMNS !== undefined) process.env["COLUMNS"] = COLUMNS;
+  assert.deepEqual(stderr.written, ["one two three four five\nsix\n  a command with many words in it\n"]);
+});

@@ -3,12 +3,14 @@
  * Progress is one line that overwrites itself on a terminal and a sparse sequence of lines elsewhere. No colours.
  */
 import type { Writable } from "node:stream";
-import { shorten } from "./columns.ts";
+import { outputColumns, shorten, wrapText } from "./columns.ts";
 import { asStarted } from "./invocation.ts";
 
 /** What a verb may say. */
 export interface Output {
   readonly isJson: boolean;
+  /** True where progress overwrites itself; elsewhere each line stays, and bars with nothing in them say nothing. */
+  readonly isTerminal: boolean;
   /** The result, once: `value` with `--json`, else `text`. */
   result(value: object, text: string): void;
   /** How far the work has come; lines in between are dropped, but never the first of a stage. */
@@ -33,6 +35,13 @@ const plainIntervalMs = 10_000;
 /** Lines in a file become rarer the longer the work lasts: a day's work is told in some two hundred. */
 const plainIntervalShare = 0.03;
 
+/** Sentences broken between words; indented lines, which are commands to copy, are left whole. */
+const wrapNote = (text: string, width: number): string =>
+  text
+    .split("\n")
+    .flatMap((line) => (line.startsWith(" ") ? [line] : wrapText(line, width)))
+    .join("\n");
+
 /** An {@link Output} on the process's streams, or on those given. */
 export function createOutput(options: OutputOptions): Output {
   const { isJson, stdout = process.stdout, stderr = process.stderr, now = () => performance.now() } = options;
@@ -48,6 +57,7 @@ export function createOutput(options: OutputOptions): Output {
   };
   return {
     isJson,
+    isTerminal,
     result(value, text) {
       close();
       stdout.write(isJson ? `${JSON.stringify(value)}\n` : text.endsWith("\n") ? text : `${text}\n`);
@@ -61,7 +71,7 @@ export function createOutput(options: OutputOptions): Output {
     },
     note(text) {
       close();
-      stderr.write(`${asStarted(text)}\n`);
+      stderr.write(`${wrapNote(asStarted(text), outputColumns(process.env, stderr))}\n`);
     },
     close,
   };

@@ -4,11 +4,11 @@ import { test } from "node:test";
 import { createProgressTeller, describeEstimate } from "./progress.ts";
 
 /** What is said of these events, one second after another; true for lines that begin a stage. */
-function listen(names: Record<string, string> = {}) {
+function listen(names: Record<string, string> = {}, isTerminal = true) {
   const said: [text: string, isStage: boolean][] = [];
   let nowMs = 0;
   const teller = createProgressTeller(
-    { progress: (text, options) => said.push([text, options?.isStage === true]) },
+    { isTerminal, progress: (text, options) => said.push([text, options?.isStage === true]) },
     { names, now: () => nowMs },
   );
   return { said, teller, tick: () => (nowMs += 1000) };
@@ -55,4 +55,16 @@ test("an estimate says time, memory, for what, and how it is known", () => {
     describeEstimate({ seconds: 40, bytes: 1.2 * 2 ** 30 }, "4 texts"),
     "about 40 s and 1.2 GiB of memory, for 4 texts at the speed just measured with this model; good to a factor of two",
   );
+});
+
+test("where lines stay, a stage begins without a bar; one is drawn when it has something in it", () => {
+  const { said, teller, tick } = listen({ before: "asking the model" }, false);
+  for (let done = 0; done <= 4; done++) {
+    teller({ stage: "before", done, total: 4 });
+    tick();
+  }
+  teller({ stage: "replay", done: 0, total: 0 });
+  assert.deepEqual(said[0], ["asking the model 0/4", true]);
+  assert.match(said[1]![0], /^█+░+ asking the model 1\/4/);
+  assert.deepEqual(said.at(-1), ["████████████████ replay", true], "of a stage without work, that it is done");
 });

@@ -20,8 +20,14 @@ export interface ProgressTeller {
   expect(secondsOf: StageWeights): void;
 }
 
-/** Shows each stage as it begins for the first time and, now and then, how far it is and how long it still takes. */
-export function createProgressTeller(output: Pick<Output, "progress">, options: ProgressOptions = {}): ProgressTeller {
+/**
+ * Shows each stage as it begins for the first time and, now and then, how far it is and how long it still takes. Where
+ * lines stay, as in a file, a stage begins without a bar.
+ */
+export function createProgressTeller(
+  output: Pick<Output, "progress" | "isTerminal">,
+  options: ProgressOptions = {},
+): ProgressTeller {
   const { names = {}, now = () => performance.now() } = options;
   const seen = new Set<string>();
   const etas = new Map<string, Eta>(); // by stage: stages take turns, and each goes on where it was
@@ -33,7 +39,10 @@ export function createProgressTeller(output: Pick<Output, "progress">, options: 
     etas.set(stage, eta);
     const left = eta.update(done, total, nowMs);
     const inAll = whole?.update(stage, done, total, nowMs) ?? null;
-    output.progress(describeProgress(event, names[stage] ?? stage, left, inAll), { isStage: !seen.has(stage) });
+    const name = names[stage] ?? stage;
+    const isEmpty = !output.isTerminal && done === 0 && total > 0;
+    const bar = isEmpty ? "" : `${formatBar(total === 0 ? 1 : done / total, 16)} `;
+    output.progress(bar + describeProgress(event, name, left, inAll), { isStage: !seen.has(stage) });
     seen.add(stage);
   };
   return Object.assign(tell, {
@@ -58,5 +67,5 @@ function describeProgress(event: AdaptEvent, name: string, left: number | null, 
         ? `, ${formatLeft(left)} left`
         : "";
   const more = note === undefined || note === "" ? "" : `  ${note}`;
-  return `${formatBar(total === 0 ? 1 : done / total, 16)} ${name}${count}${time}${more}`;
+  return `${name}${count}${time}${more}`;
 }

@@ -6,6 +6,8 @@ import { digestCheckpoint } from "../models/index.ts";
 import {
   type AuditEntry,
   createSigningKey,
+  describeReasons,
+  digestOf,
   keyFingerprint,
   type listFiles,
   loadPublicKey,
@@ -21,12 +23,15 @@ import {
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { countOf, SelkieError } from "../util/index.ts";
-import { formatTable, shorten } from "./format.ts";
-import { badNews, checkBases, describeLooseGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
+import { formatTable, shorten, wrapProse } from "./format.ts";
+import { asStarted } from "./invocation.ts";
+import { badNews, checkBases, checkGates, describeProblems, loosenedFor, reportStore } from "./store-checks.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 import type { VerbContext } from "./verb.ts";
 
 const short = (id: string | null): string => (id === null ? "the base model" : id.slice(0, 12));
+/** Sentences with the commands in them as this user has to type them, no wider than the terminal. */
+const say = (text: string): string => wrapProse(asStarted(text));
 const formatTime = (time: number): string => new Date(time).toISOString().replace("T", " ").slice(0, 19);
 
 const aliasesOf = (store: Store, id: string): string[] =>
@@ -53,13 +58,15 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
     record.aliases.join(" "),
     shorten(why(record, report.changedRecords), 120),
   ]);
-  const loose = describeLooseGates(store);
+  const gates = checkGates(store, report);
+  const problems = [...report.problems, ...gates.problems];
+  if (problems.length > 0) process.exitCode = badNews;
   const table = formatTable([["id", "kind", "state", "stored (UTC)", "alias", "why"], ...rows]);
   const lines = [
-    ...describeProblems(report),
+    ...describeProblems({ problems }),
     ...(records.length > 0 ? [table] : report.isSound ? ["The store is empty."] : []),
-    ...(loose.length > 0 ? [loose.join("\n")] : []),
-    ...(frozen === null ? [] : [`Promotions are frozen: ${frozen.reason}.`]),
+    ...(gates.loosened.length > 0 ? [say(gates.loosened.join("\n"))] : []),
+    ...(frozen === null ? [] : [say(`Promotions are frozen: ${frozen.reason}.`)]),
   ];
   output.result(
     {
@@ -69,8 +76,8 @@ export async function list(_: readonly string[], options: StoreVerbOptions, { ou
       })),
       aliases: store.aliases(),
       frozen,
-      problems: report.problems,
-      loosened: loose,
+      problems,
+      loosened: gates.loosened,
     },
     lines.join("\n\n"),
   );
@@ -85,7 +92,7 @@ export async function show([id]: readonly string[], options: StoreVerbOptions, {
   const lineage = store.lineage(record.id);
   const aliases = aliasesOf(store, record.id);
   const isTampered = report.changedRecords.includes(record.id);
-  const loosened = loosenedFor(record);
+  const loosened = isTampered ? [] : loosenedFor(record); // of a verdict that does not verify nothing is known
   const shown = isTampered ? { ...record, reasons: [why(record, report.changedRecords)] } : record;
   output.result(
     {
@@ -98,11 +105,12 @@ export async function show([id]: readonly string[], options: StoreVerbOptions, {
       files,
       directory: store.objectPath(record.id),
     },
-    [...describeProblems(report), describeRecord(store, shown, lineage, files)].join("\n\n"),
+    [...describeProblems(report), describeRecord(store, shown, { lineage, files, isTampered })].join("\n\n"),
   );
 }
 
-function describeGate(record: StoredRecord): string {
+function describeGate(record: StoredRecord, isTampered: boolean): string {
+  if (isTampered) return "the verdict does not verify: this row is not what the log says; see selkie registry verify";
   const policy = (record.verdict?.details as { readonly policy?: GatePolicy } | null | undefined)?.policy;
   if (record.verdict === null || policy === undefined) return "not judged yet";
   const loosened = loosenedFor(record);
@@ -110,18 +118,20 @@ function describeGate(record: StoredRecord): string {
   return `${record.verdict.outcome} under gate ${gateDigest(policy).slice(0, 12)}, ${kind}`;
 }
 
-function describeRecord(
-  store: Store,
-  record: StoredRecord,
-  lineage: RecordLineage,
-  files: ReturnType<typeof listFiles>,
-): string {
+interface ShownParts {
+  readonly lineage: RecordLineage;
+  readonly files: ReturnType<typeof listFiles>;
+  /** True where the row is not what the log leads to. */
+  readonly isTampered: boolean;
+}
+
+function describeRecord(store: Store, record: StoredRecord, { lineage, files, isTampered }: ShownParts): string {
   const { config, origin, ...rest } = lineage;
   const facts = [
     ["id", record.id],
     ["kind", record.kind],
     ["state", `${record.state}${record.reasons.length === 0 ? "" : `: ${record.reasons.join("; ")}`}`],
-    ["gate", describeGate(record)],
+    ["gate", asStarted(describeGate(record, isTampered))],
     ["alias", aliasesOf(store, record.id).join(" ") || "none"],
     ["stored", `${formatTime(record.time)} UTC`],
     ["base", rest.base ?? "none"],
@@ -226,7 +236,7 @@ export async function promote(
     decision,
   };
   if (promoted === null) process.exitCode = badNews;
-  output.result(value, describePromotion(alias, promoted, examined, decision));
+  output.result(value, say(describePromotion(alias, promoted, examined, decision)));
 }
 
 function describePromotion(
@@ -236,10 +246,10 @@ function describePromotion(
   decision: GateDecision | null,
 ): string {
   if (decision === null) return `@${alias} serves ${short(examined.id)} already; nothing was changed.`;
-  const reasons = decision.reasons.join("; ");
-  if (promoted === null) return `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${reasons}.`;
+  if (promoted === null)
+    return `${short(examined.id)} is not promoted. The gate says ${decision.outcome}: ${describeReasons(decision.reasons, examined.id)}.`;
   const scaled = promoted.id === examined.id ? "" : `, which is ${short(examined.id)} at scale ${decision.scale}`;
-  return `@${alias} serves ${short(promoted.id)}${scaled}: ${reasons}.`;
+  return `@${alias} serves ${short(promoted.id)}${scaled}: ${decision.reasons.join("; ")}.`;
 }
 
 interface RollbackOptions extends StoreVerbOptions {
@@ -253,7 +263,7 @@ export async function rollback(_: readonly string[], options: RollbackOptions, {
   using store = openVerbStore(options);
   const { record } = store.rollback(options.alias, options.reason, options.to);
   const serves = record?.id ?? null;
-  output.result({ alias: options.alias, serves }, `@${options.alias} serves ${short(serves)} again.`);
+  output.result({ alias: options.alias, serves }, say(`@${options.alias} serves ${short(serves)} again.`));
 }
 
 interface VerifyVerbOptions extends StoreVerbOptions {
@@ -265,14 +275,15 @@ export async function verify(_: readonly string[], options: VerifyVerbOptions, {
   using store = openVerbStore(options, { isReporting: true });
   const report = verifyStore(store, { ...(options.expect !== undefined && { expectedHead: options.expect }) });
   const bases = await checkBases(store);
-  const problems = [...report.problems, ...bases.problems];
+  const gates = checkGates(store, report);
+  const problems = [...report.problems, ...gates.problems, ...bases.problems];
   const isSound = problems.length === 0;
-  const notes = [...describeLooseGates(store), ...bases.notes];
+  const notes = [...gates.loosened, ...bases.notes];
   if (!isSound) process.exitCode = badNews;
   const sound = `Sound: ${countOf(report.numRecords, "record")}, ${countOf(report.numEntries, "log entry", "log entries")}, key ${short(keyFingerprint(store.publicKey))}.\nHead of the log, to be noted elsewhere: ${report.head}`;
   output.result(
     { ...report, isSound, problems, notes, key: keyFingerprint(store.publicKey) },
-    [isSound ? sound : problems.join("\n"), ...notes].join("\n"),
+    say([isSound ? sound : problems.join("\n"), ...notes].join("\n")),
   );
 }
 
@@ -306,14 +317,20 @@ const describeLog = (entries: readonly AuditEntry[]): string =>
 
 const describeVerdict = ({ outcome, reasons }: Verdict): string => `${outcome}: ${shorten(reasons.join("; "), 80)}`;
 
+/** A field of an entry as people read it: nothing where a record could be is the base model, which is no record. */
+function describeField(name: string, value: unknown): string {
+  if (name === "verdict") return describeVerdict(value as Verdict);
+  if (name === "holder") return `holder's key ${short(digestOf(String(value)))}`;
+  if (value === null) return `${name} ${name === "base" ? "none" : short(null)}`;
+  if (Array.isArray(value)) return `${name} ${value.length === 0 ? "nothing" : shorten(value.join("; "), 80)}`;
+  if (typeof value !== "string") return `${name} ${shorten(JSON.stringify(value), 80)}`;
+  return `${name} ${/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)}`;
+}
+
 function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEntry): string[] {
   const shown = Object.entries(fields)
     .filter(([name]) => name !== "evidence")
-    .map(([name, value]) =>
-      name === "verdict"
-        ? describeVerdict(value as unknown as Verdict)
-        : `${name} ${typeof value === "string" ? (/^[0-9a-f]{64}$/.test(value) ? short(value) : shorten(value, 60)) : shorten(JSON.stringify(value), 80)}`,
-    );
+    .map(([name, value]) => describeField(name, value));
   return [`${sequence}`, formatTime(time), type, shown.join(", ")];
 }
 
@@ -321,7 +338,7 @@ function describeEntry({ sequence, time, type, previous: _, ...fields }: AuditEn
 export async function gc(_: readonly string[], options: StoreVerbOptions, { output }: VerbContext): Promise<void> {
   using store = openVerbStore(options);
   const removed = store.gc();
-  output.result({ removed }, removed.length === 0 ? "Nothing to remove." : `Removed ${removed.join(", ")}.`);
+  output.result({ removed }, say(removed.length === 0 ? "Nothing to remove." : `Removed ${removed.join(", ")}.`));
 }
 
 interface FreezeOptions extends StoreVerbOptions {
@@ -339,7 +356,7 @@ export async function freeze(_: readonly string[], options: FreezeOptions, { out
   const { reason, holder } = store.freeze(loadPublicKey(options.key), options.reason);
   output.result(
     { frozen: true, reason, holder },
-    `Promotions are frozen (${reason}). Lift it with: selkie registry unfreeze --key ${options.key}`,
+    say(`Promotions are frozen (${reason}). Lift it with: selkie registry unfreeze --key ${options.key}`),
   );
 }
 
@@ -360,7 +377,9 @@ export async function release(
   const record = store.release(id!, options.reason);
   output.result(
     { record },
-    `${short(record.id)} may be examined again${record.accepted.length === 0 ? "" : `; accepted: ${record.accepted.join("; ")}`}. Serve it with: selkie registry promote ${short(record.id)}`,
+    say(
+      `${short(record.id)} may be examined again${record.accepted.length === 0 ? "" : `; accepted: ${record.accepted.join("; ")}`}. Serve it with: selkie registry promote ${short(record.id)}`,
+    ),
   );
 }
 
@@ -375,9 +394,11 @@ export async function forget(
   pins.remove();
   output.result(
     { store: pins.store, isKnown },
-    isKnown
-      ? `What was remembered of ${pins.store} is forgotten; its next use is taken for the first.`
-      : `Nothing was remembered of ${pins.store}.`,
+    say(
+      isKnown
+        ? `What was remembered of ${pins.store} is forgotten; its next use is taken for the first.`
+        : `Nothing was remembered of ${pins.store}.`,
+    ),
   );
 }
 
@@ -394,12 +415,12 @@ export async function seal([path]: readonly string[], options: SealOptions, { ou
   const content = readFileSync(path!, "utf8");
   if (parseCanaries(content).items.length === 0)
     throw new SelkieError("bad-file", `${path}: expected at least one canary, got none`);
+  const base = await digestCheckpoint(options.model!); // before a store is made for it
   using store = openVerbStore(options, { create: true });
-  const base = await digestCheckpoint(options.model!);
   const digest = store.sealCanaries(base, content, options.replace ?? false);
   const { items } = parseCanaries(readFileSync(store.canariesPath(digest), "utf8"));
   const sealed = { base, digest, numCanaries: items.length };
-  output.result(sealed, `Canaries of base ${short(base)}: ${items.length}, sha256 ${digest}.`);
+  output.result(sealed, say(`Canaries of base ${short(base)}: ${items.length}, sha256 ${digest}.`));
 }
 
 /** `selkie registry gate`. */

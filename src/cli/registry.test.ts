@@ -4,6 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -350,8 +351,7 @@ describe("the leash", { skip }, () => {
       assert.equal(value.error.code, "run-changed", stderr);
       assert.match(stderr, /--fresh/);
     }
-    const listed = await registry("list", "--store", join(folder, "attacked"));
-    assert.deepEqual([listed.code, listed.value.records], [0, []], "the store, opened before the work, holds nothing");
+    assert.equal(existsSync(join(folder, "attacked")), false, "no store was even made");
     rmSync(join(folder, place), { recursive: true });
     cpSync(copy, join(folder, place), { recursive: true });
   });
@@ -403,6 +403,7 @@ test("registry refuses what it cannot do in words", async () => {
     [["freeze"], /required option '--key <file>'/],
     [["shove"], /unknown command 'shove'/],
     [["seal", join(folder, "none.jsonl"), "--model", shippedModelDirectory], /expected a file of canaries/],
+    [["seal", put("some.jsonl", '{"question":"Who?","answer":"Ann"}\n'), "--model", join(folder, "nobody")], /nobody/],
   ];
   for (const [args, message] of cases) {
     const { code, stderr } = await run("registry", ...args);

@@ -51,7 +51,14 @@ const checkpoint = { lm, tokenizer } as Checkpoint;
 const modelDirectory = join(root, "model");
 await saveCheckpoint(modelDirectory, { lm, tokenizer: { json } });
 
-const output = { isJson: false, result: () => {}, progress: () => {}, note: () => {}, close: () => {} };
+const output = {
+  isJson: false,
+  isTerminal: false,
+  result: () => {},
+  progress: () => {},
+  note: () => {},
+  close: () => {},
+};
 const rng = createRng("texts");
 const makeText = (words: number): string =>
   Array.from({ length: words }, () =>

@@ -93,6 +93,8 @@ describe("list, show, log and verify", () => {
     const shown = registry("show", directory, rejected.slice(0, 12));
     assert.equal(shown.code, 1);
     assert.match(shown.stdout, /candidate: TAMPERED/);
+    assert.match(shown.stdout, /the verdict does not verify: this row is not what the log says/);
+    assert.doesNotMatch(shown.stdout, /not judged yet|under gate|looser/i);
     const verified = registry("verify", directory);
     assert.equal(verified.code, 1);
     assert.doesNotMatch(verified.stdout, /Sound/);
@@ -309,4 +311,96 @@ test("a gate.json that is a link is refused: whoever set it did not write into t
   assert.equal(code, 2);
   assert.match(stderr, /gate\.json: expected a file of the store's own, got a link/);
   assert.equal(existsSync(join(folder, "config", "selkie", "stores")), true);
+});
+
+describe("many reasons, and a narrow terminal", () => {
+  const reasons = Array.from({ length: 9 }, (_, index) => `passage ${index}: names a harbour that it lacks`);
+  const narrow = { COLUMNS: "50" };
+  /** Lines wider than the terminal, but for single words such as paths and hashes, which are there to be copied. */
+  const tooWide = (text: string): string[] =>
+    text.split("\n").filter((line) => line.length > 50 && line.trim().includes(" "));
+
+  async function buildQuarantined(): Promise<[directory: string, id: string]> {
+    const directory = freshPlace();
+    using store = open(directory);
+    const id = putRecord(store, "odd");
+    await promoteTold(store, id, "current", {
+      outcome: "quarantine",
+      reasons,
+      details: { policy: defaultGate } as never,
+    });
+    return [directory, id];
+  }
+
+  test("promote of a quarantined record names the first reasons and where the others are", async () => {
+    const [directory, id] = await buildQuarantined();
+    const { code, stderr } = selkie(["registry", "promote", id, "--store", directory], narrow);
+    assert.equal(code, 1);
+    assert.match(stderr.replaceAll("\n", " "), /passage 3: .*; and 5 more, see \S*selkie registry show [0-9a-f]{12}/);
+    assert.doesNotMatch(stderr, /passage 4/);
+    assert.deepEqual(tooWide(stderr), []);
+    assert.match(registry("show", directory, id).stdout, /passage 8: names a harbour/);
+  });
+
+  test("verify, list and show break their sentences between words", async () => {
+    const [directory, id] = await buildQuarantined();
+    const sound = selkie(["registry", "verify", "--store", directory], narrow);
+    assert.match(sound.stdout, /^Sound: 1 record,/);
+    assert.deepEqual(tooWide(sound.stdout), []);
+    sql(directory, `UPDATE records SET reasons = '["fine"]'`);
+    for (const args of [["verify"], ["list"], ["show", id], ["log"]]) {
+      const { code, stdout } = selkie(["registry", ...args, "--store", directory], narrow);
+      assert.equal(code, 1, args[0]);
+      assert.deepEqual(tooWide(stdout), [], args[0]);
+    }
+  });
+});
+
+test("a verdict that somebody emptied, or wrote as no verdict at all, is said not to verify", async () => {
+  for (const written of ["NULL", `'{"outcome":"promote","details":null}'`, "'[4'", `'{"reasons":5}'`]) {
+    const directory = freshPlace();
+    const [served] = await build(directory);
+    sql(directory, `UPDATE records SET verdict = ${written}, reasons = 'gone' WHERE id = '${served}'`);
+    for (const args of [["show", served], ["list"], ["verify"]]) {
+      const { code, stdout, stderr } = selkie(["registry", ...args, "--store", directory]);
+      assert.deepEqual([code, stderr], [1, ""], `${args[0]} after ${written}`);
+      assert.match(stdout, new RegExp(`(verdict|record) .*${served.slice(0, 12)}`), `${args[0]} after ${written}`);
+      if (args[0] === "show") assert.match(stdout, /the verdict does not verify/, written);
+    }
+  }
+});
+
+test("log calls the base model by its name, and nothing null", async () => {
+  const directory = freshPlace();
+  await build(directory);
+  registry("rollback", directory, "--reason", "it drifted");
+  registry("freeze", directory, "--key", join(folder, "freezer.pem"), "--reason", "an audit");
+  const { code, stdout } = registry("log", directory);
+  assert.equal(code, 0);
+  assert.match(stdout, /promote .*from the base model/);
+  assert.match(stdout, /rollback .*from [0-9a-f]{12}, reason it drifted, record the base model/);
+  assert.match(stdout, /freeze .*holder's key [0-9a-f]{12}, reason an audit/);
+  assert.doesNotMatch(stdout, /null|PUBLIC KEY/);
+});
+
+test("list and verify name a gate.json that cannot be read and do their work; promote refuses it", async () => {
+  const directory = freshPlace();
+  const [, rejected] = await build(directory);
+  registry("release", directory, rejected, "--reason", "looked at it");
+  for (const content of ["{", "", '{"thresholds": {"maxKL": 2}}', null]) {
+    const path = join(directory, "gate.json");
+    rmSync(path, { recursive: true, force: true });
+    if (content === null) mkdirSync(path);
+    else writeFileSync(path, content);
+    for (const verb of ["list", "verify"]) {
+      const { code, stdout, stderr } = registry(verb, directory);
+      assert.deepEqual([code, stderr], [1, ""], `${verb} with ${content}`);
+      assert.match(stdout, /gate\.json.*until then nothing is promoted/, `${verb} with ${content}`);
+      assert.doesNotMatch(stdout, /Sound:/);
+      if (verb === "list") assert.match(stdout, new RegExp(`${rejected.slice(0, 12)} .*candidate`));
+    }
+    const promoted = registry("promote", directory, rejected);
+    assert.equal(promoted.code, 2, promoted.stderr);
+    assert.match(promoted.stderr, /gate\.json/);
+  }
 });

@@ -6,6 +6,8 @@ import { loadGate } from "../app/index.ts";
 import { changedParts, combineDigests, type DigestPart, digestParts } from "../models/index.ts";
 import { type Store, type StoredRecord, type StoreReport, verifyStore } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
+import { wrapProse } from "./format.ts";
+import { asStarted } from "./invocation.ts";
 
 /** Exit code of a verb that did its work and has bad news. */
 export const badNews = 1;
@@ -18,10 +20,14 @@ export function reportStore(store: Store): StoreReport {
 }
 
 /** Problems as people read them, before what the verb was asked for; nothing where there are none. */
-export const describeProblems = ({ problems }: StoreReport): string[] =>
+export const describeProblems = ({ problems }: Pick<StoreReport, "problems">): string[] =>
   problems.length === 0
     ? []
-    : [`NOT SOUND, see selkie registry verify:\n${problems.map((text) => `  ${text}`).join("\n")}`];
+    : [
+        wrapProse(
+          asStarted(`NOT SOUND, see selkie registry verify:\n${problems.map((text) => `  ${text}`).join("\n")}`),
+        ),
+      ];
 
 /** Thresholds looser than the default that a record was judged under; empty without a verdict. */
 export function loosenedFor({ verdict }: StoredRecord): string[] {
@@ -29,17 +35,32 @@ export function loosenedFor({ verdict }: StoredRecord): string[] {
   return details?.policy === undefined ? [] : loosenedThresholds(details.policy as GatePolicy);
 }
 
-/** One line for each record that passed a gate looser than the default, and for such a gate in the store. */
-export function describeLooseGates(store: Store): string[] {
+/** What {@link checkGates} found. */
+export interface GateChecks {
+  /** One sentence where the store's own gate cannot be read, so that nothing is promoted under it. */
+  readonly problems: readonly string[];
+  /** One line for each record that passed a gate looser than the default, and for such a gate in the store. */
+  readonly loosened: readonly string[];
+}
+
+/** Reads the store's own gate and those of its verdicts; of a row that is not what the log says nothing is told here. */
+export function checkGates(store: Store, { changedRecords }: Pick<StoreReport, "changedRecords">): GateChecks {
   const passed = store
     .list()
+    .filter(({ id }) => !changedRecords.includes(id))
     .filter(({ verdict }) => verdict?.outcome === "promote" || verdict?.outcome === "rescale")
     .map((record) => ({ id: record.id, loosened: loosenedFor(record) }))
     .filter(({ loosened }) => loosened.length > 0)
     .map(({ id, loosened }) => `${id.slice(0, 12)} passed a gate looser than the default: ${loosened.join(", ")}`);
   const path = join(store.directory, "gate.json");
-  const own = existsSync(path) ? loosenedThresholds(loadGate(store.directory, undefined)) : [];
-  return [...passed, ...(own.length === 0 ? [] : [`${path} is looser than the default: ${own.join(", ")}`])];
+  try {
+    const own = existsSync(path) ? loosenedThresholds(loadGate(store.directory, undefined)) : [];
+    const loose = own.length === 0 ? [] : [`${path} is looser than the default: ${own.join(", ")}`];
+    return { problems: [], loosened: [...passed, ...loose] };
+  } catch (error) {
+    if (!(error instanceof SelkieError)) throw error;
+    return { problems: [`${error.message}; until then nothing is promoted`], loosened: passed };
+  }
 }
 
 /** What {@link checkBases} found. */

@@ -1,7 +1,7 @@
 /** @file What the store asks the grader about a record, gathered from the store itself and not from whoever wants it served. */
 import { SelkieError } from "../util/index.ts";
 import type { GradedFiles, GraderRequest } from "./grader-process.ts";
-import { closedStates, defaultAliases, type StoredRecord } from "./record.ts";
+import { closedStates, defaultAliases, describeReasons, type StoredRecord } from "./record.ts";
 import type { Json } from "./runs.ts";
 import type { Store } from "./store.ts";
 import { shortId } from "./store-aliases.ts";
@@ -92,7 +92,7 @@ export function requireTrustedBase(store: Store, { id, kind, base }: StoredRecor
   if (closedStates.includes(policy.state))
     throw new SelkieError(
       "gate-closed",
-      `promote ${shortId(id)}: it was trained over policy ${shortId(policy.id)}, which is ${policy.state}: ${policy.reasons.join("; ")}`,
+      `promote ${shortId(id)}: it was trained over policy ${shortId(policy.id)}, which is ${policy.state}: ${describeReasons(policy.reasons, policy.id)}`,
     );
 }
 

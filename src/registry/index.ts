@@ -14,6 +14,7 @@ export { acquireLock, type Lock } from "./lock.ts";
 export {
   closedStates,
   defaultAliases,
+  describeReasons,
   lineageFile,
   type NamedDigest,
   type RecordKind,
@@ -50,8 +51,8 @@ export {
 export type { Store } from "./store.ts";
 export { stackOf } from "./store-aliases.ts";
 export type { AliasMove, Freeze, RecordedHead } from "./store-database.ts";
-export { openStore } from "./store-open.ts";
-export { type Pin, PinFile, type StoreTrust } from "./store-pins.ts";
+export { checkNewStore, hasStore, openStore } from "./store-open.ts";
+export { isLink, type Pin, PinFile, type StoreTrust } from "./store-pins.ts";
 export type { Examined, Promoted, PromoteOptions, PutRequest, Served, StoreOptions } from "./store-types.ts";
 export { checkSeal, type StoreReport, type VerifyOptions, verifyStore } from "./store-verify.ts";
 export { runKey, sealOfText, userFolder } from "./user-files.ts";

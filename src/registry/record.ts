@@ -92,6 +92,16 @@ export const releaseReason = (reason: string): string => `released by a person: 
 export const returnReason = (from: string | null): string =>
   `rolled back to from ${from === null ? "the base model" : from.slice(0, 12)}`;
 
+/** Of many reasons messages name the first; all of them are for `registry show`. */
+const mostReasons = 4;
+
+/** Reasons of a record, or of a verdict on it, for a message: the first few, and where the others are. */
+export function describeReasons(reasons: readonly string[], id: string): string {
+  const more = reasons.length - mostReasons;
+  const shown = reasons.slice(0, mostReasons).join("; ");
+  return more > 0 ? `${shown}; and ${more} more, see selkie registry show ${id.slice(0, 12)}` : shown;
+}
+
 /** Alias that a record of each kind is promoted to where none is named; these names are for that kind alone. */
 export const defaultAliases: Readonly<Record<RecordKind, string>> = {
   adapter: "current",

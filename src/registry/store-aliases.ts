@@ -1,6 +1,6 @@
 /** @file What an alias may point to, and what it pointed to before: a stack of what served, the base model at its bottom. */
 import { SelkieError } from "../util/index.ts";
-import { closedStates, defaultAliases, kindOfAlias, type StoredRecord } from "./record.ts";
+import { closedStates, defaultAliases, describeReasons, kindOfAlias, type StoredRecord } from "./record.ts";
 import type { AliasMove, Tables } from "./store-database.ts";
 
 /** A record as messages name it. */
@@ -63,6 +63,6 @@ export function chosenBefore(tables: Tables, alias: string, record: StoredRecord
   if (!tables.moves(alias).some((move) => move.record === id))
     throw refuse(`expected a record that "${alias}" has served, got ${shortId(id)}; promote it instead`);
   if (closedStates.includes(record.state))
-    throw refuse(`${shortId(id)} is ${record.state}: ${record.reasons.join("; ")}; it is not served again`);
+    throw refuse(`${shortId(id)} is ${record.state}: ${describeReasons(record.reasons, id!)}; it is not served again`);
   return id;
 }

@@ -1,5 +1,6 @@
 /** @file The store's SQLite file: tables, rows, and what each question to them is. Write-ahead log, one writer at a time. */
 import type { DatabaseSync } from "node:sqlite";
+import { z } from "zod";
 import { guardWrite, SelkieError, systemErrorCode, writeFailure } from "../util/index.ts";
 import { type AuditHead, emptyHead, type ServedAliases } from "./audit.ts";
 import type { RecordKind, RecordState, StoredRecord, Verdict } from "./record.ts";
@@ -239,8 +240,28 @@ function toRecord(row: Row): StoredRecord {
     base: row["base"] as string | null,
     time: row["time"] as number,
     state: row["state"] as RecordState,
-    reasons: JSON.parse(row["reasons"] as string) as string[],
-    verdict: row["verdict"] === null ? null : (JSON.parse(row["verdict"] as string) as Verdict),
-    accepted: JSON.parse(row["accepted"] as string) as string[],
+    reasons: toTexts(row["reasons"] as string),
+    verdict: row["verdict"] === null ? null : toVerdict(row["verdict"] as string),
+    accepted: toTexts(row["accepted"] as string),
   };
 }
+
+/** A column that somebody else wrote may hold anything: then it is kept as text, which is not what the log says. */
+function parseColumn<S extends z.ZodType>(schema: S, text: string): z.output<S> | null {
+  try {
+    return schema.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+}
+
+const texts = z.array(z.string());
+const judgement = z.looseObject({ outcome: z.enum(["promote", "rescale", "quarantine", "reject"]), reasons: texts });
+
+const toTexts = (text: string): string[] => parseColumn(texts, text) ?? [`not a list: ${text}`];
+const toVerdict = (text: string): Verdict =>
+  (parseColumn(judgement, text) as Verdict | null) ?? {
+    outcome: "reject",
+    reasons: [`not a verdict: ${text}`],
+    details: null,
+  };

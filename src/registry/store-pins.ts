@@ -178,11 +178,21 @@ const ownNames = [
   "gate.json",
 ];
 
+/** True for a link; nothing at all, or nothing that could be there, is none. */
+export function isLink(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return false; // below a file
+    throw error;
+  }
+}
+
 /** Refuses a store parts of which are links: what they lead to is not under the store's care. */
 export function refuseLinks(directory: string, names: readonly string[] = ownNames): void {
   for (const name of names) {
     const path = join(directory, name);
-    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink())
+    if (isLink(path))
       throw new SelkieError(
         "store-changed",
         `${path}: expected a file or folder of the store's own, got a link; put what it leads to in its place`,

@@ -22,6 +22,7 @@ import type { RecordLineage } from "./record.ts";
 import { createSigningKey, loadPublicKey, loadSigningKey } from "./signing.ts";
 import type { Store } from "./store.ts";
 import { tablesOf } from "./store-internals.ts";
+import { openStore } from "./store-open.ts";
 import { verifyStore } from "./store-verify.ts";
 
 const root = mkdtempSync(join(tmpdir(), "selkie-store-"));
@@ -350,4 +351,14 @@ describe("keys", () => {
     assert.throws(() => put(impostor, "a"), { message: /the key the store was made with/ });
     assert.throws(() => openTestStore(join(root, "none"), { clock: () => 1 }), { code: "missing-file" });
   });
+});
+
+test("a store without a clock is refused in words, and none is made", () => {
+  const directory = join(root, "clockless");
+  for (const options of [{}, { clock: 5 }, undefined])
+    assert.throws(() => openStore(directory, options as never), {
+      code: "bad-option",
+      message: /store: expected a clock, .* got (undefined|number); pass \{ clock: Date\.now \}/,
+    });
+  assert.equal(existsSync(directory), false);
 });

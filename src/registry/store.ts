@@ -27,6 +27,7 @@ import {
   checkFileName,
   closedStates,
   defaultAliases,
+  describeReasons,
   lineageFile,
   type RecordKind,
   type RecordLineage,
@@ -332,7 +333,7 @@ export class Store implements Disposable {
     if (closedStates.includes(record.state))
       throw new SelkieError(
         "gate-closed",
-        `promote: ${shortId(record.id)} is ${record.state}: ${record.reasons.join("; ")}; a person who has looked at it can let it be examined again: selkie registry release ${shortId(record.id)} --reason <text>`,
+        `promote: ${shortId(record.id)} is ${record.state}: ${describeReasons(record.reasons, record.id)}; a person who has looked at it can let it be examined again: selkie registry release ${shortId(record.id)} --reason <text>`,
       );
     checkAliasOf(this.#tables, alias, record);
     requireTrustedBase(this, record);

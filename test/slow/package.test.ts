@@ -92,7 +92,7 @@ const refused = await model.learn(["nowhere.txt"]).catch((error: unknown) => err
 const code = refused instanceof SelkieError ? refused.code : null;
 const isSeeded: boolean = createRng("a").uniform() === createRng("a").uniform();
 const stages = [...new Set(events.map(({ stage }) => stage))];
-console.log(JSON.stringify({ decision: again.report.decision, reason: answer.stopReason, nats: score.totalNats, gate: decision.outcome, code, isSeeded, stages }));
+console.log(JSON.stringify({ decision: again.report.decision, reason: answer.stopReason, nats: score.totalNats, gate: decision.outcome, code, isSeeded, stages, numUpdates: again.report.numUpdates }));
 `;
 
   test("compiles against its declarations, libraries checked too", () => {
@@ -121,8 +121,10 @@ console.log(JSON.stringify({ decision: again.report.decision, reason: answer.sto
     assert.ok((said["nats"] as number) < 0);
     assert.notEqual(said["gate"], undefined);
     assert.deepEqual([said["code"], said["isSeeded"]], ["missing-file", true]);
-    const stages = said["stages"] as string[]; // whether anything is left to train on is up to the screen
+    const stages = said["stages"] as string[];
     assert.ok(stages.includes("propose") && stages.includes("after"), stages.join());
+    const isTrained = (said["numUpdates"] as number) > 0; // whether anything is left to train on is up to the screen
+    assert.equal(stages.includes("train"), isTrained, stages.join());
   });
 });
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../learn/tiny-policy.ts";
+import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
 import { almanacTemplates } from "../nano.ts";
 import { adaptedSystem, questionIn } from "./adapted.ts";
 import { bankMethod, describeRouting, RoutedEdits, trainAlone } from "./bank.ts";

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { openTinyPolicy, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
 import { scoreTokens } from "../../generate/index.ts";
 import { bankOf } from "../../nn/index.ts";
 import { trainAdapters } from "../../train/index.ts";
-import { openTinyPolicy, writeTinyPolicy } from "../learn/tiny-policy.ts";
 import { completeTexts, meanKl, predictLogprobs } from "./predict.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-predict-"));

@@ -1,43 +1,23 @@
 /** @file Examinations of adapters whose effect is known: none at all, and one that says the same token always. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  type Checkpoint,
-  createLlama,
-  createTokenizer,
-  f32Precision,
-  type LlamaConfig,
-  plainLlama,
-  trainByteLevelBpe,
-} from "../../models/index.ts";
+import { createTinyModel } from "../../../test/support/tiny-model.ts";
+import type { Checkpoint } from "../../models/index.ts";
 import { bankOf, type LoraAdapter, LoraBank } from "../../nn/index.ts";
-import { createReferenceBackend } from "../../tensor/index.ts";
 import { createRng } from "../../util/index.ts";
 import { type Canaries, parseCanaries } from "../canaries.ts";
 import { examine } from "../exam.ts";
 import { defaultTemplates } from "../prompts.ts";
 import { createExaminer, examinePolicy, scaleAdapter } from "./measure.ts";
 
-const json = trainByteLevelBpe(["Where is Ann? Ann is in Dover."], { vocabSize: 270, specialTokens: ["<|end|>"] });
-const tokenizer = createTokenizer(json, "<|end|>");
-const config: LlamaConfig = {
-  ...plainLlama,
-  vocabSize: tokenizer.vocabSize,
-  hiddenSize: 16,
-  intermediateSize: 24,
-  numLayers: 1,
-  numHeads: 2,
-  numKvHeads: 1,
-  headDim: 8,
-  maxSeqLen: 160,
-};
-
-function createCheckpoint(): Checkpoint {
-  const lm = createLlama(createReferenceBackend(), config, f32Precision, { rng: createRng("gate") });
-  const flat = lm.parameters.get("model.embed_tokens.weight");
-  flat.write(flat.readSync().map((value) => 20 * value)); // answers that are not one token over and over
-  return { lm, config, tokenizer, digest: "d", parts: [], directory: "" };
-}
+const createCheckpoint = (): Checkpoint =>
+  createTinyModel({
+    name: "gate",
+    texts: ["Where is Ann? Ann is in Dover."],
+    vocabSize: 270,
+    config: { maxSeqLen: 160 },
+    hasEnd: false,
+  });
 
 function adapterOf({ lm }: Checkpoint, size: number): LoraAdapter {
   const rng = createRng("adapter");

@@ -4,8 +4,10 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
 import { scoreTokens } from "../../generate/index.ts";
 import { meanLoss } from "../../train/index.ts";
+import { finishedTrials } from "../finished.ts";
 import { defaultTemplates } from "../prompts.ts";
 import type { SampledEdit } from "../propose.ts";
 import type { StageStore } from "../settings.ts";
@@ -15,7 +17,6 @@ import { completionDocument, maximise } from "./maximisation.ts";
 import { defaultLearnSettings, type LearnInnerLoop, type PolicyUpdate } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";
 import { policyWriter } from "./teacher.ts";
-import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "./tiny-policy.ts";
 import { runTrials, type Trial } from "./trials.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-learn-"));
@@ -76,10 +77,16 @@ describe("the outer loop", () => {
     const whole = await learnKnowledge(argsWith("whole", memoryStore(stages)));
     assert.equal(whole.rounds.length, 2);
     const values = new Map<string, string>();
+    const shareDone = () => finishedTrials(memoryStore(values), { settings, passagesPerRound: 2, numHeldOut: 1 });
+    const shares = [await shareDone()];
     for (let kill = 1; kill < stages.size; kill++) {
       await assert.rejects(learnKnowledge(argsWith("killed", memoryStore(values, 2))), /killed/);
       assert.equal(values.size, kill, "one more stage was kept");
+      shares.push(await shareDone());
     }
+    assert.deepEqual(shares, shares.toSorted((a, b) => a - b), "of what is done, never less than before"); // biome-ignore format: one line
+    assert.deepEqual([shares[0], await shareDone()], [0, 1]);
+    assert.ok(new Set(shares).size > 6, "counted in groups of trials");
     assert.deepEqual(await learnKnowledge(argsWith("killed", memoryStore(values))), whole);
     assert.deepEqual(new Map([...values].sort()), new Map([...stages].sort()), "every recorded stage, to the digit");
   });

@@ -1,8 +1,9 @@
-/** @file `selkie bench`: speed on this machine, one JSON line in the fields of the PyTorch script it is compared with. */
+/** @file `selkie bench`: speed on this machine; with `--json`, the fields of the PyTorch script it is compared with. */
 import { availableParallelism } from "node:os";
 import { Argument, type Command, Option } from "commander";
 import type { Peaks, Profiler } from "../../tensor/index.ts";
 import { SelkieError } from "../../util/index.ts";
+import { describeFigures } from "../bench/figures.ts";
 import { reportProfile } from "../bench/profile-report.ts";
 import type { BenchName, BenchOptions } from "../bench/setup.ts";
 import { describeExamples, type Example } from "../examples.ts";
@@ -26,7 +27,7 @@ export function registerBench(program: Command): void {
   const command = program
     .command("bench")
     .summary("measure speed on this machine")
-    .description("Measures speed on random weights and prints one JSON line.")
+    .description("Measures speed on random weights; --json prints one line for programs.")
     .addArgument(
       new Argument("<what>", "what to measure").choices(["gemm", "train", "lora", "inner", "decode", "attention"]),
     )
@@ -51,10 +52,7 @@ export function registerBench(program: Command): void {
       runVerb(options, async ({ output, signal }) => {
         output.progress(`measuring ${what}; this takes about ${what === "gemm" ? 5 : options.seconds} s`);
         const { line, table } = await measure(what, options, signal, output.note);
-        output.result(
-          line,
-          table === "" ? JSON.stringify(line) : `${table}\n\n${JSON.stringify({ ...line, profile: undefined })}`,
-        );
+        output.result(line, [...(table === "" ? [] : [table]), describeFigures(line)].join("\n\n"));
       }),
     );
 }

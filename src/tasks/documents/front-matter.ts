@@ -1,7 +1,8 @@
 /**
  * @file The head that editors and site generators keep in front of a Markdown text: YAML between `---` lines, TOML between
  * `+++` lines, or a JSON object. It is data about the text, not text. A `---` at the top that opens no such head is a line
- * across the page and stays.
+ * across the page and stays. So do the lines of MultiMarkdown (`Title: Seals`) and of pandoc (`% Seals`): CommonMark has
+ * them as a paragraph, and nothing tells them from one that begins with "Note: the mill closed".
  */
 import { parse as parseToml } from "smol-toml";
 import { parseDocument } from "yaml";
@@ -106,9 +107,10 @@ function titleOf(head: Head): string {
   return typeof title === "number" ? `${title}` : "";
 }
 
-/** Takes the head off a Markdown text with `\n` line ends and no byte order mark. */
-export function readFrontMatter(text: string): FrontMatter {
-  const none: FrontMatter = { body: text, format: null, title: "" };
+/** Takes the head off a Markdown text with `\n` line ends and no byte order mark; blank lines may stand above it. */
+export function readFrontMatter(source: string): FrontMatter {
+  const none: FrontMatter = { body: source, format: null, title: "" };
+  const text = source.replace(/^(?:[ \t]*\n)+/, "");
   if (text.startsWith("---")) {
     const parts = between(text, "---", ["---", "..."]);
     const head = parts === null ? null : readYaml(parts.head);

@@ -10,7 +10,15 @@ import { attachEntries, readQuestionFile, refuseUnmatched } from "./questions.ts
 import { readFile } from "./read-file.ts";
 import type { Entry, Tally } from "./records.ts";
 import { refuse } from "./text-file.ts";
-import type { LeftOut, LeftOutReason, LoadedDocuments, LoadOptions, SourcePassage } from "./types.ts";
+import type {
+  ExamQuestion,
+  LeftOut,
+  LeftOutReason,
+  LoadedDocuments,
+  LoadOptions,
+  QuestionUse,
+  SourcePassage,
+} from "./types.ts";
 import { extensions, type FoundFile, findFiles, kindOf } from "./walk.ts";
 
 interface QuestionFile {
@@ -87,6 +95,7 @@ export async function loadDocuments(paths: readonly string[], options: LoadOptio
   if (passages.length === 0) throw nothingFound(paths, found.files.length, load);
   const notes = describeReading(load);
   const asked = await addQuestions(load, passages, options, notes);
+  notes.push(...describeUnasked(asked));
   return { passages: asked, numFiles: load.numFiles, leftOut: load.leftOut, notes };
 }
 
@@ -126,10 +135,10 @@ async function addQuestions(
       if ((await realpath(file.path)) !== named) load.leftOut.push({ path: file.path, reason: "questions" });
       continue;
     }
-    const { passages: extended, numAttached, unmatched } = attachEntries(current, file.entries);
+    const { passages: extended, attached, unmatched } = attachEntries(current, file.entries);
     if (unmatched.length > 0 && file.isGiven && !isLimited) throw refuseUnmatched(unmatched[0]!, current);
-    if (numAttached === 0) load.leftOut.push({ path: file.path, reason: "questions" });
-    else notes.push(`${file.path}: ${count(numAttached, "question", "questions")} for the exam, not learned`);
+    if (attached.length === 0) load.leftOut.push({ path: file.path, reason: "questions" });
+    else notes.push(describeAttached(file.path, attached));
     if (unmatched.length > 0) notes.push(describeUnmatched(file.path, unmatched));
     current = extended;
   }
@@ -137,11 +146,32 @@ async function addQuestions(
   if (named !== null && others.length > 0)
     notes.push(`not used: the questions of ${namesOf(others)}, since --questions names a file`);
   if (questions === undefined) return current;
-  const attached = attachEntries(current, await readQuestionFile(questions, load.tally));
-  const [lost] = attached.unmatched;
-  if (lost !== undefined && (!isLimited || attached.numAttached === 0)) throw refuseUnmatched(lost, current);
-  if (lost !== undefined) notes.push(describeUnmatched(questions, attached.unmatched));
-  return attached.passages;
+  const given = attachEntries(current, await readQuestionFile(questions, load.tally));
+  const [lost] = given.unmatched;
+  if (lost !== undefined && (!isLimited || given.attached.length === 0)) throw refuseUnmatched(lost, current);
+  if (given.attached.length > 0) notes.push(describeAttached(questions, given.attached));
+  if (lost !== undefined) notes.push(describeUnmatched(questions, given.unmatched));
+  return given.passages;
+}
+
+/** `q.jsonl: 96 questions, asked and not learned: 48 to choose among edits, 48 to examine what was learned`. */
+function describeAttached(file: string, questions: readonly ExamQuestion[]): string {
+  const numOf = (use: QuestionUse) =>
+    questions.filter((question) => question.use === use || question.use === "both").length;
+  const [choosing, examining] = [numOf("selection"), numOf("report")];
+  const isSplit = choosing < questions.length || examining < questions.length;
+  const uses = isSplit ? `: ${choosing} to choose among edits, ${examining} to examine what was learned` : "";
+  return `${file}: ${count(questions.length, "question", "questions")}, asked and not learned${uses}`;
+}
+
+/** Where some documents have questions, those that have none: nothing given tells whether they were learned. */
+function describeUnasked(passages: readonly SourcePassage[]): string[] {
+  const unasked = passages.filter(({ questions }) => questions.length === 0).map(({ id }) => id);
+  if (unasked.length === 0 || unasked.length === passages.length) return [];
+  const names = `${unasked.slice(0, maxNamed).join(", ")}${unasked.length > maxNamed ? ", …" : ""}`;
+  return [
+    `no question is about ${unasked.length} of the ${passages.length} documents (${names}); add some, or what they teach is not examined`,
+  ];
 }
 
 const describeUnmatched = (file: string, unmatched: readonly Entry[]): string => {

@@ -53,6 +53,8 @@ describe("front matter is not text", () => {
       "Seals",
       "# On seals\n\nThey dive.",
     ],
+    ["YAML below blank lines, as pandoc takes it", "\n \t\n---\ntitle: Seals\n---\nThey dive.", "Seals", "They dive."],
+    ["TOML below a blank line", '\n+++\ntitle = "Seals"\n+++\nThey dive.', "Seals", "They dive."],
     ["nothing below it", "---\ntitle: Seals\n---\n", "Seals", ""],
   ]);
 });
@@ -67,6 +69,15 @@ describe("what only looks like front matter stays", () => {
       "",
       "---\nANN: Who?\nBEN: I.\nANN: You?\n---\nMore.",
     ],
+    [
+      "metadata of MultiMarkdown, a paragraph to everybody else",
+      "Title: Seals\nAuthor: Ann Fox\n\nThey dive.",
+      "",
+      "Title: Seals\nAuthor: Ann Fox\n\nThey dive.",
+    ],
+    ["a title block of pandoc", "% Seals\n% Ann Fox\n\nThey dive.", "", "% Seals\n% Ann Fox\n\nThey dive."],
+    ["a line across the page below a blank line", "\n---\n\nThey dive.", "", "---\n\nThey dive."],
+    ["a head below text", "They dive.\n\n---\ntitle: Seals\n---", "", "They dive.\n\n---\ntitle: Seals\n---"],
     ["a head without an end", "---\ntitle: Seals\nThey dive.", "", "---\ntitle: Seals\nThey dive."],
     ["a list of YAML", "---\n- a\n- b\n---\nMore.", "", "---\n- a\n- b\n---\nMore."],
     ["plus signs", "+++\nno toml here\n+++\nMore.", "", "+++\nno toml here\n+++\nMore."],

@@ -7,7 +7,8 @@ import type { ExamQuestion, SourcePassage } from "./types.ts";
 /** Passages with the questions added, and those that name no passage. */
 export interface Attached {
   readonly passages: readonly SourcePassage[];
-  readonly numAttached: number;
+  /** All questions that were added. */
+  readonly attached: readonly ExamQuestion[];
   readonly unmatched: readonly Entry[];
 }
 
@@ -22,7 +23,7 @@ const targetOf = (passages: readonly SourcePassage[], about: string | null): Sou
 export function attachEntries(passages: readonly SourcePassage[], entries: readonly Entry[]): Attached {
   const added = new Map<string, ExamQuestion[]>();
   const unmatched: Entry[] = [];
-  let numAttached = 0;
+  const attached: ExamQuestion[] = [];
   for (const entry of entries) {
     const passage = targetOf(passages, entry.about);
     if (passage === undefined) {
@@ -30,13 +31,13 @@ export function attachEntries(passages: readonly SourcePassage[], entries: reado
       continue;
     }
     added.set(passage.id, [...(added.get(passage.id) ?? []), ...entry.questions]);
-    numAttached += entry.questions.length;
+    attached.push(...entry.questions);
   }
   const extended = passages.map((passage) => ({
     ...passage,
     questions: [...passage.questions, ...(added.get(passage.id) ?? [])],
   }));
-  return { passages: extended, numAttached, unmatched };
+  return { passages: extended, attached, unmatched };
 }
 
 /** The error for a question that is about none of the passages. */

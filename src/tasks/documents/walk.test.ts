@@ -84,7 +84,6 @@ describe("links", () => {
     const { files, leftOut } = await read(folder);
     assert.deepEqual(files, ["c.txt", "snapshot/a.jsonl", "snapshot/more/b.md"]);
     assert.deepEqual(leftOut, {
-      ".elsewhere": "hidden",
       "b-link.txt": "read already",
       "snapshot/again.jsonl": "read already",
       "snapshot/loop": "read already",
@@ -92,6 +91,21 @@ describe("links", () => {
       "snapshot/self": "broken link",
     });
     assert.deepEqual((await read(folder, [join(folder, "snapshot")])).files.slice(0, 1), ["snapshot/a.jsonl"]);
+  });
+  test("are taken by their own names where they lead to hidden things, and only those are", async () => {
+    const folder = makeFolder("annexed", {
+      ".annex/1f": "A.",
+      ".annex/2e": "B.",
+      ".drafts/c.md": "C.",
+      ".d.md": "D.",
+      "a.md": "-> .annex/1f",
+      drafts: "-> .drafts",
+      "d.md": "-> .d.md",
+      ".e.md": "-> d.md",
+    });
+    const { files, leftOut } = await read(folder);
+    assert.deepEqual(files, ["a.md", "d.md", "drafts/c.md"]);
+    assert.deepEqual(leftOut, { ".annex": "hidden" }, "of which one file was linked");
   });
   test("to nothing are refused when given by name", async () => {
     const folder = makeFolder("dangling", { "x.md": "-> nowhere.md", "y.md": "-> y.md" });
@@ -186,7 +200,7 @@ describe("questions among the documents", () => {
       ],
     );
     assert.deepEqual(leftOut, { "stray.jsonl": "questions" });
-    assert.match(notes.join("\n"), /questions\.jsonl: 2 questions for the exam, not learned/);
+    assert.match(notes.join("\n"), /questions\.jsonl: 2 questions, asked and not learned(\n|$)/);
     assert.match(notes.join("\n"), /questions\.jsonl: 1 question not used, .* as "gone\.md"/);
   });
   test("give way to a file that is named, which may be one of them", async () => {
@@ -203,6 +217,29 @@ describe("questions among the documents", () => {
       ["Own?"],
     );
     assert.match(notes.join("\n"), /not used: the questions of .*questions\.jsonl/);
+  });
+  test("are told by what they are for, and so are the documents that have none", async () => {
+    const use = (passage: string, kind: string) =>
+      `${JSON.stringify({ passage, question: `${kind}?`, answer: "x", use: kind })}\n`;
+    const mixed = makeFolder("mixed", {
+      "documents/a.md": "A.",
+      "documents/b.md": "B.",
+      "documents/c.md": "C.",
+      "q.jsonl": use("b.md", "selection") + use("b.md", "report") + use("b.md", "both"),
+    });
+    const documents = join(mixed, "documents");
+    for (const [paths, questions] of [
+      [[mixed], undefined],
+      [[documents], join(mixed, "q.jsonl")],
+    ] as const) {
+      const { notes } = await loadDocuments(paths, { questions });
+      assert.match(
+        notes.join("\n"),
+        /q\.jsonl: 3 questions, asked and not learned: 2 to choose among edits, 2 to examine what was learned/,
+      );
+      assert.match(notes.join("\n"), /no question is about 2 of the 3 documents \(a\.md, c\.md\); add some/);
+    }
+    assert.deepEqual((await loadDocuments([documents])).notes, [], "without any the model writes its own");
   });
   test("are found past the limit", async () => {
     const { passages } = await loadDocuments([folder], { limit: 1 });

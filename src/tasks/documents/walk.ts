@@ -1,6 +1,6 @@
 /**
  * @file Finds the documents below files and folders. What is given by name is taken; below a folder hidden things, output
- * of ours and `node_modules` are left out, links count as what they lead to, and every file is found once.
+ * of ours and `node_modules` are left out, links count as what they lead to, hidden or not, and every file is found once.
  */
 import type { Dirent } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
@@ -37,7 +37,8 @@ interface Candidate extends FoundFile {
 class Walk {
   readonly candidates: Candidate[] = [];
   readonly leftOut: LeftOut[] = [];
-  readonly #entered = new Set<string>();
+  /** Real paths. */
+  readonly entered = new Set<string>();
   readonly #outputs: ReadonlySet<string>;
 
   constructor(outputs: ReadonlySet<string>) {
@@ -45,8 +46,8 @@ class Walk {
   }
 
   async enter(folder: string, realPath: string): Promise<void> {
-    if (this.#entered.has(realPath)) return this.leave(folder, "read already");
-    this.#entered.add(realPath);
+    if (this.entered.has(realPath)) return this.leave(folder, "read already");
+    this.entered.add(realPath);
     const entries = await readdir(folder, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
       throw new SelkieError("bad-file", `${folder}: cannot be listed (${cause.code}); check its permissions`, {
         cause,
@@ -129,8 +130,14 @@ export async function findFiles(paths: readonly string[], outputs: readonly stri
     found.push({ path, realPath, isLink: false, isGiven: true });
   }
   const files = onePathEach(found, (path) => walk.leave(path, "read already"));
-  const taken = new Set(files.map(({ realPath }) => realPath));
-  // the file behind a link that was taken is not left out
-  const leftOut = walk.leftOut.filter(({ path, reason }) => reason !== "unknown kind" || !taken.has(resolve(path)));
-  return { files, leftOut };
+  const taken = new Set([...walk.entered, ...files.map(({ realPath }) => realPath)]);
+  return { files, leftOut: await withoutTaken(walk.leftOut, taken) };
+}
+
+/** What a link led to was not left out, although it is of unknown kind, or hidden, under its own name. */
+async function withoutTaken(leftOut: readonly LeftOut[], taken: ReadonlySet<string>): Promise<LeftOut[]> {
+  const isTaken = async ({ path, reason }: LeftOut): Promise<boolean> =>
+    (reason === "unknown kind" || reason === "hidden") && taken.has(await realpath(path).catch(() => path));
+  const flags = await Promise.all(leftOut.map(isTaken));
+  return leftOut.filter((_, index) => !flags[index]);
 }

@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { measureSupport, screenSources } from "../src/adapt/gate/screen.ts";
 import { casesOf, type ScreenCase } from "./screen/generate.ts";
 import type { Material } from "./screen/material.ts";
+import { aidMaterial } from "./screen/material-aid.ts";
 import { developmentMaterial } from "./screen/material-development.ts";
 import { heldBackMaterial } from "./screen/material-held-back.ts";
 import { secondMaterial } from "./screen/material-second.ts";
@@ -18,6 +19,7 @@ const parts: Readonly<Record<string, readonly Material[]>> = {
   second: secondMaterial,
   third: thirdMaterial,
   "held-back": heldBackMaterial,
+  aid: aidMaterial,
 };
 
 /** All parts. */

@@ -40,7 +40,10 @@ export const aidMaterial: readonly Material[] = [
         "Victory of 2019",
       ),
     ],
-    negated: ["Life jackets are not compulsory for anybody under fourteen.", "The club did not win the county regatta."],
+    negated: [
+      "Life jackets are not compulsory for anybody under fourteen.",
+      "The club did not win the county regatta.",
+    ],
     swapped: ["Beginners train with Marco Silva.", "The juniors train with Joan Petrie."],
     added: ["The boathouse was painted by a local sculptor.", "Every member gets a woollen scarf at Christmas."],
     contrary: ["The club lost the county regatta in 2019.", "Life jackets are optional for everyone under fourteen."],

@@ -1,0 +1,116 @@
+/** @file Values of the passage that stand where they do not belong. */
+import type { Claim, Clause } from "./claims.ts";
+import { prepositions } from "./lexicon.ts";
+import { isMeasure, isUnit } from "./meanings.ts";
+import { leadOf, quote, type ReadPassage } from "./passages.ts";
+import { contentOf, type ScreenWord } from "./words.ts";
+
+/** Values of a claim that can have been exchanged: numbers, and names that are not its subject. */
+function valuesOf(claim: Claim): ScreenWord[] {
+  const { words, value } = claim;
+  const isValue = new Set(value.map(({ plain }) => plain));
+  const isBound = (index: number): boolean => {
+    const before = words[index - 1]?.plain ?? "";
+    return (
+      prepositions.has(before) ||
+      (/^(?:the|a|an|his|her|its|their)$/u.test(before) && prepositions.has(words[index - 2]?.plain ?? ""))
+    );
+  };
+  return words.filter((word, index) => word.isNumber || (word.isName && (isBound(index) || isValue.has(word.plain))));
+}
+
+const sortsWith = (value: ScreenWord, other: ScreenWord): boolean => (value.isNumber ? other.isNumber : other.isName);
+
+/**
+ * A number or name that stands beside other words in the passage: those of the claim stand beside another of the same sort,
+ * which the claim leaves out.
+ */
+export function misplaced(passage: ReadPassage, claim: Claim): string | null {
+  const content = contentOf(claim.words);
+  const said = new Set(content.map(({ stem }) => stem));
+  const lead = leadOf(claim);
+  for (const value of valuesOf(claim).filter(({ stem }) => passage.stems.has(stem) && !passage.topic.has(stem))) {
+    const homes = passage.clauses.filter(({ stems }) => stems.has(value.stem));
+    const rest = content.filter(
+      ({ stem, isNumber, isName }) =>
+        stem !== value.stem &&
+        !isNumber &&
+        !(isName && !value.isNumber && !passage.subjects.has(stem)) &&
+        passage.stems.has(stem),
+    );
+    const isShort = ({ words }: Clause) => contentOf(words).filter(({ isNumber }) => !isNumber).length <= 1; // "and in 2010 only 240"
+    const isNear = ({ stem }: ScreenWord) =>
+      homes.some(
+        (home) => home.stems.has(stem) || home.subjects.has(stem) || (isShort(home) && home.sentence.has(stem)),
+      );
+    const rivals = passage.clauses.filter(
+      ({ stems, words, subjects }) =>
+        !stems.has(value.stem) &&
+        words.some((other) => sortsWith(value, other) && !said.has(other.stem) && !subjects.has(other.stem)),
+    );
+    const isAlone = ({ sentence }: Clause) =>
+      !value.isNumber || [...sentence].filter((stem) => /^\d/u.test(stem)).length === 1;
+    const isBeside = ({ stem }: ScreenWord) => homes.some((home) => isAlone(home) && home.sentence.has(stem));
+    const against = rest.filter(
+      (word) =>
+        !isNear(word) && !isBeside(word) && !isMeasure(word.plain) && rivals.some(({ stems }) => stems.has(word.stem)),
+    );
+    const isLeading =
+      value.isNumber &&
+      lead !== null &&
+      against.includes(lead) &&
+      !passage.topic.has(lead.stem) &&
+      homes.some(({ sentence }) => sentence.has(lead.stem));
+    if (against.length > 0 && (isLeading || !rest.some((word) => isNear(word) && !passage.topic.has(word.stem))))
+      return `"${value.plain}" does not belong to ${quote(new Set(against.slice(0, 3).map(({ plain }) => plain)))}`;
+  }
+  return null;
+}
+
+/** What each number of some words counts or measures: the next word that says something. */
+function countedBy(words: readonly ScreenWord[]): Map<string, Set<string>> {
+  const counted = new Map<string, Set<string>>();
+  words.forEach(({ isNumber, stem }, index) => {
+    const next = words[index + 1];
+    if (!isNumber || next === undefined || next.isFunction || next.isNumber) return;
+    counted.set(stem, (counted.get(stem) ?? new Set()).add(next.stem));
+  });
+  return counted;
+}
+
+/** A number with another unit than in the passage, or counting what another number counts there. */
+export function miscounted(passage: ReadPassage, claim: Claim): string | null {
+  const known = countedBy(passage.clauses.flatMap(({ words }) => words));
+  for (const [number, things] of countedBy(claim.words)) {
+    const right = known.get(number);
+    if (right === undefined) continue;
+    const wrong = [...things].find(
+      (thing) =>
+        !right.has(thing) && (isUnit(thing) || [...known].some(([other, set]) => other !== number && set.has(thing))),
+    );
+    if (wrong !== undefined) return `"${number}" counts "${[...right][0]}" in the passage, not "${wrong}"`;
+  }
+  return null;
+}
+
+/** Each value with the preposition before it. */
+const boundBy = (words: readonly ScreenWord[]): (readonly [preposition: string, stem: string])[] =>
+  words.flatMap(({ plain }, index) => {
+    const next = words.slice(index + 1, index + 3).find(({ isFunction }) => !isFunction);
+    return prepositions.has(plain) && next !== undefined ? [[plain, next.stem] as const] : [];
+  });
+
+/** Two values that have changed places: "from A to B" for "from B to A". */
+export function crossed(passage: ReadPassage, claim: Claim): string | null {
+  const bonds = boundBy(claim.words);
+  for (const clause of passage.clauses) {
+    const known = boundBy(clause.words);
+    const isKnown = (preposition: string, stem: string) =>
+      known.some(([one, other]) => one === preposition && other === stem);
+    for (const [one, first] of bonds)
+      for (const [other, second] of bonds)
+        if (one !== other && first !== second && isKnown(one, second) && isKnown(other, first) && !isKnown(one, first))
+          return `"${one} ${first}" and "${other} ${second}" have changed places`;
+  }
+  return null;
+}

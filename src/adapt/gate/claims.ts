@@ -9,6 +9,8 @@ export interface Claim {
   readonly words: readonly ScreenWord[];
   /** Words that give a value and nothing else: an answer, or what follows a label. */
   readonly value: readonly ScreenWord[];
+  /** Number of words that ask for it: of the question or the label. */
+  readonly numAsked: number;
   /** Odd number of denials. */
   readonly isDenied: boolean;
   /** Answered with yes or no. */
@@ -27,7 +29,7 @@ export interface Clause {
 }
 
 const speaker = /^\s*(?:[-*•]|\d+[.)]\s|Question(?:\s+\d+)?\s*:|Answer\s*:|[A-Z]\s*:|Q\s*:)\s*/u;
-const abbreviations = /\b(?:Mr|Mrs|Ms|Dr|St|Prof|No|e\.g|i\.e)\.$/u;
+const abbreviations = /\b(?:Mr|Mrs|Ms|Dr|St|Prof|No|e\.g|i\.e|a\.m|p\.m)\.$/u;
 
 /** Sentences and lines, with the marks of lists and speakers taken off. */
 export function sentencesOf(text: string): string[] {
@@ -109,11 +111,13 @@ function toClaim(question: string, answer: string): Claim {
     question === "" ? null : /^yes\b/iu.test(answer) ? true : /^no\b[,.!]?/iu.test(answer) ? false : null;
   const isBare = question !== "" && said.length <= 5;
   const given = label === null ? said : screenWords(answer.slice(label[0].length));
-  const words = label === null ? [...asked, ...said] : [...screenWords(label[0]), ...given];
+  const asking = label === null ? asked : screenWords(label[0]);
+  const words = [...asking, ...given];
   return {
     text: question === "" ? answer : `${question} → ${answer}`,
     words,
     value: label !== null || isBare ? given : [],
+    numAsked: asking.length,
     isDenied: countDenials(confirms === null ? words : words.filter(({ plain }) => plain !== "no")) % 2 === 1,
     confirms,
   };

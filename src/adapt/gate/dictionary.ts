@@ -132,7 +132,7 @@ const byLemma = new Map<string, readonly Sense[]>();
 export function sensesOf(lemma: string): readonly Sense[] {
   const known = byLemma.get(lemma);
   if (known !== undefined) return known;
-  const senses = /^[a-z][a-z'.-]*$/u.test(lemma) ? linesOf("index.sense", `${lemma}%`).map(toSense) : [];
+  const senses = /^[a-z][a-z'._-]*$/u.test(lemma) ? linesOf("index.sense", `${lemma}%`).map(toSense) : [];
   byLemma.set(lemma, senses);
   return senses;
 }

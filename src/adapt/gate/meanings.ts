@@ -1,16 +1,19 @@
 /** @file What the screen asks the dictionary: what sort of word one is, which words say the same, and which exclude each other. */
-import { type Meaning, meaningOf, type Pointer, type Sense, sensesOfForm } from "./dictionary.ts";
+import { type Meaning, meaningOf, type Pointer, type Sense, sensesOf, sensesOfForm } from "./dictionary.ts";
 import { irregular, opposites } from "./lexicon.ts";
 
 /** What a word is most likely to be. */
 export type WordSort = "verb" | "adverb" | "adjective" | "general" | "abstract" | "person" | "thing" | "unknown";
 
-/** Fields of nouns that are neither seen nor touched: act, attribute, thought, message, event, feeling, motive, phenomenon, possession, process, quantity, relation, shape, state, time. */
-const abstractFields = new Set([4, 7, 9, 10, 11, 12, 16, 19, 21, 22, 23, 24, 25, 26, 28]);
+/** Fields of nouns that are neither seen nor touched: act, attribute, thought, message, event, feeling, group, place, motive, phenomenon, possession, process, quantity, relation, shape, state, time. */
+const abstractFields = new Set([4, 7, 9, 10, 11, 12, 14, 15, 16, 19, 21, 22, 23, 24, 25, 26, 28]);
 const personField = 18;
 
 /** A noun with so many kinds below it says what sort a thing is of, not which thing it is. */
 const generalFrom = 60;
+
+/** Two things of a kind as wide as this are not taken for one another. */
+const wideFrom = 300;
 
 /** Meanings rarer than this are none that a plain text has in mind. */
 const rareShare = 0.02;
@@ -53,11 +56,11 @@ export const lemmaOf: (plain: string) => string = memoised((plain) => {
 
 const isNounal = ({ sign }: Pointer): boolean => sign === "~" || sign === "~i";
 
-/** Number of kinds below a meaning, as far as `generalFrom`. */
+/** Number of kinds below a meaning, as far as `wideFrom`. */
 const breadthOf: (id: string) => number = memoised((id) => {
   const seen = new Set<string>();
   const open = [id];
-  while (open.length > 0 && seen.size < generalFrom)
+  while (open.length > 0 && seen.size < wideFrom)
     for (const { to } of meaningOf(open.pop()!).pointers.filter(isNounal))
       if (!seen.has(to)) {
         seen.add(to);
@@ -90,6 +93,22 @@ export const sortOf: (plain: string) => WordSort = memoised((plain) => {
   const [best] = [...sortsOf(plain)].toSorted(([, one], [, other]) => other - one);
   return best?.[0] ?? "unknown";
 });
+
+/** A noun counted as often as this comes with any subject: "home", "world", "hand". */
+const frequentFrom = 40;
+
+/** True for the everyday nouns. */
+export const isFrequent: (plain: string) => boolean = memoised(
+  (plain) =>
+    plainSenses(plain).reduce((sum, { meaning, count }) => sum + (meaning.part === "n" ? count : 0), 0) >= frequentFrom,
+);
+
+/** True where the dictionary has some words in a row as one adverb or adjective: "at sea", "by heart". */
+export const isPhrase = (words: readonly string[]): boolean =>
+  sensesOf(words.join("_")).some(({ meaning: { part } }) => part === "r" || part === "a");
+
+/** Share of the uses of a word in which it is a verb, or another sort. */
+export const shareOf = (plain: string, sort: WordSort): number => sortsOf(plain).get(sort) ?? 0;
 
 /** Fields of what is measured: attributes, quantities, times. */
 const measureFields = new Set([7, 23, 28]);
@@ -195,14 +214,13 @@ const ancestorsNear = (id: string, steps: number): string[] =>
           .flatMap(({ to }) => ancestorsNear(to, steps - 1)),
       ];
 
-/** Kinds that a noun is of, at most two steps up; itself left out. */
+/** Kinds that a noun is of in its main meaning, at most two steps up; itself and wide ones left out. */
 const kindsOf: (plain: string) => ReadonlySet<string> = memoised((plain) => {
   const own = plainSenses(plain)
-    .filter(({ meaning, share }) => meaning.part === "n" && share >= 0.1)
+    .filter(({ meaning, share }) => meaning.part === "n" && share >= 0.25)
     .map(({ meaning }) => meaning.id);
-  return new Set(
-    own.flatMap((id) => ancestorsNear(id, 2)).filter((id) => !own.includes(id) && ancestorsOf(id).size > 4),
-  );
+  const above = own.flatMap((id) => ancestorsNear(id, 2)).filter((id) => !own.includes(id));
+  return new Set(above.filter((id) => breadthOf(id) < wideFrom));
 });
 
 /** True for two nouns of one kind, neither of which is the other's: "baker" and "miner", "granite" and "marble". */

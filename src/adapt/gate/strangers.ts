@@ -5,11 +5,11 @@
  */
 import type { Claim } from "./claims.ts";
 import { auxiliaries, prepositions, pronouns } from "./lexicon.ts";
-import { areRivals, explainedBy, familyOf, type WordSort } from "./meanings.ts";
+import { areRivals, explainedBy, familyOf, isFrequent, isPhrase, shareOf, type WordSort } from "./meanings.ts";
 import { isKnown, type ReadPassage } from "./passages.ts";
 import { type ScreenWord, sortOfWord } from "./words.ts";
 
-/** How much a word that nothing of the passage explains speaks against a claim; more than 1 in all makes it fail. */
+/** How much a word of a sort speaks against a claim. */
 const weights: Readonly<Record<WordSort, number>> = {
   verb: 0,
   adverb: 0,
@@ -20,28 +20,62 @@ const weights: Readonly<Record<WordSort, number>> = {
   thing: 1,
   unknown: 1,
 };
-const certain = 2;
+/** A claim fails when its words weigh more than this in all. */
 const limit = 1;
+/** Weight of a word that is one too many by itself. */
+const certain = 2;
 
 /** Words of a claim that its passage lacks and that are values, not ways of saying something. */
 export function strangersIn(passage: ReadPassage, claim: Claim): ScreenWord[] {
   const strange = claim.words
-    .filter((word) => !word.isFunction && !isKnown(passage, word))
-    .map((word) => ({ word, weight: weightOf(passage, claim, word) }))
+    .map((word, index) => ({ word, weight: isKnown(passage, word) ? 0 : weightOf(passage, claim, index) }))
     .filter(({ weight }) => weight > 0);
   const total = strange.reduce((sum, { weight }) => sum + weight, 0);
   return total > limit ? strange.map(({ word }) => word) : [];
 }
 
-function weightOf(passage: ReadPassage, claim: Claim, word: ScreenWord): number {
+function weightOf(passage: ReadPassage, claim: Claim, index: number): number {
+  const word = claim.words[index]!;
+  if (word.isFunction) return 0;
   if (word.isNumber || word.isName) return certain;
-  const sort = sortOfWord(word);
-  if (isBareValue(claim) && claim.value.includes(word)) return sort === "adverb" ? 0 : certain;
-  if (isRival(passage, claim, word)) return certain;
-  if (isExplained(passage, word)) return 0;
-  const weight = weights[sort];
-  return weight < 1 || refersBack(passage, claim, word) ? weight : certain;
+  const sort = sortAt(claim.words, index);
+  if (isBareValue(claim) && index >= claim.numAsked) return sort === "adverb" ? 0 : certain;
+  const weight = isFrequent(word.plain) ? Math.min(0.5, weights[sort]) : weights[sort];
+  if (weight === 0 || isKindOfKnown(passage, word)) return 0;
+  const isHeld = hasAnchor(passage, claim, index);
+  if (index >= claim.numAsked && !isFrequent(word.plain) && (weight === 1 || !isHeld) && isRival(passage, claim, word))
+    return certain;
+  const isReferring =
+    isHeld && (index < claim.numAsked || opensSentence(claim, index) || isPossessed(claim.words, index));
+  if (weight === 1 && !isReferring) return certain;
+  return isExplained(passage, word) ? 0 : weight;
 }
+
+/** What a word is where it stands: between its subject and a preposition it is a verb, before a noun an adjective. */
+function sortAt(words: readonly ScreenWord[], index: number): WordSort {
+  const { plain } = words[index]!;
+  const [before, after] = [words[index - 1], words[index + 1]];
+  const isPart = [1, 2].some(
+    (length) => index >= length && isPhrase(words.slice(index - length, index + 1).map((word) => word.plain)),
+  );
+  if (isPart) return "adverb";
+  if (shareOf(plain, "verb") > 0 && standsAsVerb(before, after)) return "verb";
+  if (shareOf(plain, "adjective") > 0.2 && after !== undefined && !after.isFunction) return "adjective";
+  return sortOfWord(words[index]!);
+}
+
+/** After a subject, "to" or a word like "will", and before no noun: the place of a verb. */
+function standsAsVerb(before: ScreenWord | undefined, after: ScreenWord | undefined): boolean {
+  if (before === undefined || after === undefined || !after.isFunction) return false;
+  if (auxiliaries.has(after.plain) || after.plain === "of") return false;
+  return (
+    !before.isFunction ||
+    subjectPronouns.has(before.plain) ||
+    /^(?:to|will|would|can|could|may|might|must|shall|should|do|does|did|not)$/u.test(before.plain)
+  );
+}
+
+const subjectPronouns = new Set(["he", "she", "it", "they", "we", "i", "you", "who", "which", "that"]);
 
 /** A few words that answer or follow a label: a value and nothing else. */
 const isBareValue = ({ value }: Claim): boolean =>
@@ -55,10 +89,13 @@ function isRival(passage: ReadPassage, claim: Claim, word: ScreenWord): boolean 
   );
 }
 
-/** True for what the passage leads to: the kind of a thing, its measure, a part of it, a word in its explanation. */
+/** True for the kind of a thing of the passage, its measure or a part of it. */
+const isKindOfKnown = (passage: ReadPassage, { plain }: ScreenWord): boolean =>
+  [...familyOf(plain)].some((id) => passage.reach.has(id));
+
+/** True for a word that explains one of the passage, is explained by it or made of it. */
 function isExplained(passage: ReadPassage, { plain, stem }: ScreenWord): boolean {
   return (
-    [...familyOf(plain)].some((id) => passage.reach.has(id)) ||
     passage.explained.has(stem) ||
     [...explainedBy(plain)].some((lemma) => passage.stems.has(lemma)) ||
     isCompound(passage, plain)
@@ -74,17 +111,26 @@ const isCompound = ({ content }: ReadPassage, plain: string): boolean =>
       (plain.startsWith(other.plain) || plain.endsWith(other.plain)),
   );
 
-/** True for a word that takes up what the passage tells under another word: the claim has a value of the passage beside it. */
-function refersBack(passage: ReadPassage, { words, value }: Claim, word: ScreenWord): boolean {
-  const isAnchor = (other: ScreenWord) =>
-    isKnown(passage, other) &&
-    !other.isFunction &&
-    !other.isRelation &&
-    (other.isNumber || !passage.topic.has(other.stem));
-  if (value.length > 0) return !value.includes(word) && value.some((other) => !other.isFunction);
-  const verb = words.findIndex((_, index) => isVerbAt(words, index));
-  return words.some(isAnchor) && words.indexOf(word) < verb;
+/** True where the claim has a value of the passage besides the word at `index`, and more than what all of it is about. */
+const hasAnchor = (passage: ReadPassage, { words }: Claim, index: number): boolean =>
+  words.some(
+    (other, at) =>
+      at !== index &&
+      isKnown(passage, other) &&
+      !other.isFunction &&
+      !other.isRelation &&
+      (other.isNumber || !passage.topic.has(other.stem)),
+  );
+
+/** True before the verb of a sentence: what is spoken of stands there, and what is said of it behind. */
+function opensSentence({ words, numAsked }: Claim, index: number): boolean {
+  const verb = words.findIndex((_, at) => at > numAsked && isVerbAt(words, at));
+  return verb < 0 || index < verb;
 }
+
+/** "Its gates" */
+const isPossessed = (words: readonly ScreenWord[], index: number): boolean =>
+  words.slice(Math.max(0, index - 2), index).some(({ plain }) => /^(?:its|his|her|their|our|my|your)$/u.test(plain));
 
 /** A verb that carries its sentence, as far as places show. */
 function isVerbAt(words: readonly ScreenWord[], index: number): boolean {

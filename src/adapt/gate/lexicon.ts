@@ -8,7 +8,7 @@ const words = (text: string): readonly string[] => text.trim().split(/\s+/u);
 
 /** Carry grammar and say nothing. */
 export const functionWords: ReadonlySet<string> = new Set(
-  words(`a about above after again all also although am an and any anybody anyone anything are as at away back be became
+  words(`a about above among amongst despite unlike versus whether whereas after again all also although am an and any anybody anyone anything are as at away back be became
 because become becomes been before being below beneath beside besides between beyond both but by can cannot could did do does doing done down
 during each either else ever every everybody everyone everything few for from further get gets getting given gives go goes going gone
 got had has have having he hence her here hers herself him himself his how however i if in indeed inside instead into is it its itself just least less let lets

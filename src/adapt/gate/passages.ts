@@ -77,7 +77,7 @@ function convertedIn(passage: ReadPassage, claim: Claim): Map<ScreenWord, string
   const known = amountsOf(passage.clauses.flatMap(({ words }) => words));
   const converted = new Map<ScreenWord, string>();
   for (const [number, unit] of amountsOf(claim.words))
-    for (const [other, otherUnit] of known)
+    for (const [other, otherUnit] of passage.stems.has(number.stem) ? [] : known)
       if (isSameAmount(Number(number.stem), unit.stem, Number(other.stem), otherUnit.stem)) {
         converted.set(number, other.stem);
         converted.set(unit, otherUnit.stem);

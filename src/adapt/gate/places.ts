@@ -32,13 +32,14 @@ export function misplaced(passage: ReadPassage, claim: Claim): string | null {
   for (const value of valuesOf(claim).filter(({ stem }) => passage.stems.has(stem) && !passage.topic.has(stem))) {
     const homes = passage.clauses.filter(({ stems }) => stems.has(value.stem));
     const rest = content.filter(
-      ({ stem, isNumber, isName }) =>
+      ({ stem, plain, isNumber, isName }) =>
+        !isUnit(plain) &&
         stem !== value.stem &&
         !isNumber &&
         !(isName && !value.isNumber && !passage.subjects.has(stem)) &&
         passage.stems.has(stem),
     );
-    const isShort = ({ words }: Clause) => contentOf(words).filter(({ isNumber }) => !isNumber).length <= 1; // "and in 2010 only 240"
+    const isShort = ({ words }: Clause) => contentOf(words).filter(({ isNumber }) => !isNumber).length === 0; // "and in 2010 only 240"
     const isNear = ({ stem }: ScreenWord) =>
       homes.some(
         (home) => home.stems.has(stem) || home.subjects.has(stem) || (isShort(home) && home.sentence.has(stem)),
@@ -67,13 +68,18 @@ export function misplaced(passage: ReadPassage, claim: Claim): string | null {
   return null;
 }
 
-/** What each number of some words counts or measures: the next word that says something. */
+/** What each number of some words counts or measures: the next word that says something, and after a unit that of which it is. */
 function countedBy(words: readonly ScreenWord[]): Map<string, Set<string>> {
   const counted = new Map<string, Set<string>>();
-  words.forEach(({ isNumber, stem }, index) => {
-    const next = words[index + 1];
-    if (!isNumber || next === undefined || next.isFunction || next.isNumber) return;
-    counted.set(stem, (counted.get(stem) ?? new Set()).add(next.stem));
+  words.forEach(({ isNumber, plain, stem }, index) => {
+    const [next, of, thing] = words.slice(index + 1) as (ScreenWord | undefined)[];
+    const isOne = /^an?$/u.test(plain) && next !== undefined && isUnit(next.plain);
+    if (!(isNumber || isOne) || next === undefined || next.isFunction || next.isNumber) return;
+    const number = isOne ? "1" : stem;
+    const things = counted.get(number) ?? new Set();
+    if (!isOne) things.add(next.stem);
+    if (isUnit(next.plain) && of?.plain === "of" && thing !== undefined && !thing.isFunction) things.add(thing.stem);
+    counted.set(number, things);
   });
   return counted;
 }
@@ -103,14 +109,12 @@ const boundBy = (words: readonly ScreenWord[]): (readonly [preposition: string, 
 /** Two values that have changed places: "from A to B" for "from B to A". */
 export function crossed(passage: ReadPassage, claim: Claim): string | null {
   const bonds = boundBy(claim.words);
-  for (const clause of passage.clauses) {
-    const known = boundBy(clause.words);
-    const isKnown = (preposition: string, stem: string) =>
-      known.some(([one, other]) => one === preposition && other === stem);
-    for (const [one, first] of bonds)
-      for (const [other, second] of bonds)
-        if (one !== other && first !== second && isKnown(one, second) && isKnown(other, first) && !isKnown(one, first))
-          return `"${one} ${first}" and "${other} ${second}" have changed places`;
-  }
+  const known = passage.clauses.flatMap(({ words }) => boundBy(words));
+  const isKnown = (preposition: string, stem: string) =>
+    known.some(([one, other]) => one === preposition && other === stem);
+  for (const [one, first] of bonds)
+    for (const [other, second] of bonds)
+      if (one !== other && first !== second && isKnown(one, second) && isKnown(other, first) && !isKnown(one, first))
+        return `"${one} ${first}" and "${other} ${second}" have changed places`;
   return null;
 }

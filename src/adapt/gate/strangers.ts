@@ -111,16 +111,17 @@ const isCompound = ({ content }: ReadPassage, plain: string): boolean =>
       (plain.startsWith(other.plain) || plain.endsWith(other.plain)),
   );
 
-/** True where the claim has a value of the passage besides the word at `index`, and more than what all of it is about. */
-const hasAnchor = (passage: ReadPassage, { words }: Claim, index: number): boolean =>
-  words.some(
-    (other, at) =>
-      at !== index &&
-      isKnown(passage, other) &&
-      !other.isFunction &&
-      !other.isRelation &&
-      (other.isNumber || !passage.topic.has(other.stem)),
+/** True where the claim has a value of the passage besides the word at `index`: more than what all of it is about. */
+function hasAnchor(passage: ReadPassage, { words, value, numAsked }: Claim, index: number): boolean {
+  const known = words.filter(
+    (other, at) => at !== index && isKnown(passage, other) && !other.isFunction && !other.isRelation,
   );
+  if (value.length > 0 && index < numAsked) return known.some((word) => value.includes(word));
+  return (
+    known.some(({ isNumber, stem }) => isNumber || !passage.topic.has(stem)) ||
+    known.filter(({ isName }) => !isName).length > 1
+  );
+}
 
 /** True before the verb of a sentence: what is spoken of stands there, and what is said of it behind. */
 function opensSentence({ words, numAsked }: Claim, index: number): boolean {

@@ -1,7 +1,9 @@
 /** @file Who or what a claim is about, when the passage tells it of another. */
 import type { Claim, Clause } from "./claims.ts";
+import { auxiliaries, prepositions, pronouns } from "./lexicon.ts";
+import { isUnit, shareOf } from "./meanings.ts";
 import { leadOf, quote, type ReadPassage } from "./passages.ts";
-import { contentOf, type ScreenWord } from "./words.ts";
+import { contentOf, type ScreenWord, sortOfWord } from "./words.ts";
 
 /** The person a claim is about, when the passage tells its other words of somebody else. */
 export function exchanged(passage: ReadPassage, claim: Claim): string | null {
@@ -42,6 +44,87 @@ function ownName(content: readonly ScreenWord[], lead: ScreenWord): Set<string> 
   const own = new Set([lead.stem]);
   for (let index = begin + 1; index < content.length && content[index]!.isName; index++) own.add(content[index]!.stem);
   return own;
+}
+
+/** Whom or what a clause is about, by its own words: the nouns before its verb, or after one that orders something. */
+interface Agent {
+  readonly words: readonly ScreenWord[];
+  /** Index after them. */
+  readonly end: number;
+}
+
+/** "Press the button": a verb in front, and what it is done to behind. */
+const isOrder = ([first, second]: readonly ScreenWord[]): boolean =>
+  first !== undefined &&
+  second !== undefined &&
+  shareOf(first.plain, "verb") > 0.2 &&
+  !/(?:ed|ing|s)$/u.test(first.plain) &&
+  (second.isFunction ? determiners.has(second.plain) : sortOfWord(first) === "verb");
+
+const determiners = new Set(["the", "a", "an", "your", "its", "his", "her", "their", "it", "them"]);
+const relatives = new Set(["which", "who", "that", "whose"]);
+
+const isNoun = (word: ScreenWord): boolean =>
+  word.isName || word.mayBeName || !["verb", "adjective", "adverb"].includes(sortOfWord(word));
+
+/** `null` where a pronoun stands for it, or nothing does. */
+function agentOf(words: readonly ScreenWord[]): Agent | null {
+  const skipped = isOrder(words) ? words.findIndex(({ isFunction }) => !isFunction) + 1 : 0;
+  const begin = words.findIndex((word, index) => index >= skipped && !word.isFunction);
+  if (begin < 0) return null;
+  const opening = words.slice(0, begin);
+  if (opening.some(({ plain }) => pronouns.has(plain) || prepositions.has(plain) || auxiliaries.has(plain)))
+    return null;
+  const length = words
+    .slice(begin)
+    .findIndex(
+      (word, at) => word.isFunction || word.isNumber || (at > 0 && sortOfWord(word) === "verb" && !word.isName),
+    );
+  const own = words.slice(begin, length < 0 ? words.length : begin + length);
+  return own.some((word) => isNoun(word) && !isUnit(word.plain)) && isNoun(own.at(-1)!)
+    ? { words: own, end: begin + own.length }
+    : null;
+}
+
+/** Each clause with its agent; one that has none has that of the clause before it in the same sentence. */
+function agentsOf({ clauses }: ReadPassage): (readonly [Clause, ReadonlySet<string>])[] {
+  let [last, sentence]: [ReadonlySet<string>, ReadonlySet<string> | null] = [new Set(), null];
+  return clauses.map((clause) => {
+    const agent = agentOf(clause.words);
+    const isPronoun = clause.words.slice(0, 2).some(({ plain }) => pronouns.has(plain) || relatives.has(plain));
+    if (agent !== null && !isPronoun) last = new Set(agent.words.map(({ stem }) => stem));
+    else if (isPronoun || clause.sentence !== sentence) last = new Set();
+    sentence = clause.sentence;
+    return [clause, last] as const;
+  });
+}
+
+/** The thing or person a claim is about, when all else in it stands in a clause about another that the claim does not name. */
+export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null {
+  const agent = claim.value.length > 0 || claim.numAsked > 0 ? null : agentOf(claim.words);
+  const head = agent?.words.at(-1);
+  if (agent === null || head === undefined || !passage.stems.has(head.stem)) return null;
+  const own = new Set(agent.words.map(({ stem }) => stem));
+  const said = new Set(claim.words.map(({ stem }) => stem));
+  const rest = contentOf(claim.words).filter((word) => !agent.words.includes(word) && !own.has(word.stem));
+  const known = rest.filter(({ stem }) => passage.stems.has(stem));
+  const telling = known.filter(({ isRelation, plain }) => !isRelation && !isUnit(plain));
+  const needed = telling.length > 0 ? telling : known.length === rest.length ? known : [];
+  if (needed.length === 0) return null;
+  const agents = agentsOf(passage);
+  const isAgent = agents.some(([, stems]) => stems.has(head.stem));
+  if (!isAgent || (passage.clauses[0]!.stems.has(head.stem) && !head.isName)) return null;
+  const homes = agents.filter(([{ stems }]) => needed.every(({ stem }) => stems.has(stem)));
+  const isNamed = (stem: string) => passage.names.has(stem) || passage.openers.has(stem);
+  const isForeign = ([{ stems, subjects, words }, foreign]: (typeof homes)[number]) =>
+    foreign.size > 0 &&
+    !agent.words.some(({ stem }) => stems.has(stem)) &&
+    !foreign.has(head.stem) &&
+    ![...foreign].some((stem) => said.has(stem)) &&
+    !(subjects.has(head.stem) && words.slice(0, 2).some(({ plain }) => pronouns.has(plain))) &&
+    isNamed(head.stem) === [...foreign].some(isNamed);
+  if (homes.length === 0 || !homes.every(isForeign)) return null;
+  return `the passage tells it of ${quote(homes[0]![1])}, not of "${head.plain}"`;
 }
 
 /** "A hunts B" for "B hunts A": the same verb between the same two, neither in the passive. */

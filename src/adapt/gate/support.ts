@@ -8,12 +8,12 @@
  * All of it is comparison of words (`lexicon.ts`): deterministic, quick, and blind to what only understanding shows.
  */
 import { type Claim, claimsOf } from "./claims.ts";
-import { absences } from "./lexicon.ts";
+import { absences, opposites } from "./lexicon.ts";
 import { oppositesOf } from "./meanings.ts";
 import { alignedWith, homesOf, isKnown, quote, type ReadPassage, readPassage } from "./passages.ts";
 import { crossed, miscounted, misplaced } from "./places.ts";
 import { strangersIn } from "./strangers.ts";
-import { exchanged, turned } from "./subjects.ts";
+import { exchanged, toldOfAnother, turned } from "./subjects.ts";
 import { contentOf } from "./words.ts";
 
 export { type ReadPassage, readPassage };
@@ -47,13 +47,17 @@ function deniedIn(passage: ReadPassage, claim: Claim): string | null {
   return isDenied ? "the passage says so and does not deny it" : "the passage denies it";
 }
 
+/** Words of grammar that have an opposite. */
+const ownOrders = new Set(opposites.flat());
+
 /** A word whose opposite the passage has in the same place. */
 function reversed(passage: ReadPassage, claim: Claim): string | null {
   const said = new Set(claim.words.map(({ stem }) => stem));
   const known = contentOf(claim.words).filter(({ stem }) => passage.stems.has(stem));
   const telling = known.filter(({ stem }) => !passage.names.has(stem) && !passage.topic.has(stem));
   const homes = homesOf(passage, telling.length > 0 ? telling : known);
-  for (const { stem, plain } of claim.words) {
+  for (const { stem, plain, isFunction } of claim.words) {
+    if (isFunction && !ownOrders.has(plain)) continue;
     const against = [...oppositesOf(stem)].filter((other) => !said.has(other));
     const isOrder = plain === "before" || plain === "after";
     const isWhole = homes.every(({ stems, subjects }) =>
@@ -89,6 +93,7 @@ export function doubtOf(passage: ReadPassage, original: Claim): Doubt | null {
     ["other value", misplaced],
     ["other subject", turned],
     ["other subject", exchanged],
+    ["other subject", toldOfAnother],
   ];
   for (const [kind, check] of checks) {
     if (isRefused && (kind !== "denial" || strangers.length > 0)) continue;

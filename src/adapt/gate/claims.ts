@@ -49,7 +49,7 @@ const countDenials = (words: readonly ScreenWord[]): number =>
       (denials.has(plain) || plain.endsWith("n't") || plain.endsWith("n’t")) &&
       !(plain === "no" && /^(?:later|more|less|fewer|earlier|longer|sooner)$/u.test(words[index + 1]?.plain ?? "")) &&
       !(plain === "not" && words[index + 1]?.plain === "only") &&
-      !words.slice(index + 1, index + 5).some((later) => later.plain === "than") && // "no more than": a bound
+      !words.slice(index + 1, index + 4).some((later) => later.plain === "than") && // "no more than": a bound
       !(plain === "nobody" && /^(?:thought|forgets|doubts|denies)$/u.test(words[index + 1]?.plain ?? "")) &&
       !words.slice(index + 1).some((later) => later.plain === "but"), // "nothing but", "no other but"
   ).length;

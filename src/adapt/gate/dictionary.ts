@@ -191,8 +191,10 @@ function basesOf(plain: string, part: PartOfSpeech): string[] {
   return [plain, ...bases, ...single];
 }
 
-/** Meanings that a form in small letters can have, of every part of speech. */
+/** Meanings that a form in small letters can have, of every part of speech; of "outer", which stands there itself, not those of "out". */
 export const sensesOfForm = (plain: string): Sense[] =>
-  parts.flatMap((part) => [
-    ...new Set(basesOf(plain, part).flatMap((base) => sensesOf(base).filter(({ meaning }) => meaning.part === part))),
-  ]);
+  parts.flatMap((part) => {
+    const sensesOfBase = (base: string) => sensesOf(base).filter(({ meaning }) => meaning.part === part);
+    const own = part === "a" || part === "r" ? sensesOfBase(plain) : [];
+    return own.length > 0 ? own : [...new Set(basesOf(plain, part).flatMap(sensesOfBase))];
+  });

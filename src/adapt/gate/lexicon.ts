@@ -38,6 +38,8 @@ export const openers: readonly RegExp[] = [
 
 /** Pairs that exclude each other: where a passage says one and an edit of the same matter the other, one of them is wrong. */
 export const opposites: readonly (readonly [string, string])[] = `before after
+until after
+until since
 above below
 above under
 over under

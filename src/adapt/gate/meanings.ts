@@ -112,6 +112,7 @@ export const shareOf = (plain: string, sort: WordSort): number => sortsOf(plain)
 
 /** Fields of what is measured: attributes, quantities, times. */
 const measureFields = new Set([7, 23, 28]);
+const timeField = 28;
 
 /** True for a word that asks for a measure or a date: "weight", "age", "year". */
 export const isMeasure: (plain: string) => boolean = memoised(
@@ -120,6 +121,12 @@ export const isMeasure: (plain: string) => boolean = memoised(
       (sum, { meaning: { part, field }, share }) => sum + (part === "n" && measureFields.has(field) ? share : 0),
       0,
     ) > 0.5,
+);
+
+/** True for the name of a time: "evening", "winter", "month". */
+export const isTime: (plain: string) => boolean = memoised(
+  (plain) =>
+    plainSenses(plain).reduce((sum, { meaning, share }) => sum + (meaning.field === timeField ? share : 0), 0) > 0.5,
 );
 
 /** True for what numbers count in: "metre", "week", "euro". */
@@ -237,28 +244,19 @@ function isKindOf(one: string, other: string): boolean {
   return plainSenses(one).some(({ meaning }) => [...ancestorsOf(meaning.id)].some((id) => kinds.has(id)));
 }
 
-/** Lemmas of the opposites of one sense, its own and those of the adjective that it is like. */
-function againstSense(sense: Sense): string[] {
-  const opposite = (meaning: Meaning, pointers: readonly Pointer[]) =>
-    pointers
-      .filter(({ sign }) => sign === "!")
-      .flatMap(({ to, target }) => {
-        const { words } = meaningOf(to);
-        return meaning.part === "a"
-          ? [
-              ...words,
-              ...meaningOf(to)
-                .pointers.filter(({ sign }) => sign === "&")
-                .flatMap((next) => meaningOf(next.to).words),
-            ]
-          : [words[target - 1]!];
-      });
-  const own = sense.meaning.pointers.filter((pointer) => belongs(pointer, sense));
-  const heads = sense.meaning.pointers.filter(({ sign }) => sign === "&").map(({ to }) => meaningOf(to));
-  return [
-    ...opposite(sense.meaning, own),
-    ...(sense.meaning.part === "a" ? heads.flatMap((head) => opposite(head, head.pointers)) : []),
-  ];
+const wordsAt = (pointers: readonly Pointer[], sign: string): string[] =>
+  pointers.filter((pointer) => pointer.sign === sign).flatMap(({ to }) => meaningOf(to).words);
+
+const followed = (meaning: Meaning, sign: string): Meaning[] =>
+  meaning.pointers.filter((pointer) => pointer.sign === sign).map(({ to }) => meaningOf(to));
+
+/** Lemmas of the opposites of one meaning, and of the adjectives like them; one that is itself like another has the opposites of that. */
+function against(meaning: Meaning): string[] {
+  const direct = followed(meaning, "!");
+  if (meaning.part !== "a") return direct.flatMap(({ words }) => words);
+  return direct.length > 0
+    ? direct.flatMap(({ words, pointers }) => [...words, ...wordsAt(pointers, "&")])
+    : followed(meaning, "&").flatMap((head) => followed(head, "!").flatMap(({ words }) => words));
 }
 
 const ownOpposites = new Map<string, Set<string>>();
@@ -272,8 +270,6 @@ for (const [one, other] of opposites)
 /** Lemmas that exclude a lemma. */
 export const oppositesOf: (lemma: string) => ReadonlySet<string> = memoised((lemma) => {
   const own = ownOpposites.get(lemma) ?? new Set();
-  const found = plainSenses(lemma)
-    .filter(({ share }) => share >= 0.1)
-    .flatMap(againstSense);
+  const found = plainSenses(lemma).flatMap(({ meaning }) => against(meaning));
   return new Set([...own, ...found.map((word) => word.toLowerCase())]);
 });

@@ -3,7 +3,7 @@ import type { Claim, Clause } from "./claims.ts";
 import { prepositions } from "./lexicon.ts";
 import { isMeasure, isUnit } from "./meanings.ts";
 import { leadOf, quote, type ReadPassage } from "./passages.ts";
-import { contentOf, type ScreenWord } from "./words.ts";
+import { contentOf, type ScreenWord, stemOf } from "./words.ts";
 
 /** Values of a claim that can have been exchanged: numbers, and names that are not its subject. */
 function valuesOf(claim: Claim): ScreenWord[] {

@@ -113,7 +113,7 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
   if (needed.length === 0) return null;
   const agents = agentsOf(passage);
   const isAgent = agents.some(([, stems]) => stems.has(head.stem));
-  if (!isAgent || (passage.clauses[0]!.stems.has(head.stem) && !head.isName)) return null;
+  if (!isAgent || (agents[0]![1].has(head.stem) && !head.isName)) return null;
   const homes = agents.filter(([{ stems }]) => needed.every(({ stem }) => stems.has(stem)));
   const isNamed = (stem: string) => passage.names.has(stem) || passage.openers.has(stem);
   const isForeign = ([{ stems, subjects, words }, foreign]: (typeof homes)[number]) =>

@@ -7,14 +7,14 @@
  *  5. denies what the passage says, says what it denies, or says the opposite.
  * All of it is comparison of words (`lexicon.ts`): deterministic, quick, and blind to what only understanding shows.
  */
-import { type Claim, claimsOf } from "./claims.ts";
+import { type Claim, type Clause, claimsOf } from "./claims.ts";
 import { absences, opposites } from "./lexicon.ts";
-import { oppositesOf } from "./meanings.ts";
+import { areRivals, isTime, isUnit, oppositesOf } from "./meanings.ts";
 import { alignedWith, homesOf, isKnown, quote, type ReadPassage, readPassage } from "./passages.ts";
 import { crossed, miscounted, misplaced } from "./places.ts";
 import { strangersIn } from "./strangers.ts";
 import { exchanged, toldOfAnother, turned } from "./subjects.ts";
-import { contentOf } from "./words.ts";
+import { contentOf, type ScreenWord, stemOf } from "./words.ts";
 
 export { type ReadPassage, readPassage };
 
@@ -36,42 +36,59 @@ function deniedIn(passage: ReadPassage, claim: Claim): string | null {
   if (homes.length === 0) return null;
   const isDenied = claim.confirms === false ? !claim.isDenied : claim.isDenied;
   const shared = content.filter(({ stem }) =>
-    homes.some(({ stems, subjects }) => stems.has(stem) || subjects.has(stem)),
+    homes.some(({ sentence, subjects }) => sentence.has(stem) || subjects.has(stem)),
   );
   const known = contentOf(claim.words).length;
   if (shared.length < Math.max(1, 0.6 * known) || homes.some((clause) => clause.isDenied === isDenied)) return null;
-  const said = new Set(claim.words.map(({ plain }) => plain));
-  const stands = new Set(homes.flatMap(({ words }) => words.map(({ plain }) => plain)));
-  const denying = isDenied ? stands : said; // who says it without a denial may say it by an absence
-  if ([...denying].some((plain) => absences.has(plain) && !(isDenied ? said : stands).has(plain))) return null;
+  const there = homes.flatMap(({ words }) => words);
+  if (isDenied ? hasAbsence(there, claim.words) : hasAbsence(claim.words, there)) return null;
   return isDenied ? "the passage says so and does not deny it" : "the passage denies it";
 }
 
-/** Words of grammar that have an opposite. */
-const ownOrders = new Set(opposites.flat());
+/** True where `words` name an absence and `others` do not: who says it without a denial may say it so. */
+function hasAbsence(words: readonly ScreenWord[], others: readonly ScreenWord[]): boolean {
+  const named = new Set(others.map(({ stem }) => stem));
+  return words.some(({ plain, stem }) => absences.has(plain) && !named.has(stem));
+}
 
-/** A word whose opposite the passage has in the same place. */
+/** Words of grammar that have an opposite. */
+const orders = new Set(opposites.flat());
+
+/** A word whose opposite, or another of its kind, the passage has in the same place. */
 function reversed(passage: ReadPassage, claim: Claim): string | null {
-  const said = new Set(claim.words.map(({ stem }) => stem));
   const known = contentOf(claim.words).filter(({ stem }) => passage.stems.has(stem));
   const telling = known.filter(({ stem }) => !passage.names.has(stem) && !passage.topic.has(stem));
   const homes = homesOf(passage, telling.length > 0 ? telling : known);
-  for (const { stem, plain, isFunction } of claim.words) {
-    if (isFunction && !ownOrders.has(plain)) continue;
-    const against = [...oppositesOf(stem)].filter((other) => !said.has(other));
-    const isOrder = plain === "before" || plain === "after";
-    const isWhole = homes.every(({ stems, subjects }) =>
-      known.every((word) => word.stem === stem || stems.has(word.stem) || subjects.has(word.stem)),
-    );
-    if (against.length === 0 || homes.length === 0 || (passage.stems.has(stem) && !isOrder && !isWhole)) continue;
-    const hits = homes.map(({ sentence, words }) => {
-      const stems = isOrder ? sentence : new Set(words.map((word) => word.stem));
-      return stems.has(stem) ? null : (against.find((other) => stems.has(other)) ?? null);
-    });
-    if (hits.every((hit) => hit !== null)) return `it says "${plain}" where the passage has "${hits[0]}"`;
+  if (homes.length === 0) return null;
+  for (const word of claim.words) {
+    if (word.isFunction && !orders.has(word.plain)) continue;
+    const hits = homes.map((home) => againstIn(passage, claim, home, word));
+    if (hits.every((hit) => hit !== null)) return `it says "${word.plain}" where the passage has "${hits[0]}"`;
   }
   return null;
 }
+
+/** The word of a clause that excludes one of a claim, which says all else as the clause does. */
+function againstIn(passage: ReadPassage, claim: Claim, home: Clause, word: ScreenWord): string | null {
+  const { plain, stem, isFunction } = word;
+  const isIn = (other: ScreenWord) => home.stems.has(other.stem) || home.subjects.has(other.stem);
+  const others = contentOf(claim.words).filter((other) => other.stem !== stem);
+  const isWhole = others.every((other) => isIn(other) || !passage.stems.has(other.stem));
+  if (home.words.some((other) => other.plain === plain) || (passage.stems.has(stem) && !isFunction && !isWhole))
+    return null;
+  const said = new Set(claim.words.flatMap((other) => [other.stem, other.plain]));
+  const left = home.words.filter((other) => !said.has(other.stem) && !said.has(other.plain));
+  const against = oppositesOf(isFunction ? plain : stemOf(plain));
+  const opposite = left.find((other) => against.has(other.isFunction ? other.plain : stemOf(other.plain)));
+  const isBound = (words: readonly ScreenWord[]) => words.some((other) => other.plain === "until"); // "open until" is "closes at"
+  if (opposite !== undefined) return isFunction || isBound(claim.words) === isBound(home.words) ? opposite.plain : null;
+  const isRivalled = isTimely(word) && others.length > 1 && others.every(isIn);
+  return isRivalled ? (left.find((other) => isTimely(other) && areRivals(plain, other.plain))?.plain ?? null) : null;
+}
+
+/** A time or a unit: one excludes another as opposites do. */
+const isTimely = ({ plain, isFunction, isName, isNumber }: ScreenWord): boolean =>
+  !isFunction && !isName && !isNumber && (isTime(plain) || isUnit(plain));
 
 /** What is wrong with one claim; `null` when its passage bears it out as far as words show. */
 export function doubtOf(passage: ReadPassage, original: Claim): Doubt | null {

@@ -244,19 +244,15 @@ function isKindOf(one: string, other: string): boolean {
   return plainSenses(one).some(({ meaning }) => [...ancestorsOf(meaning.id)].some((id) => kinds.has(id)));
 }
 
-const wordsAt = (pointers: readonly Pointer[], sign: string): string[] =>
-  pointers.filter((pointer) => pointer.sign === sign).flatMap(({ to }) => meaningOf(to).words);
-
 const followed = (meaning: Meaning, sign: string): Meaning[] =>
   meaning.pointers.filter((pointer) => pointer.sign === sign).map(({ to }) => meaningOf(to));
 
-/** Lemmas of the opposites of one meaning, and of the adjectives like them; one that is itself like another has the opposites of that. */
+/** Lemmas of the opposites of one meaning; an adjective that is like another has the opposites of that. */
 function against(meaning: Meaning): string[] {
   const direct = followed(meaning, "!");
-  if (meaning.part !== "a") return direct.flatMap(({ words }) => words);
-  return direct.length > 0
-    ? direct.flatMap(({ words, pointers }) => [...words, ...wordsAt(pointers, "&")])
-    : followed(meaning, "&").flatMap((head) => followed(head, "!").flatMap(({ words }) => words));
+  const all =
+    direct.length > 0 || meaning.part !== "a" ? direct : followed(meaning, "&").flatMap((head) => followed(head, "!"));
+  return all.flatMap(({ words }) => words);
 }
 
 const ownOpposites = new Map<string, Set<string>>();

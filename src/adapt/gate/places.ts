@@ -3,7 +3,7 @@ import type { Claim, Clause } from "./claims.ts";
 import { prepositions } from "./lexicon.ts";
 import { isMeasure, isUnit } from "./meanings.ts";
 import { leadOf, quote, type ReadPassage } from "./passages.ts";
-import { contentOf, type ScreenWord, stemOf } from "./words.ts";
+import { contentOf, type ScreenWord, sortOfWord, stemOf } from "./words.ts";
 
 /** Values of a claim that can have been exchanged: numbers, and names that are not its subject. */
 function valuesOf(claim: Claim): ScreenWord[] {
@@ -54,7 +54,12 @@ export function misplaced(passage: ReadPassage, claim: Claim): string | null {
     const isBeside = ({ stem }: ScreenWord) => homes.some((home) => isAlone(home) && home.sentence.has(stem));
     const against = rest.filter(
       (word) =>
-        !isNear(word) && !isBeside(word) && !isMeasure(word.plain) && rivals.some(({ stems }) => stems.has(word.stem)),
+        !isNear(word) &&
+        !isBeside(word) &&
+        !isMeasure(word.plain) &&
+        sortOfWord(word) !== "verb" &&
+        stemOf(word.plain) === word.stem &&
+        rivals.some(({ stems }) => stems.has(word.stem)),
     );
     const isLeading =
       value.isNumber &&

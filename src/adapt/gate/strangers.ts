@@ -45,11 +45,22 @@ function weightOf(passage: ReadPassage, claim: Claim, index: number): number {
   const isHeld = hasAnchor(passage, claim, index);
   if (index >= claim.numAsked && !isFrequent(word.plain) && (weight === 1 || !isHeld) && isRival(passage, claim, word))
     return certain;
-  const isReferring =
-    isHeld && (index < claim.numAsked || opensSentence(claim, index) || isPossessed(claim.words, index));
-  if (weight === 1 && !isReferring) return certain;
-  return isExplained(passage, word) ? 0 : weight;
+  const isClear = isExplained(passage, word);
+  if (
+    weight === 1 &&
+    !(isHeld && isReferring(claim, index, isClear)) &&
+    !(sort === "person" && (isClear || hasNames(passage, claim)))
+  )
+    return certain;
+  return isClear ? 0 : weight;
 }
+
+/** True for a word that takes up what was spoken of: in a question or label, before the verb, with "its" or, explained, with "the". */
+const isReferring = (claim: Claim, index: number, isClear: boolean): boolean =>
+  index < claim.numAsked ||
+  opensSentence(claim, index) ||
+  isPossessed(claim.words, index) ||
+  (isClear && claim.words[index - 1]?.plain === "the");
 
 /** What a word is where it stands: between its subject and a preposition it is a verb, before a noun an adjective. */
 function sortAt(words: readonly ScreenWord[], index: number): WordSort {
@@ -122,6 +133,11 @@ function hasAnchor(passage: ReadPassage, { words, value, numAsked }: Claim, inde
     known.filter(({ isName }) => !isName).length > 1
   );
 }
+
+/** True where several names or numbers of the passage bear a claim: who is meant is clear, and the word says as what. */
+const hasNames = (passage: ReadPassage, { words }: Claim): boolean =>
+  words.filter((word) => (word.isName || word.isNumber) && isKnown(passage, word) && !passage.topic.has(word.stem))
+    .length > 1;
 
 /** True before the verb of a sentence: what is spoken of stands there, and what is said of it behind. */
 function opensSentence({ words, numAsked }: Claim, index: number): boolean {

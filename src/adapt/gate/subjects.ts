@@ -1,7 +1,7 @@
 /** @file Who or what a claim is about, when the passage tells it of another. */
 import type { Claim, Clause } from "./claims.ts";
-import { auxiliaries, prepositions, pronouns } from "./lexicon.ts";
-import { isUnit, shareOf } from "./meanings.ts";
+import { auxiliaries, prepositions } from "./lexicon.ts";
+import { isUnit, shareOf, sortOf } from "./meanings.ts";
 import { leadOf, quote, type ReadPassage } from "./passages.ts";
 import { contentOf, type ScreenWord, sortOfWord } from "./words.ts";
 
@@ -62,6 +62,7 @@ const isOrder = ([first, second]: readonly ScreenWord[]): boolean =>
   (second.isFunction ? determiners.has(second.plain) : sortOfWord(first) === "verb");
 
 const determiners = new Set(["the", "a", "an", "your", "its", "his", "her", "their", "it", "them"]);
+const subjectPronouns = new Set(["he", "she", "it", "they", "we", "i", "this", "these", "those"]);
 const relatives = new Set(["which", "who", "that", "whose"]);
 
 const isNoun = (word: ScreenWord): boolean =>
@@ -73,7 +74,12 @@ function agentOf(words: readonly ScreenWord[]): Agent | null {
   const begin = words.findIndex((word, index) => index >= skipped && !word.isFunction);
   if (begin < 0) return null;
   const opening = words.slice(0, begin);
-  if (opening.some(({ plain }) => pronouns.has(plain) || prepositions.has(plain) || auxiliaries.has(plain)))
+  if (
+    opening.some(
+      ({ plain }) =>
+        subjectPronouns.has(plain) || relatives.has(plain) || prepositions.has(plain) || auxiliaries.has(plain),
+    )
+  )
     return null;
   const length = words
     .slice(begin)
@@ -86,17 +92,40 @@ function agentOf(words: readonly ScreenWord[]): Agent | null {
     : null;
 }
 
-/** Each clause with its agent; one that has none has that of the clause before it in the same sentence. */
+/**
+ * Each clause with its agent. One that has none has that of the clause before it in the same sentence, a pronoun that of the
+ * sentence before, and "who" or "which" what stands in front of it.
+ */
 function agentsOf({ clauses }: ReadPassage): (readonly [Clause, ReadonlySet<string>])[] {
-  let [last, sentence]: [ReadonlySet<string>, ReadonlySet<string> | null] = [new Set(), null];
-  return clauses.map((clause) => {
+  let [last, main]: [ReadonlySet<string>, ReadonlySet<string>] = [new Set(), new Set()];
+  return clauses.map((clause, index) => {
+    const before = clauses[index - 1];
+    const isNew = before?.sentence !== clause.sentence;
+    if (isNew && last.size > 0) main = last;
+    const opening = clause.words.slice(0, 2).map(({ plain }) => plain);
     const agent = agentOf(clause.words);
-    const isPronoun = clause.words.slice(0, 2).some(({ plain }) => pronouns.has(plain) || relatives.has(plain));
-    if (agent !== null && !isPronoun) last = new Set(agent.words.map(({ stem }) => stem));
-    else if (isPronoun || clause.sentence !== sentence) last = new Set();
-    sentence = clause.sentence;
+    if (opening.some((plain) => relatives.has(plain))) last = isNew ? new Set() : tailOf(before!.words);
+    else if (opening.some((plain) => subjectPronouns.has(plain))) last = main;
+    else if (agent !== null) last = new Set(agent.words.map(({ stem }) => stem));
+    else if (isNew) last = new Set();
     return [clause, last] as const;
   });
+}
+
+/** The last thing or name of a clause. */
+function tailOf(words: readonly ScreenWord[]): ReadonlySet<string> {
+  const nouns = contentOf(words).filter(isNoun);
+  const last = nouns.at(-1);
+  return new Set(
+    last === undefined
+      ? []
+      : last.isName
+        ? nouns
+            .filter(({ isName }) => isName)
+            .slice(-2)
+            .map(({ stem }) => stem)
+        : [last.stem],
+  );
 }
 
 /** The thing or person a claim is about, when all else in it stands in a clause about another that the claim does not name. */
@@ -111,18 +140,26 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
   const telling = known.filter(({ isRelation, plain }) => !isRelation && !isUnit(plain));
   const needed = telling.length > 0 ? telling : known.length === rest.length ? known : [];
   if (needed.length === 0) return null;
+  const isNamed = (stem: string) => passage.names.has(stem) || passage.openers.has(stem);
+  const isVerbatim =
+    known.length === rest.length &&
+    passage.clauses.some(({ words }) => {
+      const plain = new Set(words.map((word) => word.plain));
+      return rest.every((word) => plain.has(word.plain));
+    });
   const agents = agentsOf(passage);
   const isAgent = agents.some(([, stems]) => stems.has(head.stem));
-  if (!isAgent || (agents[0]![1].has(head.stem) && !head.isName)) return null;
+  if (!isAgent || (agents[0]![1].has(head.stem) && !isNamed(head.stem) && !isVerbatim)) return null;
   const homes = agents.filter(([{ stems }]) => needed.every(({ stem }) => stems.has(stem)));
-  const isNamed = (stem: string) => passage.names.has(stem) || passage.openers.has(stem);
+  const isPerson = (stem: string) => isNamed(stem) || sortOf(stem) === "person";
   const isForeign = ([{ stems, subjects, words }, foreign]: (typeof homes)[number]) =>
     foreign.size > 0 &&
     !agent.words.some(({ stem }) => stems.has(stem)) &&
     !foreign.has(head.stem) &&
     ![...foreign].some((stem) => said.has(stem)) &&
-    !(subjects.has(head.stem) && words.slice(0, 2).some(({ plain }) => pronouns.has(plain))) &&
-    isNamed(head.stem) === [...foreign].some(isNamed);
+    !(subjects.has(head.stem) && words.slice(0, 2).some(({ plain }) => subjectPronouns.has(plain))) &&
+    !words.some(({ plain }) => plain === "that") &&
+    (!isNamed(head.stem) || [...foreign].some(isPerson));
   if (homes.length === 0 || !homes.every(isForeign)) return null;
   return `the passage tells it of ${quote(homes[0]![1])}, not of "${head.plain}"`;
 }

@@ -14,7 +14,7 @@ import { alignedWith, homesOf, isKnown, quote, type ReadPassage, readPassage } f
 import { crossed, miscounted, misplaced } from "./places.ts";
 import { strangersIn } from "./strangers.ts";
 import { exchanged, toldOfAnother, turned } from "./subjects.ts";
-import { contentOf, type ScreenWord, stemOf } from "./words.ts";
+import { contentOf, type ScreenWord, sortOfWord, stemOf } from "./words.ts";
 
 export { type ReadPassage, readPassage };
 
@@ -78,17 +78,23 @@ function againstIn(passage: ReadPassage, claim: Claim, home: Clause, word: Scree
     return null;
   const said = new Set(claim.words.flatMap((other) => [other.stem, other.plain]));
   const left = home.words.filter((other) => !said.has(other.stem) && !said.has(other.plain));
-  const against = oppositesOf(isFunction ? plain : stemOf(plain));
-  const opposite = left.find((other) => against.has(other.isFunction ? other.plain : stemOf(other.plain)));
+  const opposite = left.find((other) => areOpposite(ownLemma(word), ownLemma(other)));
   const isBound = (words: readonly ScreenWord[]) => words.some((other) => other.plain === "until"); // "open until" is "closes at"
   if (opposite !== undefined) return isFunction || isBound(claim.words) === isBound(home.words) ? opposite.plain : null;
   const isRivalled = isTimely(word) && others.length > 1 && others.every(isIn);
   return isRivalled ? (left.find((other) => isTimely(other) && areRivals(plain, other.plain))?.plain ?? null) : null;
 }
 
+/** Not the stem, which is that of the passage's word. */
+const ownLemma = ({ plain, isFunction }: ScreenWord): string => (isFunction ? plain : stemOf(plain));
+
+const areOpposite = (one: string, other: string): boolean => oppositesOf(one).has(other) || oppositesOf(other).has(one);
+
 /** A time or a unit: one excludes another as opposites do. */
 const isTimely = ({ plain, isFunction, isName, isNumber }: ScreenWord): boolean =>
   !isFunction && !isName && !isNumber && (isTime(plain) || isUnit(plain));
+
+const isThing = (word: ScreenWord): boolean => ["thing", "person", "unknown"].includes(sortOfWord(word));
 
 /** What is wrong with one claim; `null` when its passage bears it out as far as words show. */
 export function doubtOf(passage: ReadPassage, original: Claim): Doubt | null {
@@ -100,7 +106,7 @@ export function doubtOf(passage: ReadPassage, original: Claim): Doubt | null {
   const strangers = strangersIn(passage, claim);
   if (strangers.length > 0 && !isRefused)
     return doubt("stranger", `the passage lacks ${quote(strangers.slice(0, 4).map(({ plain }) => plain))}`);
-  if (known.length === 0 && content.filter(({ isRelation }) => !isRelation).length > 0)
+  if (known.length === 0 && content.some((word) => word.isNumber || word.isName || isThing(word)))
     return doubt("unrelated", "it shares no word with the passage");
   const checks: readonly (readonly [DoubtKind, (passage: ReadPassage, claim: Claim) => string | null])[] = [
     ["denial", deniedIn],

@@ -161,7 +161,7 @@ function bracketsLast(sentence: string): string {
 }
 
 /** Parts between borders; the word at a border stays with what follows, as it may deny it. */
-function cutAt(sentence: string): string[] {
+export function cutAt(sentence: string): string[] {
   const parts: string[] = [];
   let rest = sentence;
   for (let match = borders.exec(rest.slice(1)); match !== null; match = borders.exec(rest.slice(1))) {

@@ -1,9 +1,9 @@
 /** @file Values of the passage that stand where they do not belong. */
-import type { Claim, Clause } from "./claims.ts";
+import { type Claim, type Clause, cutAt } from "./claims.ts";
 import { prepositions } from "./lexicon.ts";
 import { isMeasure, isUnit } from "./meanings.ts";
 import { leadOf, quote, type ReadPassage } from "./passages.ts";
-import { contentOf, type ScreenWord, sortOfWord, stemOf } from "./words.ts";
+import { contentOf, type ScreenWord, screenWords, sortOfWord, stemOf } from "./words.ts";
 
 /** Values of a claim that can have been exchanged: numbers, and names that are not its subject. */
 function valuesOf(claim: Claim): ScreenWord[] {
@@ -21,6 +21,17 @@ function valuesOf(claim: Claim): ScreenWord[] {
 
 const sortsWith = (value: ScreenWord, other: ScreenWord): boolean => (value.isNumber ? other.isNumber : other.isName);
 
+/** Words of the part of a statement that a value stands in; of a question, a label or a part that says no more, all. */
+function partWith({ text, words, value, numAsked }: Claim, { plain }: ScreenWord): ReadonlySet<string> {
+  const all = new Set(words.map((word) => word.plain));
+  if (numAsked > 0 || value.length > 0) return all;
+  const part =
+    cutAt(text)
+      .map(screenWords)
+      .find((some) => some.some((word) => word.plain === plain)) ?? [];
+  return contentOf(part).length > 2 ? new Set(part.map((word) => word.plain)) : all;
+}
+
 /**
  * A number or name that stands beside other words in the passage: those of the claim stand beside another of the same sort,
  * which the claim leaves out.
@@ -31,8 +42,10 @@ export function misplaced(passage: ReadPassage, claim: Claim): string | null {
   const lead = leadOf(claim);
   for (const value of valuesOf(claim).filter(({ stem }) => passage.stems.has(stem) && !passage.topic.has(stem))) {
     const homes = passage.clauses.filter(({ stems }) => stems.has(value.stem));
+    const near = partWith(claim, value);
     const rest = content.filter(
       ({ stem, plain, isNumber, isName }) =>
+        near.has(plain) &&
         !isUnit(plain) &&
         stem !== value.stem &&
         !isNumber &&

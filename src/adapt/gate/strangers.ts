@@ -58,7 +58,7 @@ function weightOf(passage: ReadPassage, claim: Claim, index: number): number {
 /** True for a word that takes up what was spoken of: in a question or label, before the verb, with "its" or, explained, with "the". */
 const isReferring = (claim: Claim, index: number, isClear: boolean): boolean =>
   index < claim.numAsked ||
-  opensSentence(claim, index) ||
+  (opensSentence(claim, index) && isPointedAt(claim.words, index)) ||
   isPossessed(claim.words, index) ||
   (isClear && claim.words[index - 1]?.plain === "the");
 
@@ -134,6 +134,13 @@ function hasAnchor(passage: ReadPassage, { words, value, numAsked }: Claim, inde
   );
 }
 
+/** "The means", "a patch", "visitors": not "marble was used", which is a value in front. */
+const isPointedAt = (words: readonly ScreenWord[], index: number): boolean =>
+  /s$/u.test(words[index]!.plain) ||
+  words
+    .slice(Math.max(0, index - 2), index)
+    .some(({ plain }) => /^(?:the|an?|this|that|each|every|another)$/u.test(plain));
+
 /** True where several names or numbers of the passage bear a claim: who is meant is clear, and the word says as what. */
 const hasNames = (passage: ReadPassage, { words }: Claim): boolean =>
   words.filter((word) => (word.isName || word.isNumber) && isKnown(passage, word) && !passage.topic.has(word.stem))
@@ -141,6 +148,7 @@ const hasNames = (passage: ReadPassage, { words }: Claim): boolean =>
 
 /** True before the verb of a sentence: what is spoken of stands there, and what is said of it behind. */
 function opensSentence({ words, numAsked }: Claim, index: number): boolean {
+  if (index <= 2 && prepositions.has(words[0]!.plain)) return true; // "For the soup, "
   const verb = words.findIndex((_, at) => at > numAsked && isVerbAt(words, at));
   return verb < 0 || index < verb;
 }

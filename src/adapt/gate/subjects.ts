@@ -112,27 +112,19 @@ function agentsOf({ clauses }: ReadPassage): (readonly [Clause, ReadonlySet<stri
   });
 }
 
-/** The last thing or name of a clause. */
+/** The last thing of a clause, or the last name with the word before it: "son Peter". */
 function tailOf(words: readonly ScreenWord[]): ReadonlySet<string> {
   const nouns = contentOf(words).filter(isNoun);
-  const last = nouns.at(-1);
-  return new Set(
-    last === undefined
-      ? []
-      : last.isName
-        ? nouns
-            .filter(({ isName }) => isName)
-            .slice(-2)
-            .map(({ stem }) => stem)
-        : [last.stem],
-  );
+  const begin = nouns.at(-1)?.isName === true ? nouns.findLastIndex(({ isName }) => !isName) : nouns.length - 1;
+  return new Set(nouns.slice(Math.max(0, begin)).map(({ stem }) => stem));
 }
 
 /** The thing or person a claim is about, when all else in it stands in a clause about another that the claim does not name. */
 export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null {
   const agent = claim.value.length > 0 || claim.numAsked > 0 ? null : agentOf(claim.words);
   const head = agent?.words.at(-1);
-  if (agent === null || head === undefined || !passage.stems.has(head.stem)) return null;
+  const isPossessed = claim.words.slice(0, 2).some(({ plain }) => /^(?:his|her|its|their|our|my)$/u.test(plain));
+  if (agent === null || head === undefined || isPossessed || !passage.stems.has(head.stem)) return null;
   const own = new Set(agent.words.map(({ stem }) => stem));
   const said = new Set(claim.words.map(({ stem }) => stem));
   const rest = contentOf(claim.words).filter((word) => !agent.words.includes(word) && !own.has(word.stem));
@@ -143,6 +135,7 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
   const isNamed = (stem: string) => passage.names.has(stem) || passage.openers.has(stem);
   const isVerbatim =
     known.length === rest.length &&
+    rest.length > 2 &&
     passage.clauses.some(({ words }) => {
       const plain = new Set(words.map((word) => word.plain));
       return rest.every((word) => plain.has(word.plain));
@@ -151,7 +144,8 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
   const isAgent = agents.some(([, stems]) => stems.has(head.stem));
   if (!isAgent || (agents[0]![1].has(head.stem) && !isNamed(head.stem) && !isVerbatim)) return null;
   const homes = agents.filter(([{ stems }]) => needed.every(({ stem }) => stems.has(stem)));
-  const isPerson = (stem: string) => isNamed(stem) || sortOf(stem) === "person";
+  const isSomebody = ({ stem, plain }: ScreenWord) =>
+    isNamed(stem) || (sortOf(plain) === "person" && plain.endsWith("s"));
   const isForeign = ([{ stems, subjects, words }, foreign]: (typeof homes)[number]) =>
     foreign.size > 0 &&
     !agent.words.some(({ stem }) => stems.has(stem)) &&
@@ -159,7 +153,7 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
     ![...foreign].some((stem) => said.has(stem)) &&
     !(subjects.has(head.stem) && words.slice(0, 2).some(({ plain }) => subjectPronouns.has(plain))) &&
     !words.some(({ plain }) => plain === "that") &&
-    (!isNamed(head.stem) || [...foreign].some(isPerson));
+    (!isNamed(head.stem) || words.some((word) => foreign.has(word.stem) && isSomebody(word)));
   if (homes.length === 0 || !homes.every(isForeign)) return null;
   return `the passage tells it of ${quote(homes[0]![1])}, not of "${head.plain}"`;
 }

@@ -9,6 +9,7 @@ import { measureSupport, screenSources } from "../src/adapt/gate/screen.ts";
 import { casesOf, type ScreenCase } from "./screen/generate.ts";
 import type { Material } from "./screen/material.ts";
 import { aidMaterial } from "./screen/material-aid.ts";
+import { checkMaterial } from "./screen/material-check.ts";
 import { developmentMaterial } from "./screen/material-development.ts";
 import { heldBackMaterial } from "./screen/material-held-back.ts";
 import { secondMaterial } from "./screen/material-second.ts";
@@ -20,6 +21,7 @@ const parts: Readonly<Record<string, readonly Material[]>> = {
   third: thirdMaterial,
   "held-back": heldBackMaterial,
   aid: aidMaterial,
+  check: checkMaterial,
 };
 
 /** All parts. */

@@ -13,7 +13,7 @@ const personField = 18;
 const generalFrom = 60;
 
 /** Two things of a kind as wide as this are not taken for one another. */
-const wideFrom = 300;
+const wideFrom = 600;
 
 /** Meanings rarer than this are none that a plain text has in mind. */
 const rareShare = 0.02;
@@ -126,7 +126,7 @@ export const isMeasure: (plain: string) => boolean = memoised(
 /** True for the name of a time: "evening", "winter", "month". */
 export const isTime: (plain: string) => boolean = memoised(
   (plain) =>
-    plainSenses(plain).reduce((sum, { meaning, share }) => sum + (meaning.field === timeField ? share : 0), 0) > 0.5,
+    plainSenses(plain).reduce((sum, { meaning, share }) => sum + (meaning.field === timeField ? share : 0), 0) > 0.2,
 );
 
 /** True for what numbers count in: "metre", "week", "euro". */
@@ -161,6 +161,11 @@ export const familyOf: (plain: string) => ReadonlySet<string> = memoised(
           .map(({ to }) => to),
       ]),
     ),
+);
+
+/** Words that share a common meaning of a word. */
+export const synonymsOf: (plain: string) => ReadonlySet<string> = memoised(
+  (plain) => new Set(plainSenses(plain).flatMap(({ meaning, share }) => (share >= 0.1 ? meaning.words : []))),
 );
 
 /** True for two words that say the same, or are of one root. */

@@ -35,6 +35,7 @@ function spelledValue(row: string): number | null {
     .split(/[ -]+/u)
     .filter((word) => word !== "and");
   if (words.join() === "one") return null;
+  if (words.length < 2 && !small.has(words[0] ?? "") && !large.has(words[0] ?? "")) return null;
   let [sum, group] = [0, 0];
   for (const word of words) {
     const digits = /^\d/u.test(word) ? Number(word.replaceAll(",", "")) : /^an?$/u.test(word) ? 1 : small.get(word);
@@ -85,7 +86,7 @@ const readings: readonly Reading[] = [
   [/\b(\d+|\p{L}+) and a half\b/giu, (all, count) => (countOf(count) === null ? all : `${countOf(count)! + 0.5}`)],
   [/\bhalf an? (?=\p{L})/giu, "0.5 "],
   [/\b(?:a )?dozen\b/giu, "12"],
-  [spelled, (row) => `${spelledValue(row) ?? row}`],
+  [spelled, (row) => `${spelledValue(row) ?? row.replace(/\p{L}+/gu, (word) => `${spelledValue(word) ?? word}`)}`],
   [/\b(\d{1,2})(?:[:.](\d\d))?\s*(?:am\b|a\.m\.?)/giu, (_, hour, minutes) => timeOf(Number(hour), minutes, false)],
   [/\b(\d{1,2})(?:[:.](\d\d))?\s*(?:pm\b|p\.m\.?)/giu, (_, hour, minutes) => timeOf(Number(hour), minutes, true)],
   [/\b(\d{1,2})(?::(\d\d))? in the morning\b/giu, (_, hour, minutes) => timeOf(Number(hour), minutes, false)],

@@ -1,7 +1,7 @@
 /** @file A passage as the screen compares claims with it, and claims in the words of their passage. */
 import { type Claim, type Clause, clausesOf } from "./claims.ts";
 import { prepositions, pronouns } from "./lexicon.ts";
-import { explainedBy, familyOf, reachOf } from "./meanings.ts";
+import { explainedBy, familyOf, reachOf, synonymsOf } from "./meanings.ts";
 import { isImplied, isSameAmount, isSameHour } from "./numbers.ts";
 import { contentOf, type ScreenWord } from "./words.ts";
 
@@ -93,8 +93,10 @@ export function alignedWith(passage: ReadPassage, claim: Claim): Claim {
     if (other !== undefined) return other;
     if (word.isFunction || passage.stems.has(word.stem)) return word.stem;
     if (word.isNumber) return numberIn(passage, word) ?? word.stem;
-    const shared = word.isName ? undefined : [...familyOf(word.plain)].find((id) => passage.families.has(id));
-    return shared === undefined ? word.stem : passage.families.get(shared)!;
+    if (word.isName) return word.stem;
+    const shared = [...familyOf(word.plain)].find((id) => passage.families.has(id));
+    if (shared !== undefined) return passage.families.get(shared)!;
+    return [...synonymsOf(word.plain)].find((other) => passage.stems.has(other)) ?? word.stem;
   };
   const aligned = new Map(claim.words.map((word) => [word, { ...word, stem: stemFor(word) }]));
   const inPassage = (words: readonly ScreenWord[]) => words.map((word) => aligned.get(word) ?? word);

@@ -1,7 +1,7 @@
 /** @file Values of the passage that stand where they do not belong. */
 import { type Claim, type Clause, cutAt } from "./claims.ts";
 import { prepositions } from "./lexicon.ts";
-import { isMeasure, isUnit } from "./meanings.ts";
+import { isMeasure, isUnit, oppositesOf } from "./meanings.ts";
 import { leadOf, quote, type ReadPassage } from "./passages.ts";
 import { contentOf, type ScreenWord, screenWords, sortOfWord, stemOf } from "./words.ts";
 
@@ -136,3 +136,41 @@ export function crossed(passage: ReadPassage, claim: Claim): string | null {
         return `"${one} ${first}" and "${other} ${second}" have changed places`;
   return null;
 }
+
+/** "After 1894" for "until 1894": the same words behind an opposite of theirs. */
+export function misordered(passage: ReadPassage, claim: Claim): string | null {
+  const known = passage.clauses.flatMap(({ words }) => boundBy(words));
+  for (const [order, stem] of boundBy(claim.words)) {
+    const there = known.filter(([, other]) => other === stem).map(([other]) => other);
+    const opposite = there.find((other) => oppositesOf(order).has(other));
+    if (opposite !== undefined && !there.includes(order))
+      return `it says "${order}" where the passage has "${opposite}"`;
+  }
+  return null;
+}
+
+/** A number that stands beside one thing in a sentence which tells of the claim's thing with another number. */
+export function contrasted(passage: ReadPassage, claim: Claim): string | null {
+  const said = new Set(claim.words.map(({ stem }) => stem));
+  const nouns = contentOf(claim.words).filter(isThing);
+  for (const { stem, plain } of claim.words.filter(({ isNumber }) => isNumber))
+    for (const home of passage.clauses.filter(({ stems }) => stems.has(stem))) {
+      const unsaid = home.words.find((word) => isThing(word) && !said.has(word.stem) && !home.subjects.has(word.stem));
+      const other = passage.clauses.find(
+        ({ sentence, stems, words }) =>
+          sentence === home.sentence && !stems.has(stem) && words.some((word) => word.isNumber && !said.has(word.stem)),
+      );
+      const moved = nouns.find(
+        (word) => other?.stems.has(word.stem) === true && !home.stems.has(word.stem) && !home.subjects.has(word.stem),
+      );
+      if (unsaid !== undefined && moved !== undefined && !other!.stems.has(unsaid.stem))
+        return `"${plain}" belongs to "${unsaid.plain}", not to "${moved.plain}"`;
+    }
+  return null;
+}
+
+const isThing = (word: ScreenWord): boolean =>
+  !word.isFunction &&
+  !word.isNumber &&
+  !isUnit(word.plain) &&
+  !["verb", "adjective", "adverb"].includes(sortOfWord(word));

@@ -162,14 +162,20 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
 export function turned(passage: ReadPassage, claim: Claim): string | null {
   const lead = leadOf(claim);
   const content = contentOf(claim.words);
-  const tail = content.at(-1);
-  if (lead === null || tail === undefined || content.length < 3 || isPassive(claim.words)) return null;
-  const between = new Set(content.slice(1, -1).flatMap(({ stem, isName }) => (isName ? [] : [stem])));
+  if (lead === null || content.length < 3 || isPassive(claim.words)) return null;
   for (const { words, subjects, stems } of passage.clauses) {
-    if (!stems.has(lead.stem) || subjects.has(lead.stem) || !subjects.has(tail.stem) || isPassive(words)) continue;
+    if (!stems.has(lead.stem) || subjects.has(lead.stem) || isPassive(words)) continue;
     const at = words.findIndex(({ stem }) => stem === lead.stem);
-    if (words.slice(0, at).some(({ stem, isFunction }) => !isFunction && between.has(stem)))
-      return `"${lead.plain}" and "${tail.plain}" have changed places`;
+    if (prepositions.has(words[at - 1]?.plain ?? "")) continue;
+    const before = new Set(
+      words
+        .slice(0, at)
+        .filter(({ isFunction, isName }) => !isFunction && !isName)
+        .map(({ stem }) => stem),
+    );
+    const verb = content.findIndex((word, index) => index > 0 && before.has(word.stem) && !subjects.has(word.stem));
+    const tail = verb < 0 ? undefined : content.slice(verb + 1).find(({ stem }) => subjects.has(stem));
+    if (tail !== undefined) return `"${lead.plain}" and "${tail.plain}" have changed places`;
   }
   return null;
 }

@@ -11,7 +11,7 @@ import { type Claim, type Clause, claimsOf } from "./claims.ts";
 import { absences, opposites } from "./lexicon.ts";
 import { areRivals, isTime, isUnit, oppositesOf } from "./meanings.ts";
 import { alignedWith, homesOf, isKnown, quote, type ReadPassage, readPassage } from "./passages.ts";
-import { crossed, miscounted, misplaced } from "./places.ts";
+import { contrasted, crossed, miscounted, misordered, misplaced } from "./places.ts";
 import { strangersIn } from "./strangers.ts";
 import { exchanged, toldOfAnother, turned } from "./subjects.ts";
 import { contentOf, type ScreenWord, sortOfWord, stemOf } from "./words.ts";
@@ -41,9 +41,17 @@ function deniedIn(passage: ReadPassage, claim: Claim): string | null {
   const known = contentOf(claim.words).length;
   if (shared.length < Math.max(1, 0.6 * known) || homes.some((clause) => clause.isDenied === isDenied)) return null;
   const there = homes.flatMap(({ words }) => words);
+  if (!isDenied && isLimit(claim.words, there)) return null;
   if (isDenied ? hasAbsence(there, claim.words) : hasAbsence(claim.words, there)) return null;
   return isDenied ? "the passage says so and does not deny it" : "the passage denies it";
 }
+
+const bounds = new Set(["least", "most", "must", "far", "away", "minimum", "maximum", "limit", "only", "until"]);
+
+/** "At least 20 metres away" is "never within 20 metres". */
+const isLimit = (words: readonly ScreenWord[], denied: readonly ScreenWord[]): boolean =>
+  words.some(({ plain }) => bounds.has(plain)) &&
+  words.some(({ isNumber, stem }) => isNumber && denied.some((other) => other.stem === stem));
 
 /** True where `words` name an absence and `others` do not: who says it without a denial may say it so. */
 function hasAbsence(words: readonly ScreenWord[], others: readonly ScreenWord[]): boolean {
@@ -57,7 +65,7 @@ const orders = new Set(opposites.flat());
 /** A word whose opposite, or another of its kind, the passage has in the same place. */
 function reversed(passage: ReadPassage, claim: Claim): string | null {
   const known = contentOf(claim.words).filter(({ stem }) => passage.stems.has(stem));
-  const telling = known.filter(({ stem }) => !passage.names.has(stem) && !passage.topic.has(stem));
+  const telling = known.filter(({ stem }) => !passage.subjects.has(stem) && !passage.topic.has(stem));
   const homes = homesOf(passage, telling.length > 0 ? telling : known);
   if (homes.length === 0) return null;
   for (const word of claim.words) {
@@ -113,6 +121,8 @@ export function doubtOf(passage: ReadPassage, original: Claim): Doubt | null {
     ["opposite", reversed],
     ["other value", miscounted],
     ["other value", crossed],
+    ["opposite", misordered],
+    ["other value", contrasted],
     ["other value", misplaced],
     ["other subject", turned],
     ["other subject", exchanged],

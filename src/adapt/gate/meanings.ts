@@ -237,11 +237,12 @@ const kindsOf: (plain: string) => ReadonlySet<string> = memoised((plain) => {
 
 /** True for two nouns of one kind, neither of which is the other's: "baker" and "miner", "granite" and "marble". */
 export function areRivals(one: string, other: string): boolean {
-  if (saySame(one, other)) return false;
   const kinds = kindsOf(one);
-  const shared = [...kindsOf(other)].some((id) => kinds.has(id));
-  return shared && !isKindOf(one, other) && !isKindOf(other, one);
+  return [...kindsOf(other)].some((id) => kinds.has(id)) && areApart(one, other);
 }
+
+const areApart = (one: string, other: string): boolean =>
+  !saySame(one, other) && !isKindOf(one, other) && !isKindOf(other, one);
 
 /** True where `one` is a kind of `other`. */
 function isKindOf(one: string, other: string): boolean {

@@ -87,7 +87,9 @@ function agentOf(words: readonly ScreenWord[]): Agent | null {
       (word, at) => word.isFunction || word.isNumber || (at > 0 && sortOfWord(word) === "verb" && !word.isName),
     );
   const own = words.slice(begin, length < 0 ? words.length : begin + length);
-  return own.some((word) => isNoun(word) && !isUnit(word.plain)) && isNoun(own.at(-1)!)
+  const isPointedAt = own.length === 1 && determiners.has(words[begin - 1]?.plain ?? ""); // "the filter" is no verb
+  return own.some((word) => (isPointedAt || isNoun(word)) && !isUnit(word.plain)) &&
+    (isPointedAt || isNoun(own.at(-1)!))
     ? { words: own, end: begin + own.length }
     : null;
 }

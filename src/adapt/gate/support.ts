@@ -65,7 +65,7 @@ const orders = new Set(opposites.flat());
 /** A word whose opposite, or another of its kind, the passage has in the same place. */
 function reversed(passage: ReadPassage, claim: Claim): string | null {
   const known = contentOf(claim.words).filter(({ stem }) => passage.stems.has(stem));
-  const telling = known.filter(({ stem }) => !passage.subjects.has(stem) && !passage.topic.has(stem));
+  const telling = known.filter(({ stem }) => !passage.names.has(stem) && !passage.topic.has(stem));
   const homes = homesOf(passage, telling.length > 0 ? telling : known);
   if (homes.length === 0) return null;
   for (const word of claim.words) {

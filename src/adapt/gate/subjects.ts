@@ -145,9 +145,8 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
   const agents = agentsOf(passage);
   const isAgent = agents.some(([, stems]) => stems.has(head.stem));
   if (!isAgent || (agents[0]![1].has(head.stem) && !isNamed(head.stem) && !isVerbatim)) return null;
-  const homes = agents.filter(([{ stems }]) => needed.every(({ stem }) => stems.has(stem)));
-  const isSomebody = ({ stem, plain }: ScreenWord) =>
-    isNamed(stem) || (sortOf(plain) === "person" && plain.endsWith("s"));
+  const homes = agents.filter(([clause]) => tells(clause, needed, known));
+  const isSomebody = ({ plain }: ScreenWord) => sortOf(plain) === "person" && plain.endsWith("s");
   const isForeign = ([{ stems, subjects, words }, foreign]: (typeof homes)[number]) =>
     foreign.size > 0 &&
     !agent.words.some(({ stem }) => stems.has(stem)) &&
@@ -155,9 +154,24 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
     ![...foreign].some((stem) => said.has(stem)) &&
     !(subjects.has(head.stem) && words.slice(0, 2).some(({ plain }) => subjectPronouns.has(plain))) &&
     !words.some(({ plain }) => plain === "that") &&
-    (!isNamed(head.stem) || words.some((word) => foreign.has(word.stem) && isSomebody(word)));
+    (!isNamed(head.stem) ||
+      [...foreign].some(isNamed) ||
+      words.some((word) => foreign.has(word.stem) && isSomebody(word)));
   if (homes.length === 0 || !homes.every(isForeign)) return null;
   return `the passage tells it of ${quote(homes[0]![1])}, not of "${head.plain}"`;
+}
+
+/** True where a clause has the words that a claim is told by, or a pronoun for what was spoken of. */
+function tells(
+  { stems, subjects, words }: Clause,
+  needed: readonly ScreenWord[],
+  known: readonly ScreenWord[],
+): boolean {
+  const hasPronoun = words.some(({ plain }) => /^(?:it|him|her|them)$/u.test(plain));
+  return (
+    needed.every(({ stem }) => stems.has(stem) || (hasPronoun && subjects.has(stem))) &&
+    known.some(({ stem }) => stems.has(stem))
+  );
 }
 
 /** "A hunts B" for "B hunts A": the same verb between the same two, neither in the passive. */

@@ -135,16 +135,11 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
   const needed = telling.length > 0 ? telling : known.length === rest.length ? known : [];
   if (needed.length === 0) return null;
   const isNamed = (stem: string) => passage.names.has(stem) || passage.openers.has(stem);
-  const isVerbatim =
-    known.length === rest.length &&
-    rest.length > 2 &&
-    passage.clauses.some(({ words }) => {
-      const plain = new Set(words.map((word) => word.plain));
-      return rest.every((word) => plain.has(word.plain));
-    });
+  const isWhole = (size: number): boolean =>
+    rest.length >= size && passage.clauses.some(({ stems }) => rest.every(({ stem }) => stems.has(stem)));
   const agents = agentsOf(passage);
-  const isAgent = agents.some(([, stems]) => stems.has(head.stem));
-  if (!isAgent || (agents[0]![1].has(head.stem) && !isNamed(head.stem) && !isVerbatim)) return null;
+  if (!isWhole(2) && !agents.some(([, stems]) => stems.has(head.stem))) return null;
+  if (agents[0]![1].has(head.stem) && !isNamed(head.stem) && !isWhole(3)) return null;
   const homes = agents.filter(([clause]) => tells(clause, needed, known));
   const isSomebody = ({ plain }: ScreenWord) => sortOf(plain) === "person" && plain.endsWith("s");
   const isForeign = ([{ stems, subjects, words }, foreign]: (typeof homes)[number]) =>

@@ -241,7 +241,8 @@ export function areRivals(one: string, other: string): boolean {
   return [...kindsOf(other)].some((id) => kinds.has(id)) && areApart(one, other);
 }
 
-const areApart = (one: string, other: string): boolean =>
+/** True for two words of which neither can be said for the other. */
+export const areApart = (one: string, other: string): boolean =>
   !saySame(one, other) && !isKindOf(one, other) && !isKindOf(other, one);
 
 /** True where `one` is a kind of `other`. */

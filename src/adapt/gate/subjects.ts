@@ -1,7 +1,7 @@
 /** @file Who or what a claim is about, when the passage tells it of another. */
 import type { Claim, Clause } from "./claims.ts";
 import { auxiliaries, prepositions } from "./lexicon.ts";
-import { isUnit, shareOf, sortOf } from "./meanings.ts";
+import { areApart, isUnit, shareOf, sortOf } from "./meanings.ts";
 import { leadOf, quote, type ReadPassage } from "./passages.ts";
 import { contentOf, type ScreenWord, sortOfWord } from "./words.ts";
 
@@ -138,14 +138,15 @@ export function toldOfAnother(passage: ReadPassage, claim: Claim): string | null
   const isWhole = (size: number): boolean =>
     rest.length >= size && passage.clauses.some(({ stems }) => rest.every(({ stem }) => stems.has(stem)));
   const agents = agentsOf(passage);
-  if (!isWhole(2) && !agents.some(([, stems]) => stems.has(head.stem))) return null;
+  const isGeneral = ["general", "abstract"].includes(sortOfWord(head)); // "the instrument is the banjo"
+  if ((isGeneral || !isWhole(2)) && !agents.some(([, stems]) => stems.has(head.stem))) return null;
   if (agents[0]![1].has(head.stem) && !isNamed(head.stem) && !isWhole(3)) return null;
   const homes = agents.filter(([clause]) => tells(clause, needed, known));
   const isSomebody = ({ plain }: ScreenWord) => sortOf(plain) === "person" && plain.endsWith("s");
   const isForeign = ([{ stems, subjects, words }, foreign]: (typeof homes)[number]) =>
     foreign.size > 0 &&
     !agent.words.some(({ stem }) => stems.has(stem)) &&
-    !foreign.has(head.stem) &&
+    ![...foreign].some((stem) => stem === head.stem || !areApart(stem, head.plain)) &&
     ![...foreign].some((stem) => said.has(stem)) &&
     !(subjects.has(head.stem) && words.slice(0, 2).some(({ plain }) => subjectPronouns.has(plain))) &&
     !words.some(({ plain }) => plain === "that") &&

@@ -1,7 +1,6 @@
 /**
- * @file What the screen of sources knows of English: words that carry grammar, words that name a relation and no value, words
- * that say the same, and words that say the opposite. All lists are ours and short: a word that is in none of them counts
- * as a value, which a passage must contain before an edit may say it.
+ * @file What the screen of sources knows of English without a dictionary: words that carry grammar, ways into a sentence, forms that
+ * no rule of endings leads back, and pairs that exclude each other though the dictionary does not say so.
  */
 
 const words = (text: string): readonly string[] => text.trim().split(/\s+/u);
@@ -36,7 +35,7 @@ export const openers: readonly RegExp[] = [
   /^(?:here is another thing|before we go on|one more thing|from memory, if you can)(?::\s+|$)/iu,
 ];
 
-/** Pairs that exclude each other: where a passage says one and an edit of the same matter the other, one of them is wrong. */
+/** Pairs that exclude each other, besides those of the dictionary. */
 export const opposites: readonly (readonly [string, string])[] = `before after
 until after
 until since

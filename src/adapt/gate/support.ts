@@ -5,7 +5,8 @@
  *  3. puts a value where the passage has another: what stands beside it stands beside another value there;
  *  4. tells of one what the passage tells of another;
  *  5. denies what the passage says, says what it denies, or says the opposite.
- * All of it is comparison of words (`lexicon.ts`): deterministic, quick, and blind to what only understanding shows.
+ * All of it is comparison of words, with a dictionary (`meanings.ts`): deterministic, quick, and blind to what only
+ * understanding shows.
  */
 import { type Claim, type Clause, claimsOf } from "./claims.ts";
 import { absences, opposites } from "./lexicon.ts";

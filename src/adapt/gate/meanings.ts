@@ -135,7 +135,7 @@ export const isUnit: (plain: string) => boolean = memoised((plain) =>
     ({ meaning, share }) =>
       share >= 0.1 &&
       [...ancestorsOf(meaning.id)].some((id) =>
-        meaningOf(id).words.some((word) => /^(?:unit_of_measurement|time_unit)$/u.test(word)),
+        meaningOf(id).words.some((word) => /^(?:unit_of_measurement|time_unit|time_period)$/u.test(word)),
       ),
   ),
 );

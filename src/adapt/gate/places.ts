@@ -43,10 +43,11 @@ export function misplaced(passage: ReadPassage, claim: Claim): string | null {
   for (const value of valuesOf(claim).filter(({ stem }) => passage.stems.has(stem) && !passage.topic.has(stem))) {
     const homes = passage.clauses.filter(({ stems }) => stems.has(value.stem));
     const near = partWith(claim, value);
+    const unit = claim.words[claim.words.indexOf(value) + 1];
     const rest = content.filter(
       ({ stem, plain, isNumber, isName }) =>
         near.has(plain) &&
-        !isUnit(plain) &&
+        !(plain === unit?.plain && isUnit(plain)) &&
         stem !== value.stem &&
         !isNumber &&
         !(isName && !value.isNumber && !passage.subjects.has(stem)) &&

@@ -12,6 +12,7 @@ import { aidMaterial } from "./screen/material-aid.ts";
 import { checkMaterial } from "./screen/material-check.ts";
 import { developmentMaterial } from "./screen/material-development.ts";
 import { heldBackMaterial } from "./screen/material-held-back.ts";
+import { lastMaterial } from "./screen/material-last.ts";
 import { secondMaterial } from "./screen/material-second.ts";
 import { thirdMaterial } from "./screen/material-third.ts";
 
@@ -22,6 +23,7 @@ const parts: Readonly<Record<string, readonly Material[]>> = {
   "held-back": heldBackMaterial,
   aid: aidMaterial,
   check: checkMaterial,
+  last: lastMaterial,
 };
 
 /** All parts. */

@@ -60,8 +60,8 @@ export const irregular: Readonly<Record<string, string>> = Object.fromEntries(
 
 /** Deny what stands beside them. */
 export const denials: ReadonlySet<string> = new Set(
-  words(`not no never none nobody nothing neither nor without cannot unless except hardly nowhere refuse refused refuses forbidden
-forbid prohibited prohibits banned impossible exempt failed don't doesn't didn't isn't aren't wasn't weren't won't can't couldn't shouldn't haven't hasn't hadn't don’t doesn’t didn’t isn’t aren’t wasn’t weren’t won’t can’t`),
+  words(`not no never none nobody nothing neither nor without cannot unless except hardly nowhere forbidden
+forbid prohibited prohibits banned impossible exempt don't doesn't didn't isn't aren't wasn't weren't won't can't couldn't shouldn't haven't hasn't hadn't don’t doesn’t didn’t isn’t aren’t wasn’t weren’t won’t can’t`),
 );
 
 /** Deny without denying: "the sauna is closed" and "there is no sauna" are one. */

@@ -19,7 +19,16 @@ function valuesOf(claim: Claim): ScreenWord[] {
   return words.filter((word, index) => word.isNumber || (word.isName && (isBound(index) || isValue.has(word.plain))));
 }
 
-const sortsWith = (value: ScreenWord, other: ScreenWord): boolean => (value.isNumber ? other.isNumber : other.isName);
+/** What a number is of: its unit, or a time of the day; empty for a bare one. */
+function measureOf(words: readonly ScreenWord[], { stem }: ScreenWord): string {
+  const next = words[words.findIndex((word) => word.stem === stem) + 1];
+  if (stem.includes(":")) return ":";
+  return next !== undefined && !next.isFunction && !next.isNumber ? next.stem : "";
+}
+
+/** True where a value of a claim could stand in place of one of the passage: both names, or numbers of one unit. */
+const sortsWith = (claim: Claim, value: ScreenWord, { words }: Clause, other: ScreenWord): boolean =>
+  value.isNumber ? other.isNumber && measureOf(claim.words, value) === measureOf(words, other) : other.isName;
 
 /** Words of the part of a statement that a value stands in; of a question, a label or a part that says no more, all. */
 function partWith({ text, words, value, numAsked }: Claim, { plain }: ScreenWord): ReadonlySet<string> {
@@ -59,9 +68,12 @@ export function misplaced(passage: ReadPassage, claim: Claim): string | null {
         (home) => home.stems.has(stem) || home.subjects.has(stem) || (isShort(home) && home.sentence.has(stem)),
       );
     const rivals = passage.clauses.filter(
-      ({ stems, words, subjects }) =>
-        !stems.has(value.stem) &&
-        words.some((other) => sortsWith(value, other) && !said.has(other.stem) && !subjects.has(other.stem)),
+      (clause) =>
+        !clause.stems.has(value.stem) &&
+        clause.words.some(
+          (other) =>
+            sortsWith(claim, value, clause, other) && !said.has(other.stem) && !clause.subjects.has(other.stem),
+        ),
     );
     const isAlone = ({ sentence }: Clause) =>
       !value.isNumber || [...sentence].filter((stem) => /^\d/u.test(stem)).length === 1;

@@ -108,11 +108,17 @@ function agentsOf({ clauses }: ReadPassage): (readonly [Clause, ReadonlySet<stri
     const agent = agentOf(clause.words);
     if (opening.some((plain) => relatives.has(plain))) last = isNew ? new Set() : tailOf(before!.words);
     else if (opening.some((plain) => subjectPronouns.has(plain))) last = main;
+    else if (!isNew && isApposition(clause.words)) last = tailOf(before!.words);
     else if (agent !== null) last = new Set(agent.words.map(({ stem }) => stem));
     else if (isNew) last = new Set();
     return [clause, last] as const;
   });
 }
+
+/** ", a retired judge," */
+const isApposition = (words: readonly ScreenWord[]): boolean =>
+  /^(?:an?|the)$/u.test(words[0]?.plain ?? "") &&
+  !words.some((word) => auxiliaries.has(word.plain) || (sortOfWord(word) === "verb" && !word.plain.endsWith("ed")));
 
 /** The last thing of a clause, or the last name with the word before it: "son Peter". */
 function tailOf(words: readonly ScreenWord[]): ReadonlySet<string> {

@@ -87,7 +87,8 @@ function againstIn(passage: ReadPassage, claim: Claim, home: Clause, word: Scree
     return null;
   const said = new Set(claim.words.flatMap((other) => [other.stem, other.plain]));
   const left = home.words.filter((other) => !said.has(other.stem) && !said.has(other.plain));
-  const opposite = left.find((other) => areOpposite(ownLemma(word), ownLemma(other)));
+  const isDeed = sortOfWord(word) === "verb" && !others.every(isIn); // "people bought" what "sold"
+  const opposite = isDeed ? undefined : left.find((other) => areOpposite(ownLemma(word), ownLemma(other)));
   const isBound = (words: readonly ScreenWord[]) => words.some((other) => other.plain === "until"); // "open until" is "closes at"
   if (opposite !== undefined) return isFunction || isBound(claim.words) === isBound(home.words) ? opposite.plain : null;
   const isRivalled = isTimely(word) && others.length > 1 && others.every(isIn);

@@ -8,9 +8,12 @@ import { parseArgs } from "node:util";
 import { measureSupport, screenSources } from "../src/adapt/gate/screen.ts";
 import { casesOf, type ScreenCase } from "./screen/generate.ts";
 import type { Material } from "./screen/material.ts";
+import { aidMaterial } from "./screen/material-aid.ts";
+import { checkMaterial } from "./screen/material-check.ts";
 import { developmentMaterial } from "./screen/material-development.ts";
 import { fourthMaterial } from "./screen/material-fourth.ts";
 import { heldBackMaterial } from "./screen/material-held-back.ts";
+import { lastMaterial } from "./screen/material-last.ts";
 import { secondMaterial } from "./screen/material-second.ts";
 import { thirdMaterial } from "./screen/material-third.ts";
 
@@ -20,6 +23,9 @@ const parts: Readonly<Record<string, readonly Material[]>> = {
   third: thirdMaterial,
   fourth: fourthMaterial,
   "held-back": heldBackMaterial,
+  aid: aidMaterial,
+  check: checkMaterial,
+  last: lastMaterial,
 };
 
 /** All parts. */

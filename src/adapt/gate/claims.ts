@@ -9,6 +9,8 @@ export interface Claim {
   readonly words: readonly ScreenWord[];
   /** Words that give a value and nothing else: an answer, or what follows a label. */
   readonly value: readonly ScreenWord[];
+  /** Number of words that ask for it: of the question or the label. */
+  readonly numAsked: number;
   /** Odd number of denials. */
   readonly isDenied: boolean;
   /** Answered with yes or no. */
@@ -27,7 +29,7 @@ export interface Clause {
 }
 
 const speaker = /^\s*(?:[-*•]|\d+[.)]\s|Question(?:\s+\d+)?\s*:|Answer\s*:|[A-Z]\s*:|Q\s*:)\s*/u;
-const abbreviations = /\b(?:Mr|Mrs|Ms|Dr|St|Prof|No|e\.g|i\.e)\.$/u;
+const abbreviations = /\b(?:Mr|Mrs|Ms|Dr|St|Prof|No|e\.g|i\.e|a\.m|p\.m)\.$/u;
 
 /** Sentences and lines, with the marks of lists and speakers taken off. */
 export function sentencesOf(text: string): string[] {
@@ -47,6 +49,7 @@ const countDenials = (words: readonly ScreenWord[]): number =>
       (denials.has(plain) || plain.endsWith("n't") || plain.endsWith("n’t")) &&
       !(plain === "no" && /^(?:later|more|less|fewer|earlier|longer|sooner)$/u.test(words[index + 1]?.plain ?? "")) &&
       !(plain === "not" && words[index + 1]?.plain === "only") &&
+      !words.slice(index + 1, index + 4).some((later) => later.plain === "than") && // "no more than": a bound
       !(plain === "nobody" && /^(?:thought|forgets|doubts|denies)$/u.test(words[index + 1]?.plain ?? "")) &&
       !words.slice(index + 1).some((later) => later.plain === "but"), // "nothing but", "no other but"
   ).length;
@@ -109,11 +112,13 @@ function toClaim(question: string, answer: string): Claim {
     question === "" ? null : /^yes\b/iu.test(answer) ? true : /^no\b[,.!]?/iu.test(answer) ? false : null;
   const isBare = question !== "" && said.length <= 5;
   const given = label === null ? said : screenWords(answer.slice(label[0].length));
-  const words = label === null ? [...asked, ...said] : [...screenWords(label[0]), ...given];
+  const asking = label === null ? asked : screenWords(label[0]);
+  const words = [...asking, ...given];
   return {
     text: question === "" ? answer : `${question} → ${answer}`,
     words,
     value: label !== null || isBare ? given : [],
+    numAsked: asking.length,
     isDenied: countDenials(confirms === null ? words : words.filter(({ plain }) => plain !== "no")) % 2 === 1,
     confirms,
   };
@@ -156,7 +161,7 @@ function bracketsLast(sentence: string): string {
 }
 
 /** Parts between borders; the word at a border stays with what follows, as it may deny it. */
-function cutAt(sentence: string): string[] {
+export function cutAt(sentence: string): string[] {
   const parts: string[] = [];
   let rest = sentence;
   for (let match = borders.exec(rest.slice(1)); match !== null; match = borders.exec(rest.slice(1))) {

@@ -3,7 +3,8 @@
  * edit with its passage, and as blind to what only understanding shows.
  */
 import { type Clause, clausesOf } from "./claims.ts";
-import { contentOf, oppositesOf, type ScreenWord } from "./words.ts";
+import { oppositesOf } from "./meanings.ts";
+import { contentOf, type ScreenWord } from "./words.ts";
 
 /** One disagreement between two texts. */
 export interface TextConflict {

@@ -1,13 +1,7 @@
-/** @file Words as the screen of sources compares them: without endings, with numbers as digits, synonyms as one. */
-import {
-  functionWords,
-  irregular,
-  measureWords,
-  opposites,
-  relationWords,
-  spelledNumbers,
-  synonyms,
-} from "./lexicon.ts";
+/** @file Words as the screen of sources compares them: by lemma, with numbers as digits, and with the sort that the dictionary gives. */
+import { functionWords } from "./lexicon.ts";
+import { isOnlyName, lemmaOf, sortOf, type WordSort } from "./meanings.ts";
+import { numberOf, plainNumbers } from "./numbers.ts";
 
 /** One word of a text. */
 export interface ScreenWord {
@@ -17,7 +11,7 @@ export interface ScreenWord {
   readonly isNumber: boolean;
   /** Spelt like a name where its sentence asks for no capital. */
   readonly isName: boolean;
-  /** Opens its sentence and may be a name: no list has it. */
+  /** Opens its sentence and may be a name: the dictionary has no small spelling of it. */
   readonly mayBeName: boolean;
   /** Carries grammar alone. */
   readonly isFunction: boolean;
@@ -27,101 +21,53 @@ export interface ScreenWord {
   readonly isFirst: boolean;
 }
 
-const endings: readonly (readonly [RegExp, string])[] = [
-  [/['’]s?$/u, ""],
-  [/(?:sses)$/u, "ss"],
-  [/ie[sd]$/u, "y"],
-  [/(?:ations?|itions?)$/u, ""],
-  [/(?:ments?)$/u, ""],
-  [/(?:ness(?:es)?)$/u, ""],
-  [/(?:ings?|edly|ed)$/u, ""],
-  [/(?:ers?|ors?)$/u, ""],
-  [/(?:es|s)$/u, ""],
-  [/ly$/u, ""],
-];
+const withoutPossessive = (plain: string): string => plain.replace(/['’]s?$/u, "");
 
-/** A word without its commonest endings, so that "sailed" supports "sails" and "employer" "employed". */
-export function stemOf(word: string): string {
-  let stem = word.replace(/['’]s?$/u, "");
-  stem = irregular[stem] ?? stem;
-  for (const [ending, instead] of endings) {
-    const shorter = stem.replace(ending, instead);
-    if (shorter !== stem && shorter.length >= (ending.source.includes("ers?") ? 4 : 3)) {
-      stem = shorter;
-      if (ending.source.includes("ed") || ending.source.includes("ings")) break;
-    }
-  }
-  stem = stem.replace(/([bdgkmnprt])\1$/u, "$1");
-  return stem.length > 3 ? stem.replace(/(?:e|y)$/u, "") : stem;
-}
+/** What a word is compared by. */
+export const stemOf = (plain: string): string => lemmaOf(withoutPossessive(plain));
 
-const representative = new Map(synonyms.flatMap((group) => group.map((word) => [stemOf(word), stemOf(group[0]!)])));
-const relationStems = new Set([...relationWords, ...measureWords].map(stemOf));
-const relationForms = new Set([...relationWords, ...measureWords]);
+/** Sorts of words that tell of values instead of being some. */
+const relationSorts: ReadonlySet<WordSort> = new Set(["verb", "adverb", "adjective", "general"]);
 
-/** In a list of ways of saying things; who does something ("painter") is not what is done ("paint"). */
-const namesRelation = (plain: string): boolean =>
-  relationForms.has(plain) ||
-  (/(?:er|or|ist)s?$/u.test(plain) ? relationForms.has(plain.replace(/s$/u, "")) : relationStems.has(stemOf(plain)));
-const oppositeStems = new Map<string, Set<string>>();
-for (const [one, other] of opposites)
-  for (const [from, to] of [
-    [one, other],
-    [other, one],
-  ] as const)
-    oppositeStems.set(canonical(from), (oppositeStems.get(canonical(from)) ?? new Set()).add(canonical(to)));
-
-function canonical(plain: string): string {
-  const stem = stemOf(plain);
-  return representative.get(stem) ?? stem;
-}
-
-/** Stems that exclude `stem`. */
-export const oppositesOf = (stem: string): ReadonlySet<string> => oppositeStems.get(stem) ?? new Set();
+/** The sort of a word as it stands in a text. */
+export const sortOfWord = ({ plain }: ScreenWord): WordSort => sortOf(withoutPossessive(plain));
 
 const wordPattern = /[\p{L}\p{M}\p{N}]+(?:[.,:'’-][\p{L}\p{M}\p{N}]+)*|[%€$£]/gu;
 
-/** A number as digits: `1,150` is `1150`, "sixty-two" is `62`, "3rd" is `3.`; `null` for what is none. */
-function numberOf(plain: string): string | null {
-  if (plain === "one") return null; // a pronoun more often than a count
-  const spelled = spelledNumbers.get(plain);
-  if (spelled !== undefined) return spelled;
-  if (!/\p{N}/u.test(plain)) return null;
-  const ordinal = /^(\d+)(?:st|nd|rd|th)$/u.exec(plain);
-  if (ordinal !== null) return `${ordinal[1]!}.`;
-  return plain
-    .replace(/(?<=\d),(?=\d{3}(?!\d))/gu, "")
-    .replace(/(\d+\.\d*?)0+$/u, "$1")
-    .replace(/\.$/u, "");
-}
+const signs: Readonly<Record<string, string>> = { "%": "percent", "€": "euro", $: "dollar", "£": "pound" };
+
+/** Spellings in order; words joined by a hyphen are two. */
+const spellingsOf = (text: string): string[] =>
+  [...plainNumbers(text).matchAll(wordPattern)].flatMap(([match]) =>
+    /^\p{L}+-\p{L}+$/u.test(match) ? match.split("-") : [match],
+  );
 
 /** Words of one sentence or line, in order. */
 export function screenWords(sentence: string): ScreenWord[] {
   const text = sentence.normalize("NFKC");
   const letters = text.replace(/[^\p{L}]/gu, "");
   const isShouted = letters.length > 1 && letters === letters.toUpperCase() && /[a-z]/iu.test(letters);
-  const found = [...text.matchAll(wordPattern)].flatMap((match) =>
-    /^\p{L}+-\p{L}+$/u.test(match[0]) && numberOf(match[0].toLowerCase()) === null ? match[0].split("-") : [match[0]],
-  );
-  return found.map((spelling, index) => {
-    const plain = spelling.toLowerCase();
-    const number = numberOf(plain);
-    const isCapital = !isShouted && /^\p{Lu}/u.test(spelling) && plain !== "i";
-    const isFunction = functionWords.has(plain) && number === null;
-    const stem = number ?? canonical(plain);
-    const follows = found[index + 1];
-    const isFollowed = follows !== undefined && /^\p{Lu}/u.test(follows) && !functionWords.has(follows.toLowerCase());
-    return {
-      plain,
-      stem,
-      isNumber: number !== null,
-      isName: isCapital && !isFunction && number === null && (index > 0 || isFollowed),
-      mayBeName: isCapital && index === 0 && !isFunction && number === null && !namesRelation(plain),
-      isFunction,
-      isRelation: number === null && (isFunction || namesRelation(plain)),
-      isFirst: index === 0,
-    };
-  });
+  const found = spellingsOf(text);
+  return found.map((spelling, index) => toWord(spelling, index, found[index + 1], isShouted));
+}
+
+function toWord(spelling: string, index: number, follows: string | undefined, isShouted: boolean): ScreenWord {
+  const plain = signs[spelling] ?? spelling.toLowerCase();
+  const number = numberOf(plain);
+  const isFunction = functionWords.has(plain) && number === null;
+  const isCapital = !isShouted && /^\p{Lu}/u.test(spelling) && !isFunction && number === null;
+  const isFollowed = follows !== undefined && /^\p{Lu}/u.test(follows) && !functionWords.has(follows.toLowerCase());
+  const isName = isCapital && (index > 0 || isFollowed);
+  return {
+    plain,
+    stem: number ?? stemOf(plain),
+    isNumber: number !== null,
+    isName,
+    mayBeName: isCapital && index === 0 && isOnlyName(withoutPossessive(plain)),
+    isFunction,
+    isRelation: number === null && (isFunction || (!isName && relationSorts.has(sortOf(withoutPossessive(plain))))),
+    isFirst: index === 0,
+  };
 }
 
 /** Words that say something. */

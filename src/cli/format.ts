@@ -5,7 +5,7 @@ export { outputColumns, shorten, wrapText } from "./columns.ts";
 export { formatTable } from "./table.ts";
 
 /** Sentences of a result, broken between words at the width of the output; lines keep their indentation. */
-export const wrapProse = (text: string, width: number = outputColumns()): string => wrapText(text, width).join("\n");
+export const wrapProse = (text: string): string => wrapText(text, outputColumns()).join("\n");
 
 /** `0.1234` as `12 %`; `null` as `–`. */
 export const formatShare = (share: number | null): string => (share === null ? "–" : `${Math.round(100 * share)} %`);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { test } from "node:test";
 import { planWindows } from "../app/index.ts";
+import { wrapProse } from "./format.ts";
 import { createOutput } from "./output.ts";
 
 /** A stream that keeps what was written. */
@@ -83,4 +84,9 @@ test("notes are broken between words on a terminal, but for indented commands, w
   createOutput({ isJson: false, stderr }).note("one two three four five six\n  a command with many words in it");
   if (COLUMNS !== undefined) process.env["COLUMNS"] = COLUMNS;
   assert.deepEqual(stderr.written, ["one two three four five\nsix\n  a command with many words in it\n"]);
+});
+
+test("prose in a list is broken at the output's width, wherever it stands in the list", () => {
+  const sentences = ["The change is kept.", "Nothing was left out.", "All of it was examined."];
+  assert.deepEqual(sentences.map(wrapProse), sentences);
 });

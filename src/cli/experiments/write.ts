@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Cell, Column, ResultTable } from "../../adapt/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import type { Interval } from "../../util/index.ts";
-import { formatSeconds, formatTable, outputColumns, wrapProse } from "../format.ts";
+import { formatSeconds, formatTable, outputColumns, wrapText } from "../format.ts";
 import { drawBars } from "../pictures/bars.ts";
 import { roleOf } from "../pictures/roles.ts";
 import type { ExperimentReport } from "./frame.ts";
@@ -60,7 +60,7 @@ export function describeResultTable(result: ResultTable): string {
 export function describeInTerminal(result: ResultTable, width: number = outputColumns()): string {
   const { title, caption, columns, notes = [] } = result;
   const table = formatTable(toCells(result), columns.map((_, index) => index + 1), { width }); // biome-ignore format: one line
-  const prose = (text: string) => wrapProse(text, width);
+  const prose = (text: string) => wrapText(text, width).join("\n");
   return [prose(title), prose(caption), table, ...notes.map(prose)].join("\n\n");
 }
 

@@ -4,6 +4,7 @@
  */
 import { digestOf } from "../../registry/index.ts";
 import { mean } from "../../util/index.ts";
+import type { LearnInnerLoop } from "../learn/settings.ts";
 import type { SelfEdit } from "../self-edit.ts";
 import type { AdaptEvent } from "../settings.ts";
 import { type LessonScore, measureArm, scoreUntrained } from "./arms.ts";
@@ -50,6 +51,8 @@ export interface LeverRow {
 
 /** The rows, and what a model that has learned nothing answers. */
 export interface InnerLoopFigures {
+  /** What the first row of each writer was trained with. */
+  readonly reference: Pick<LearnInnerLoop, "lora" | "learningRate" | "epochs" | "documentsPerStep">;
   readonly baseAccuracy: readonly number[];
   readonly rows: readonly LeverRow[];
 }
@@ -77,7 +80,9 @@ export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigure
       rows.push(await measureLever(args, writer, edits, lever));
     }
   const base = await scoreUntrained(room);
-  return { baseAccuracy: base.map(({ accuracy }) => accuracy), rows };
+  const { lora, learningRate, epochs, documentsPerStep } = referenceLoop;
+  const reference = { lora, learningRate, epochs, documentsPerStep };
+  return { reference, baseAccuracy: base.map(({ accuracy }) => accuracy), rows };
 }
 
 async function measureLever(args: InnerLoopArgs, writer: string, edits: Edits, lever: Lever): Promise<LeverRow> {
@@ -114,11 +119,11 @@ export function leverDocuments(room: EditRoom, edits: Edits, { numEdits, splitti
 }
 
 /** One table per writer. */
-export function tabulateInnerLoop({ rows, baseAccuracy }: InnerLoopFigures): ResultTable[] {
+export function tabulateInnerLoop({ rows, ...about }: InnerLoopFigures): ResultTable[] {
   return [...new Set(rows.map(({ writer }) => writer))].map((writer) =>
     tabulate(
       rows.filter((row) => row.writer === writer),
-      baseAccuracy,
+      about,
     ),
   );
 }
@@ -126,11 +131,14 @@ export function tabulateInnerLoop({ rows, baseAccuracy }: InnerLoopFigures): Res
 /** The same passages as in `part`, of a table with as many or more. */
 const firstOf = (table: SeedTable, part: SeedTable): SeedTable => table.map((row) => row.slice(0, part[0]!.length));
 
-function tabulate(rows: readonly LeverRow[], baseAccuracy: readonly number[]): ResultTable {
+function tabulate(
+  rows: readonly LeverRow[],
+  { baseAccuracy, reference: loop }: Omit<InnerLoopFigures, "rows">,
+): ResultTable {
   const reference = rows.find(({ lever }) => lever === referenceLever.name)!;
   const { accuracy, writer } = reference;
   const shorter = rows.filter((row) => row.accuracy[0]!.length < accuracy[0]!.length);
-  const { lora, learningRate, epochs, documentsPerStep } = referenceLoop;
+  const { lora, learningRate, epochs, documentsPerStep } = loop;
   return {
     title: `Levers of the inner loop, edits of ${writer}`,
     caption: `One thing changed at a time: ${accuracy[0]!.length} passages, ${accuracy.length} seeds with one edit each, the same edits and random numbers in all rows; closed book, where the model that has learned nothing answers ${(100 * mean(baseAccuracy)).toFixed(1)} % right. 95 % bootstrap intervals over seeds and passages, differences paired. Old answers are the canaries that the base answers right.`,

@@ -19,7 +19,7 @@ const examples: readonly Example[] = [
     "selkie adapt examples/documents --questions examples/questions.jsonl --out my-adapter",
     "learn documents into an adapter",
   ],
-  ['selkie ask "Where was Ivy Lynton born?" --adapter my-adapter', "ask it"],
+  ['selkie ask "Who did Ivy Lynton work for?" --adapter my-adapter', "ask it"],
   ["selkie score examples/documents/ivy-lynton.txt --json", "log-probability of a text"],
   ["selkie bench decode --size 135m", "speed on this machine"],
 ];

@@ -26,9 +26,9 @@ interface AskOptions extends CommonOptions {
 const patienceSeconds = 1; // an answer that comes sooner needs no progress
 
 const examples: readonly Example[] = [
-  ['selkie ask "Where was Ivy Lynton born?"', "what the model says by itself"],
-  ['selkie ask "Where was Ivy Lynton born?" --adapter my-adapter', "with an adapter of selkie adapt --out"],
-  ['selkie ask "Where was Ivy Lynton born?" --adapter @current', "with what the store serves"],
+  ['selkie ask "Who did Ivy Lynton work for?"', "what the model says by itself"],
+  ['selkie ask "Who did Ivy Lynton work for?" --adapter my-adapter', "with an adapter of selkie adapt --out"],
+  ['selkie ask "Who did Ivy Lynton work for?" --adapter @current', "with what the store serves"],
   ['selkie ask "What is a selkie?" --model path/to/checkpoint --max-new-tokens 64 --json', ""],
 ];
 

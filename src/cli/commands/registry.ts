@@ -36,7 +36,7 @@ const examples: readonly Example[] = [
   ],
   ["selkie registry list", "what is stored, and what serves"],
   ["selkie registry promote 1a2b3c4d", 'examine it again and let "current" serve it; a policy is then --model @policy'],
-  ['selkie ask "Where was Ivy Lynton born?" --adapter @current', "an answer of what serves"],
+  ['selkie ask "Who did Ivy Lynton work for?" --adapter @current', "an answer of what serves"],
   ['selkie registry rollback --reason "wrong answers"', "serve what was served before"],
   ["selkie registry verify --json", "signatures, content, log; exit code 1 if anything is wrong"],
   ["selkie registry freeze --key ~/holder.pem", "no promotions until the holder of the key lifts it"],

@@ -10,7 +10,7 @@ import { defaultGate, type ExamItem, loadPrompts } from "../src/adapt/index.ts";
 import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
 import { allQuestions, createWorld, type Person, personAttributes, personValues } from "../src/tasks/index.ts";
 import { openBackend } from "../src/tensor/index.ts";
-import { createRng } from "../src/util/index.ts";
+import { createRng, SelkieError } from "../src/util/index.ts";
 import { wilson } from "./screen.ts";
 
 const rng = createRng("contradictions");
@@ -32,6 +32,8 @@ async function main(): Promise<void> {
   });
   const { questioned, toldOnly, validation, validationUnseen } = createWorld();
   const count = Number(values.people);
+  if (!Number.isInteger(count) || count < 1 || count > 100)
+    throw new SelkieError("bad-option", `contradictions: expected --people from 1 to 100, got ${values.people}`);
   const checkpoint = await loadCheckpoint(openBackend({}), values.model, { precision: f32Precision });
   const room = { checkpoint, templates: await loadPrompts(values.model) };
   const minProbability = defaultGate.thresholds.minHeldProbability;

@@ -4,18 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import {
-  defaultSettings,
-  loadCanaries,
-  loadPrompts,
-  nanoRecipe,
-  type PretrainArgs,
-  pretrainNano,
-  runMainJobTable,
-  stagesOf,
-} from "../src/adapt/index.ts";
+import { defaultSettings, loadCanaries, loadPrompts, stagesOf } from "../src/adapt/index.ts";
 import { measureFormats, tabulateFormats } from "../src/cli/experiments/formats.ts";
 import { describeResultTable } from "../src/cli/experiments/write.ts";
+import { nanoRecipe, type PretrainArgs, pretrainNano, runMainJobTable } from "../src/lab/index.ts";
 import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
 import { createRun } from "../src/registry/index.ts";
 import { createWorld } from "../src/tasks/index.ts";

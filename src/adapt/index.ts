@@ -1,6 +1,9 @@
 /** @file Door of `adapt`: self-edits from proposal to a kept or rejected change. */
 export { type AdaptArgs, type AdaptOutcome, adapt } from "./adapt.ts";
+export { almanacTemplates } from "./almanac-templates.ts";
+export { fullStops } from "./breaks.ts";
 export {
+  answeredCanaries,
   type Canaries,
   loadCanaries,
   measureRetention,
@@ -35,8 +38,6 @@ export {
   examine,
   meanGoldLogprob,
 } from "./exam.ts";
-export * from "./experiments/index.ts";
-export { type ArmRow, type MainJobArgs, type MainJobTable, runMainJobTable } from "./experiments/main-job.ts";
 export {
   describeFamiliarity,
   type Familiarity,
@@ -109,15 +110,6 @@ export {
   screenSources,
 } from "./gate/screen.ts";
 export * from "./learn/index.ts";
-export {
-  almanacTemplates,
-  type NanoRecipe,
-  nanoRecipe,
-  type PretrainArgs,
-  type PretrainReport,
-  pretrainNano,
-} from "./nano.ts";
-export { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
 export { chooseNear, formatKnown, knownFile, loadKnown, parseKnown } from "./near.ts";
 export {
   defaultTemplates,
@@ -130,6 +122,7 @@ export {
   selfEditKinds,
 } from "./prompts.ts";
 export {
+  editPrompt,
   proposeSelfEdits,
   type SampledEdit,
   type Source,
@@ -193,6 +186,7 @@ export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.
 export {
   parseOpenSelfEdit,
   parseQuestions,
+  redactExamQuestions,
   type SelfEdit,
   selfEditDocuments,
   type WrittenQuestion,
@@ -203,6 +197,7 @@ export {
   type AdaptSettings,
   defaultSettings,
   type InnerLoop,
+  mlpTargets,
   type StageStore,
   stage,
   stagesOf,

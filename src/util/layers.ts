@@ -11,6 +11,7 @@ export const layers = [
   "train",
   "tasks",
   "adapt",
+  "lab",
   "app",
   "jobs",
   "server",

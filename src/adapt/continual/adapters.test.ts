@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
-import { almanacTemplates } from "../nano.ts";
+import { almanacTemplates } from "../almanac-templates.ts";
 import { adaptedSystem, questionIn } from "./adapted.ts";
 import { bankMethod, describeRouting, RoutedEdits, trainAlone } from "./bank.ts";
 import { lastBlocksMethod } from "./chosen-blocks.ts";

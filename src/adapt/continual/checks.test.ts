@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { allQuestions, createWorld } from "../../tasks/index.ts";
 import { createRng } from "../../util/index.ts";
-import { almanacTemplates } from "../nano.ts";
+import { almanacTemplates } from "../almanac-templates.ts";
 import { almanacChecks } from "./almanac.ts";
 import { measureSkills, oneWordingEach } from "./checks.ts";
 import type { CompletionRequest } from "./method.ts";

@@ -1,15 +1,25 @@
 /** @file Door of the outer loop, through `adapt`. */
-export { type CourseArgs, rewardNamed } from "./course.ts";
+export { type Course, type CourseArgs, prepareCourse, rewardNamed } from "./course.ts";
 export {
   type CandidateArgs,
   type EditCandidate,
   type Expectation,
   type ExpectationArgs,
   expectRewards,
+  meanAccuracy,
   writeCandidates,
 } from "./expectation.ts";
 export { choose, type Kept, type KeptExample, type KeptPair, type LearnedEdit, type LearnedRound } from "./kept.ts";
-export { keptStage, type LearnArgs, learnKnowledge } from "./learn.ts";
+export {
+  askPolicy,
+  checkDigest,
+  examineEdits,
+  keptStage,
+  type LearnArgs,
+  learnKnowledge,
+  makePolicy,
+  tryEdits,
+} from "./learn.ts";
 export { buildLessons, forbiddenQuestions, type Lesson, type LessonArgs, redactLessons } from "./lessons.ts";
 export {
   completionDocument,
@@ -17,6 +27,7 @@ export {
   type MaximisationReport,
   maximise,
 } from "./maximisation.ts";
+export { createPace } from "./pace.ts";
 export type { CandidateRecord, EvaluationReport, LearnReport, PolicyRecord, RoundReport } from "./report.ts";
 export {
   checkLearnSettings,
@@ -31,6 +42,7 @@ export {
 } from "./settings.ts";
 export { applyLearnSettings, loadLearnSettings } from "./settings-file.ts";
 export {
+  asPolicyEdit,
   checkpointTeacher,
   type EditWriter,
   type EndpointOptions,
@@ -40,6 +52,7 @@ export {
 } from "./teacher.ts";
 export {
   digestAdapter,
+  plannedTokens,
   runTrials,
   sitTrials,
   type Trial,

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import type { Checkpoint } from "../../models/index.ts";
 import { createRng } from "../../util/index.ts";
-import { almanacTemplates } from "../nano.ts";
+import { almanacTemplates } from "../almanac-templates.ts";
 import { defaultTemplates, type PromptTemplates } from "../prompts.ts";
 import { endpointTeacher } from "./teacher.ts";
 

@@ -34,7 +34,7 @@ export function registerPretrain(program: Command): void {
 async function run(options: PretrainOptions, { output, signal }: VerbContext): Promise<void> {
   const { join } = await import("node:path");
   const { rm } = await import("node:fs/promises");
-  const { nanoRecipe, pretrainNano } = await import("../../adapt/index.ts");
+  const { nanoRecipe, pretrainNano } = await import("../../lab/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { countOf, SelkieError } = await import("../../util/index.ts");
   const { choosePrecision } = await import("../../app/index.ts");

@@ -1,5 +1,5 @@
 /** @file Figures as cells of a table. */
-import type { Cell } from "../../adapt/index.ts";
+import type { Cell } from "../../lab/index.ts";
 import type { Estimate } from "../../util/index.ts";
 
 /** An estimate with its interval; `null` where there is none. */

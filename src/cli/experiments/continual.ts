@@ -2,17 +2,16 @@
 
 import type { Command } from "commander";
 import type {
-  Cell,
   CheckItems,
   ContinualMethod,
   ContinualReport,
   ContinualStreams,
   ExamItem,
   MethodRow,
-  ResultTable,
   StreamInterval,
   StreamOutcome,
 } from "../../adapt/index.ts";
+import type { Cell, ResultTable } from "../../lab/index.ts";
 import { countOf, SelkieError } from "../../util/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
 import { type DrawnStreams, drawAges, drawAllAges, drawMatrices } from "./continual-pictures.ts";
@@ -137,7 +136,8 @@ async function streamsOf(
   methods: readonly ContinualMethod[],
   index: number,
 ): Promise<ContinualStreams & { readonly digest: string }> {
-  const { checkSizes, defaultSettings, prefixed, runStreams } = await import("../../adapt/index.ts");
+  const { checkSizes, defaultSettings, runStreams } = await import("../../adapt/index.ts");
+  const { prefixed } = await import("../../lab/index.ts");
   const { options, templates, signal, onEvent, heldOut } = room;
   const { innerLoop } = defaultSettings;
   const checkpoint = await room.open(await policyOf(room, options.seed + index));

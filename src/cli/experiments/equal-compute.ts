@@ -1,6 +1,6 @@
 /** @file `selkie experiment equal-compute`: reinforcement against the same updates or tokens spent otherwise. */
 import type { Command } from "commander";
-import type { SpendingTables } from "../../adapt/index.ts";
+import type { SpendingTables } from "../../lab/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment } from "./frame.ts";
 import { addPolicyOptions, namingSetsOf, type PolicyOptions, studyPolicies } from "./policy-study.ts";
@@ -22,7 +22,7 @@ export const equalComputeExperiment: Experiment<SpendingOptions> = {
   config: ({ seeds, rounds, passages, few, many }) => ({ seeds, rounds, passages, few, many }),
   sets: namingSetsOf,
   async run(room) {
-    const { outerCost, recordSpending, runEqualComputeSets } = await import("../../adapt/index.ts");
+    const { outerCost, recordSpending, runEqualComputeSets } = await import("../../lab/index.ts");
     const { few, many } = room.options;
     const { study, settings, reports } = await studyPolicies(room);
     const { numRounds } = settings;
@@ -31,7 +31,7 @@ export const equalComputeExperiment: Experiment<SpendingOptions> = {
     return { record, data: { settings } };
   },
   async tabulate(record: SpendingTables) {
-    const { tabulateEqualCompute } = await import("../../adapt/index.ts");
+    const { tabulateEqualCompute } = await import("../../lab/index.ts");
     return { tables: tabulateEqualCompute(record) };
   },
 };

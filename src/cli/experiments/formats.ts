@@ -7,19 +7,16 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
-  type Column,
   compareFidelity,
   type Fidelity,
   heldOutTexts,
-  type KnowledgeReport,
   loadPrompts,
-  measureKnowledge,
   type Predictions,
   predictTexts,
-  type ResultTable,
   type StageStore,
   stage,
 } from "../../adapt/index.ts";
+import { type Column, type KnowledgeReport, measureKnowledge, type ResultTable } from "../../lab/index.ts";
 import { bf16Precision, f32Precision, loadCheckpoint, type Precision } from "../../models/index.ts";
 import { createWorld } from "../../tasks/index.ts";
 import type { Backend } from "../../tensor/index.ts";

@@ -4,15 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import type {
-  AdaptEvent,
-  Canaries,
-  LearnSettings,
-  PassageSet,
-  PromptTemplates,
-  ResultTable,
-  StageStore,
-} from "../../adapt/index.ts";
+import type { AdaptEvent, Canaries, LearnSettings, PromptTemplates, StageStore } from "../../adapt/index.ts";
+import type { PassageSet, ResultTable } from "../../lab/index.ts";
 import type { Checkpoint } from "../../models/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";

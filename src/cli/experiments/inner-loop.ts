@@ -1,6 +1,6 @@
 /** @file `selkie experiment inner-loop`: what each lever of the inner loop is worth. */
 import type { Command } from "commander";
-import type { InnerLoopFigures } from "../../adapt/index.ts";
+import type { InnerLoopFigures } from "../../lab/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
@@ -23,7 +23,8 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
   },
   config: ({ seeds, slowPassages }) => ({ seeds, slowPassages }),
   async run({ options, templates, heldOut, open, store, signal, onEvent }) {
-    const { createArmRoom, leverWriters, loadCanaries, runInnerLoop } = await import("../../adapt/index.ts");
+    const { loadCanaries } = await import("../../adapt/index.ts");
+    const { createArmRoom, leverWriters, runInnerLoop } = await import("../../lab/index.ts");
     const { seed, seeds, slowPassages } = options;
     const canaries = await loadCanaries(options.model, numCanaries);
     const checkpoint = await open();
@@ -37,7 +38,7 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
     return { record: figures, data: {} };
   },
   async tabulate(record: InnerLoopFigures) {
-    const { tabulateInnerLoop } = await import("../../adapt/index.ts");
+    const { tabulateInnerLoop } = await import("../../lab/index.ts");
     return { tables: tabulateInnerLoop(record) };
   },
 };

@@ -1,7 +1,7 @@
 /** @file `selkie experiment main-job`: what each way of learning one passage is worth. */
 
 import type { Command } from "commander";
-import type { MainJobTable, ResultTable } from "../../adapt/index.ts";
+import type { MainJobTable, ResultTable } from "../../lab/index.ts";
 import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
@@ -22,7 +22,8 @@ export const mainJobExperiment: Experiment<MainJobOptions> = {
   },
   config: ({ people, edits }) => ({ people, edits }),
   async run({ options, about, templates, open, store, signal, onEvent }) {
-    const { defaultSettings, loadCanaries, runMainJobTable } = await import("../../adapt/index.ts");
+    const { defaultSettings, loadCanaries } = await import("../../adapt/index.ts");
+    const { runMainJobTable } = await import("../../lab/index.ts");
     const { SelkieError } = await import("../../util/index.ts");
     if (about.people === null)
       throw new SelkieError("bad-option", `main-job: expected --held-out almanac, got ${options.heldOut}`);

@@ -1,6 +1,6 @@
 /** @file `selkie experiment many-passages`: one adapter, or one finetuned model, for many passages at once. */
 import type { Command } from "commander";
-import type { ManyPassagesRow } from "../../adapt/index.ts";
+import type { ManyPassagesRow } from "../../lab/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions } from "./frame.ts";
 
@@ -22,7 +22,8 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
   },
   config: ({ counts, seeds, policy }) => ({ counts: [...counts], seeds, policy: policy ?? null }),
   async run({ options, templates, canaries, heldOut, open, learn, store, signal, onEvent }) {
-    const { createArmRoom, loadPrompts, runManyPassages, writeEdits } = await import("../../adapt/index.ts");
+    const { loadPrompts } = await import("../../adapt/index.ts");
+    const { createArmRoom, runManyPassages, writeEdits } = await import("../../lab/index.ts");
     const { twoRounds } = await import("./policy.ts");
     const { seed, counts, seeds: numSeeds } = options;
     const directory = options.policy ?? (await twoRounds(learn, seed));
@@ -46,7 +47,7 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
     return { record: { rows }, data: { policy: trained.digest } };
   },
   async tabulate({ rows }: { readonly rows: readonly ManyPassagesRow[] }) {
-    const { tabulateManyPassages } = await import("../../adapt/index.ts");
+    const { tabulateManyPassages } = await import("../../lab/index.ts");
     return { tables: tabulateManyPassages(rows) };
   },
 };

@@ -1,6 +1,7 @@
 /** @file What experiments on the outer loop's policies share: the runs they come from, opened or made. */
 import type { Command } from "commander";
-import type { LearnReport, LearnSettings, LoopTrials, PolicyRun, PolicyStudy } from "../../adapt/index.ts";
+import type { LearnReport, LearnSettings } from "../../adapt/index.ts";
+import type { LoopTrials, PolicyRun, PolicyStudy } from "../../lab/index.ts";
 import { parseCount } from "../verb.ts";
 import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
 
@@ -25,7 +26,7 @@ export const addPolicyOptions = (command: Command): Command =>
 
 /** The two sets of the headline, or the passages of a file as one set. */
 export const namingSetsOf: NonNullable<Experiment<PolicyOptions>["sets"]> = async ({ people, split }, heldOut) => {
-  const { namingSets } = await import("../../adapt/index.ts");
+  const { namingSets } = await import("../../lab/index.ts");
   if (people !== null) return namingSets(people, split === "test" ? "test" : "validation");
   return [{ name: "passages", summary: "as they are in the file", split: "validation", passages: heldOut }];
 };
@@ -36,7 +37,7 @@ export async function rewardsOf(
   { randomNumbers }: LearnSettings,
   reports: readonly LearnReport[],
 ): Promise<{ readonly loops: readonly LoopTrials[] }> {
-  const { trialsOfLoop } = await import("../../adapt/index.ts");
+  const { trialsOfLoop } = await import("../../lab/index.ts");
   return { loops: reports.map((report, index) => trialsOfLoop(report, options.seed + index, randomNumbers)) };
 }
 

@@ -1,7 +1,7 @@
 /** @file `selkie experiment prompts`: each way of asking for a self-edit, untrained and after each round of the outer loop. */
 
 import type { Command } from "commander";
-import type { EditPrompt, PromptFigures, ResultTable, WriterFigures } from "../../adapt/index.ts";
+import type { EditPrompt, PromptFigures, ResultTable, WriterFigures } from "../../lab/index.ts";
 import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import { cellOf } from "./cells.ts";
@@ -33,8 +33,8 @@ export const promptsExperiment: Experiment<PromptsOptions> = {
   },
   config: ({ passagesPerRound, edits, repetitions }) => ({ passagesPerRound, edits, repetitions }),
   async run({ options, templates, canaries, heldOut, about, open, store, directoryOf, signal, onEvent }) {
-    const adapt = await import("../../adapt/index.ts");
-    const { ablatePrompts, defaultLearnSettings, oracleWriter, selfEditKinds, uniformSchedule } = adapt;
+    const { defaultLearnSettings, selfEditKinds, uniformSchedule } = await import("../../adapt/index.ts");
+    const { ablatePrompts, oracleWriter } = await import("../../lab/index.ts");
     const { almanacPassages } = await import("../../tasks/index.ts");
     const { roundPeople } = await import("../people.ts");
     const { people } = about;
@@ -58,12 +58,12 @@ export const promptsExperiment: Experiment<PromptsOptions> = {
     return { record: { sizes, figures } satisfies PromptsRecord, data: { settings } };
   },
   async tabulate({ sizes, figures }: PromptsRecord) {
-    const statistics = await import("../../adapt/index.ts");
+    const statistics = await import("../../lab/index.ts");
     return { tables: [accuracyTable(sizes, figures, statistics), detailTable(figures)] };
   },
 };
 
-type Statistics = Pick<typeof import("../../adapt/index.ts"), "differenceOver" | "meanOver">;
+type Statistics = Pick<typeof import("../../lab/index.ts"), "differenceOver" | "meanOver">;
 
 const nameOf = (prompt: EditPrompt): string => (prompt === "open" ? "the policy names the kind" : prompt);
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { meanOver, meanOverSeeds, type SeedTable } from "../../adapt/index.ts";
+import { meanOver, meanOverSeeds, type SeedTable } from "../../lab/index.ts";
 import { createRun } from "../../registry/index.ts";
 import type { Experiment } from "./frame.ts";
 import { complete, readRecord, recompute, recordFile } from "./recompute.ts";

@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { compact, expand, type JsonValue, type ResultTable, roundNumbers } from "../../adapt/index.ts";
+import { compact, expand, type JsonValue, type ResultTable, roundNumbers } from "../../lab/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
 import type { Experiment, ExperimentFindings, ExperimentOptions, ExperimentReport } from "./frame.ts";

@@ -1,7 +1,7 @@
 /** @file `selkie experiment rewards`: rewards, ways of spending trials and policy updates at equal inner-loop cost. */
 
 import type { Command } from "commander";
-import type { ReliabilityResult, ResultTable, RewardComparison } from "../../adapt/index.ts";
+import type { ReliabilityResult, ResultTable, RewardComparison } from "../../lab/index.ts";
 import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import { cellOf } from "./cells.ts";
@@ -44,8 +44,8 @@ export const rewardsExperiment: Experiment<RewardsOptions> = {
   },
   config: ({ seeds, passages, edits, repetitions }) => ({ seeds, passages, edits, repetitions, numTrialCanaries }),
   async run({ options, templates, canaries, heldOut, open, store, directoryOf, signal, onEvent }) {
-    const adapt = await import("../../adapt/index.ts");
-    const { compareRewards, defaultLearnSettings } = adapt;
+    const { defaultLearnSettings } = await import("../../adapt/index.ts");
+    const { compareRewards } = await import("../../lab/index.ts");
     const { almanacPassages } = await import("../../tasks/index.ts");
     const { roundPeople } = await import("../people.ts");
     const { SelkieError } = await import("../../util/index.ts");
@@ -68,13 +68,13 @@ export const rewardsExperiment: Experiment<RewardsOptions> = {
     return { record: { sizes, numHeldOut: heldOut.length, found } satisfies RewardsRecord, data: { settings } };
   },
   async tabulate({ sizes, numHeldOut, found }: RewardsRecord) {
-    const statistics = await import("../../adapt/index.ts");
+    const statistics = await import("../../lab/index.ts");
     return { tables: [armTable(sizes, numHeldOut, found, statistics), reliabilityTable(found)] };
   },
 };
 
 type Statistics = Pick<
-  typeof import("../../adapt/index.ts"),
+  typeof import("../../lab/index.ts"),
   "differenceOver" | "meanOver" | "meanOfMeasured" | "sealArmName"
 >;
 

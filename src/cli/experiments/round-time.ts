@@ -22,7 +22,8 @@ export const roundTimeExperiment: Experiment<RoundTimeOptions> = {
   config: ({ passages, sample, repetitions }) => ({ passages, sample, repetitions }),
   async run({ options, templates, canaries, heldOut, open, store, backend, signal, onEvent }) {
     const { cpus } = await import("node:os");
-    const { defaultLearnSettings, runRoundTime, tabulateRoundTime } = await import("../../adapt/index.ts");
+    const { defaultLearnSettings } = await import("../../adapt/index.ts");
+    const { runRoundTime, tabulateRoundTime } = await import("../../lab/index.ts");
     const { almanacPassages } = await import("../../tasks/index.ts");
     const { roundPeople } = await import("../people.ts");
     const { model, passages, sample, repetitions, seed } = options;

@@ -1,5 +1,5 @@
 /** @file `selkie experiment single-passage`: one passage learned raw, by a rule, by self-edits, by SEAL's rounds, by an all-knowing editor. */
-import type { ScoreFigures, SetFindings } from "../../adapt/index.ts";
+import type { ScoreFigures, SetFindings } from "../../lab/index.ts";
 import type { Experiment } from "./frame.ts";
 import { addPolicyOptions, namingSetsOf, type PolicyOptions, rewardsOf, studyPolicies } from "./policy-study.ts";
 
@@ -17,14 +17,14 @@ export const singlePassageExperiment: Experiment<PolicyOptions> = {
   config: ({ seeds, rounds, passages }) => ({ seeds, rounds, passages }),
   sets: namingSetsOf,
   async run(room) {
-    const { recordFindings, runSinglePassageSets } = await import("../../adapt/index.ts");
+    const { recordFindings, runSinglePassageSets } = await import("../../lab/index.ts");
     const { study, settings, reports } = await studyPolicies(room);
     const sets = await runSinglePassageSets(study, room.sets);
     const record: SinglePassageRecord = { numRounds: settings.numRounds, sets: recordFindings(sets) };
     return { record, rewards: await rewardsOf(room, settings, reports), data: { settings } };
   },
   async tabulate({ numRounds, sets }: SinglePassageRecord) {
-    const { tabulateSinglePassage } = await import("../../adapt/index.ts");
+    const { tabulateSinglePassage } = await import("../../lab/index.ts");
     return { tables: tabulateSinglePassage(sets, numRounds) };
   },
 };

@@ -1,5 +1,5 @@
 /** @file `selkie experiment voices`: the same arms in many voices, hand-written plain English among them. */
-import type { VoiceFindings } from "../../adapt/index.ts";
+import type { VoiceFindings } from "../../lab/index.ts";
 import type { Experiment } from "./frame.ts";
 import { addPolicyOptions, namingSetsOf, type PolicyOptions, studyPolicies } from "./policy-study.ts";
 
@@ -17,7 +17,7 @@ export const voicesExperiment: Experiment<PolicyOptions> = {
   config: ({ seeds, rounds, passages }) => ({ seeds, rounds, passages }),
   /** Passages written by hand are looked at together with the test people, and never before. */
   async sets(about, heldOut, options) {
-    const { almanacSets, plainEnglishSets } = await import("../../adapt/index.ts");
+    const { almanacSets, plainEnglishSets } = await import("../../lab/index.ts");
     const { people, unseen, split } = about;
     if (people === null) return namingSetsOf(about, heldOut, options);
     return [
@@ -26,13 +26,13 @@ export const voicesExperiment: Experiment<PolicyOptions> = {
     ];
   },
   async run(room) {
-    const { runVoices } = await import("../../adapt/index.ts");
+    const { runVoices } = await import("../../lab/index.ts");
     const { study, settings } = await studyPolicies(room);
     const record: VoicesRecord = { numRounds: settings.numRounds, voices: await runVoices(study, room.sets) };
     return { record, data: { settings } };
   },
   async tabulate({ numRounds, voices }: VoicesRecord) {
-    const { tabulateVoices } = await import("../../adapt/index.ts");
+    const { tabulateVoices } = await import("../../lab/index.ts");
     return { tables: tabulateVoices(voices, numRounds) };
   },
 };

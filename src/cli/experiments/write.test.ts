@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import type { ResultTable } from "../../adapt/index.ts";
+import type { ResultTable } from "../../lab/index.ts";
 import { displayWidth } from "../columns.ts";
 import { redrawResults } from "./redraw.ts";
 import {

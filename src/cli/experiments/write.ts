@@ -1,7 +1,7 @@
 /** @file Results of an experiment on disk: `<name>.json` with every figure, `<name>.md` with the tables, `<name>.svg`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Cell, Column, ResultTable } from "../../adapt/index.ts";
+import type { Cell, Column, ResultTable } from "../../lab/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import type { Interval } from "../../util/index.ts";
 import { formatSeconds, formatTable, outputColumns, wrapText } from "../format.ts";

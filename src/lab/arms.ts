@@ -1,0 +1,307 @@
+/**
+ * @file Arms of an experiment: what each passage's adapter is trained on and how, everything else held equal. Trials of
+ * one passage share their random numbers between arms, so that a difference between two arms is theirs and not the draw's.
+ * Figures are of the report questions; the selection questions are answered as well, for arms that choose by them.
+ */
+import {
+  type AdaptEvent,
+  accuracy,
+  answeredCanaries,
+  buildLessons,
+  type Canaries,
+  defaultSettings,
+  type ExamAnswer,
+  type ExamItem,
+  examine,
+  forbiddenQuestions,
+  type LearnInnerLoop,
+  type Lesson,
+  meanGoldLogprob,
+  plannedTokens,
+  redactLessons,
+  type StageStore,
+  sampleReplay,
+  sitTrials,
+  stage,
+  type Trial,
+  type TrialRoom,
+  type TrialSitting,
+  trialSeed,
+  type Writer,
+  withoutExamQuestions,
+} from "../adapt/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
+import { createRng } from "../util/index.ts";
+
+/** A question about another relation than the one a passage tells: its value must not be given as the answer. */
+export interface Trap {
+  readonly question: string;
+  /** What the passage says of a relation that is not the one asked about. */
+  readonly wrong: string;
+}
+
+/** Traps by the id of the passage. */
+export type Traps = ReadonlyMap<string, readonly Trap[]>;
+
+/** What all arms of one model share. */
+export interface ArmRoom extends Writer {
+  readonly lessons: readonly Lesson[];
+  /** Canaries that the unadapted model answers right. */
+  readonly canaries: readonly ExamItem[];
+  /** Asked after every training, beside the exam. @defaultValue none */
+  readonly traps?: Traps;
+  /** Old text for arms that replay. */
+  readonly replay: readonly string[];
+  /** Names the random numbers; arms with one seed share them. */
+  readonly seed: string;
+  readonly store: StageStore;
+  /** Trials trained side by side and recorded together. */
+  readonly groupSize: number;
+  readonly onEvent?: (event: AdaptEvent) => void;
+}
+
+/** One way of learning each passage. */
+export interface Arm {
+  /** Unique within the store; names the stages. */
+  readonly name: string;
+  readonly innerLoop: LearnInnerLoop;
+  /** Training documents of each lesson, exam questions removed. */
+  readonly documents: readonly (readonly string[])[];
+  /** Exactly so many updates for each lesson. @defaultValue the inner loop's epochs */
+  readonly numSteps?: readonly number[];
+}
+
+/** What tables show of how a lesson went. */
+export interface ScoreFigures {
+  /** Share of right answers to the report questions. */
+  readonly accuracy: number;
+  /** Share of the canaries still answered right; `null` without canaries. */
+  readonly kept: number | null;
+  /** Share of the traps that are answered with the value of another relation; absent without traps. */
+  readonly trapped?: number;
+  /** Share of the report questions answered right whose value is not given for another relation as well; absent without traps. */
+  readonly agreed?: number;
+  readonly numDocuments: number;
+  /** Optimizer updates. */
+  readonly numSteps: number;
+  /** Rows computed in training. */
+  readonly numTokens: number;
+}
+
+/** How one lesson went. */
+export interface LessonScore extends ScoreFigures {
+  /** Share of right answers to the selection questions; never to be reported. */
+  readonly selection: number;
+  /** Nats per token of the gold answers to the report questions. */
+  readonly goldLogprob: number;
+  readonly selectionLogprob: number;
+}
+
+/** A score without what no table shows, for a record. */
+export const figuresOnly = ({
+  selection: _s,
+  selectionLogprob: _l,
+  goldLogprob: _g,
+  ...shown
+}: LessonScore): ScoreFigures => shown;
+
+/** Inputs of {@link createArmRoom}. */
+export interface ArmRoomArgs extends Writer {
+  /** Names the stages of this room within the store: one prefix per model that is examined. */
+  readonly name: string;
+  readonly canaries: Canaries;
+  readonly passages: readonly SourcePassage[];
+  /** @defaultValue none */
+  readonly traps?: Traps | undefined;
+  readonly seed: number | string;
+  readonly store: StageStore;
+  /** Texts sampled from the model for arms that replay. @defaultValue 0 */
+  readonly numReplay?: number;
+  /** @defaultValue 60 */
+  readonly groupSize?: number;
+  readonly onEvent?: (event: AdaptEvent) => void;
+}
+
+/** A room whose exams, canaries and replay are the model's own; also every question that no document may contain. */
+export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { readonly forbidden: readonly string[] }> {
+  const { name, canaries, passages, seed, numReplay = 0, groupSize = 60, signal, onEvent } = args;
+  const store = prefixed(args.store, name);
+  const { maxPassageTokens } = defaultSettings;
+  const rng = createRng(seed).fork("experiment");
+  const unredacted = await buildLessons({ ...args, name: "exam", passages, maxPassageTokens, rng, store });
+  const asked = [...(args.traps?.values() ?? [])].flat().map(({ question }) => question);
+  const forbidden = [...new Set([...forbiddenQuestions(unredacted, canaries), ...asked])];
+  const replay = await stage(store, `replay-${seed}`, async () =>
+    withoutExamQuestions(await sampleReplay(args, numReplay, rng.fork("replay")), forbidden),
+  );
+  return {
+    ...{ checkpoint: args.checkpoint, templates: args.templates, signal, store, groupSize, replay, forbidden },
+    lessons: redactLessons(unredacted, forbidden),
+    canaries: await stage(store, "canaries", () => knownCanaries(args)),
+    seed: `${seed}`,
+    ...(args.traps && { traps: args.traps }),
+    ...(onEvent && { onEvent }),
+  };
+}
+
+/** The same store with a prefix before every stage's name. */
+export const prefixed = (store: StageStore, prefix: string): StageStore => ({
+  read: (name) => store.read(`${prefix}/${name}`),
+  write: (name, value) => store.write(`${prefix}/${name}`, value),
+});
+
+/** Canaries with a right answer; without right answers, the model's own stand in for them. */
+async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmRoomArgs): Promise<ExamItem[]> {
+  const room = { checkpoint, templates, signal, bank: null };
+  const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
+  return answeredCanaries(canaries, answers!);
+}
+
+/** All that a lesson asks: selection questions, then report questions. */
+export const itemsOf = ({ exam }: Lesson): ExamItem[] => [...exam.selection, ...exam.report];
+
+/** The exam of a lesson, then its traps; a trap counts as right when the wrong value is given. */
+const askedIn = ({ traps }: Pick<ArmRoom, "traps">, lesson: Lesson): ExamItem[] => [
+  ...itemsOf(lesson),
+  ...(traps?.get(lesson.source.id) ?? []).map(({ question, wrong }) => ({ question, answer: wrong, title: "" })),
+];
+
+/** Answers of a model that has learned nothing. */
+export async function scoreUntrained(room: ArmRoom): Promise<LessonScore[]> {
+  return scoreUnchanged(room, "untrained", (item) => item);
+}
+
+/** Answers of the unchanged model with the passage before every question. */
+export async function scoreReading(room: ArmRoom): Promise<LessonScore[]> {
+  const { templates } = room;
+  const reading = { ...templates, question: `Passage: {title}\n${templates.question.replace("{title}", "")}` };
+  return scoreUnchanged({ ...room, templates: reading }, "reading", (item, { source }) => ({
+    ...item,
+    title: source.title === "" ? source.context : `${source.title}\n${source.context}`,
+  }));
+}
+
+async function scoreUnchanged(
+  room: ArmRoom,
+  name: string,
+  ask: (item: ExamItem, lesson: Lesson) => ExamItem,
+): Promise<LessonScore[]> {
+  const takers = room.lessons.map((lesson) => ({
+    adapterIndex: null,
+    items: askedIn(room, lesson).map((item) => ask(item, lesson)),
+  }));
+  const sheets = await stage(room.store, name, () => examine({ ...room, bank: null }, takers));
+  const trained = { numSteps: 0, numTokens: 0, canaries: null };
+  return room.lessons.map((lesson, index) =>
+    score(room.checkpoint.lm.vocabSize, lesson, 0, { ...trained, answers: sheets[index]! }, room.traps),
+  );
+}
+
+function trialOf(room: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): Trial {
+  const { lessons, seed } = room;
+  const lesson = lessons[passage]!;
+  const { source } = lesson;
+  const place = { runSeed: seed, passageId: source.id, edit: 0, repetition: 0 };
+  return {
+    ...{ passage, edit: 0, repetition: 0, source, documents, items: askedIn(room, lesson) },
+    seed: trialSeed(place, "common"),
+    ...(numSteps !== undefined && { numSteps }),
+  };
+}
+
+/**
+ * Updates of each lesson after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
+ * documents. The order of the documents is that of the arm itself.
+ */
+export function stepsForTokens(
+  room: ArmRoom,
+  { innerLoop, documents }: Pick<Arm, "innerLoop" | "documents">,
+  budgets: readonly number[],
+): number[] {
+  const trialRoom: TrialRoom = { ...room, innerLoop };
+  return room.lessons.map((_, passage) => {
+    const budget = budgets[passage]!;
+    const planOf = (numSteps?: number) =>
+      plannedTokens(trialRoom, trialOf(room, passage, documents[passage]!, numSteps));
+    let plan = planOf();
+    while (sum(plan) < budget) plan = planOf(Math.max(1, 2 * plan.length));
+    let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
+    plan.forEach((rows, step) => {
+      seen += rows;
+      if (Math.abs(seen - budget) >= distance) return;
+      [best, distance] = [step + 1, Math.abs(seen - budget)];
+    });
+    return best;
+  });
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Trains and examines an adapter for every lesson; finished groups of lessons are read from the store. */
+export async function measureArm(room: ArmRoom, arm: Arm): Promise<LessonScore[]> {
+  const { lessons, store, groupSize, seed, onEvent } = room;
+  const trialRoom: TrialRoom = { ...room, innerLoop: arm.innerLoop };
+  const trials = lessons.map((_, passage) => trialOf(room, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
+  const scores: LessonScore[] = [];
+  for (let from = 0; from < trials.length; from += groupSize) {
+    onEvent?.({ stage: arm.name, done: from, total: trials.length });
+    const group = trials.slice(from, from + groupSize);
+    const found = await stage(store, `${arm.name}/${seed}/${from}`, async () => {
+      const sittings = await sitTrials(trialRoom, group);
+      const { vocabSize } = room.checkpoint.lm;
+      return sittings.map((sitting) =>
+        score(vocabSize, lessons[sitting.trial.passage]!, sitting.trial.documents.length, sitting, room.traps),
+      );
+    });
+    scores.push(...found);
+  }
+  return scores;
+}
+
+/** What an adapter that diverged scores: nothing right, and no better than a guess. */
+const nothingRight = (vocabSize: number) => ({
+  accuracy: 0,
+  selection: 0,
+  goldLogprob: -Math.log(vocabSize),
+  selectionLogprob: -Math.log(vocabSize),
+  kept: 0,
+});
+
+/** Sums up the answers to {@link itemsOf} a lesson and to its traps, if there are any. */
+export function score(
+  vocabSize: number,
+  lesson: Lesson,
+  numDocuments: number,
+  { answers, canaries, numSteps, numTokens }: Pick<TrialSitting, "answers" | "canaries" | "numSteps" | "numTokens">,
+  traps?: Traps,
+): LessonScore {
+  const { exam, source } = lesson;
+  const cost = { numDocuments, numSteps, numTokens };
+  const own = traps?.get(source.id) ?? [];
+  if (answers === null)
+    return { ...nothingRight(vocabSize), ...(own.length > 0 && { trapped: 0, agreed: 0 }), ...cost };
+  const numAsked = exam.selection.length + exam.report.length;
+  const selection = answers.slice(0, exam.selection.length);
+  const report = answers.slice(exam.selection.length, numAsked);
+  return {
+    accuracy: accuracy(report)!,
+    selection: accuracy(selection)!,
+    goldLogprob: meanGoldLogprob(report)!,
+    selectionLogprob: meanGoldLogprob(selection)!,
+    kept: accuracy(canaries ?? []),
+    ...(own.length > 0 && scoreTraps(exam.report, report, own, answers.slice(numAsked))),
+    ...cost,
+  };
+}
+
+/** An answer agrees with its question when its value is not given for another relation, too. */
+function scoreTraps(
+  items: readonly ExamItem[],
+  answers: readonly ExamAnswer[],
+  traps: readonly Trap[],
+  sprung: readonly ExamAnswer[],
+): { readonly trapped: number; readonly agreed: number } {
+  const confused = new Set(traps.filter((_, index) => sprung[index]!.isRight).map(({ wrong }) => wrong));
+  const agreeing = answers.filter(({ isRight }, index) => isRight && !confused.has(items[index]!.answer));
+  return { trapped: accuracy(sprung)!, agreed: agreeing.length / answers.length };
+}

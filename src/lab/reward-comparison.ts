@@ -1,0 +1,326 @@
+/**
+ * @file Rewards, ways of spending trials and policy updates compared at equal inner-loop cost: from the untrained policy one
+ * round each, then the new policy's edits of held-out passages. Trials are computed once for all arms that share them;
+ * held-out samples and trials of all arms of a seed share their random numbers, the untrained policy's among them.
+ */
+
+import { rmSync } from "node:fs";
+import {
+  askPolicy,
+  type Course,
+  type CourseArgs,
+  checkDigest,
+  choose,
+  createPace,
+  denseReward,
+  type Expectation,
+  examineEdits,
+  type Kept,
+  type LearnArgs,
+  type LearnSettings,
+  type Lesson,
+  type MeasuredReward,
+  makePolicy,
+  meanAccuracy,
+  measureReliability,
+  type PassageTrials,
+  policyWriter,
+  prepareCourse,
+  rewardDesign,
+  sealReward,
+  stage,
+  trialsOfPassage,
+  tryEdits,
+} from "../adapt/index.ts";
+import type { Checkpoint } from "../models/index.ts";
+import { createRng, crossedComponents, type Estimate, mean, varianceComponents } from "../util/index.ts";
+import { prefixed } from "./arms.ts";
+import { createPlans, createRewardArms, type RewardArm, type RewardArmSizes, type TrialPlan } from "./reward-arms.ts";
+import { meanOfMeasured, type SeedTable } from "./table.ts";
+
+/** Inputs of {@link compareRewards}. */
+export interface RewardComparisonArgs
+  extends Omit<LearnArgs, "writer" | "oldText" | "onExamined" | "seed" | "settings">,
+    RewardArmSizes {
+  readonly seeds: readonly number[];
+  /** Names of arms. @defaultValue all */
+  readonly arms?: readonly string[];
+  /** Inner loop and update of all arms. */
+  readonly settings: LearnSettings;
+}
+
+/** What one arm came to. */
+export interface RewardArmResult {
+  readonly name: string;
+  readonly plan: string;
+  /** Right answers after one edit of the new policy, `[seeds][held-out passages]`. */
+  readonly scores: SeedTable;
+  /** What the new policy itself keeps of what the untrained one knew, by seed; `null` without canaries. */
+  readonly policyKept: readonly (number | null)[];
+  /** SHA-256 of the policies, by seed. */
+  readonly policies: readonly string[];
+  /** Mean accuracy, on the selection questions and in all trials of the plan, of the edits the policy learned from. */
+  readonly chosenAccuracy: number | null;
+  readonly reliability: { readonly ofOne: Estimate; readonly ofAll: Estimate } | null;
+  /** Means over seeds. */
+  readonly cost: ArmCost;
+}
+
+/** What an arm spends on one round. */
+export interface ArmCost {
+  readonly numTrials: number;
+  /** Tokens of the trials' documents times epochs. */
+  readonly numTokens: number;
+  /** Asked after trials for the reward's sake. */
+  readonly numCanaryQuestions: number;
+  /** Edits sampled. */
+  readonly numWritten: number;
+  /** Updates of the policy. */
+  readonly numUpdates: number;
+}
+
+/** How reliable a reward is under one way of measuring. */
+export interface ReliabilityResult {
+  readonly name: string;
+  readonly numQuestions: number;
+  readonly ofOne: Estimate | null;
+  readonly ofAll: Estimate | null;
+  /** Standard deviation of what the edits of a passage are worth, and of one trial's luck. */
+  readonly spread: { readonly edits: number; readonly luck: number };
+  readonly numPassages: number;
+}
+
+/** Everything. */
+export interface RewardComparison {
+  readonly untrained: SeedTable;
+  readonly untrainedKept: readonly (number | null)[];
+  readonly arms: readonly RewardArmResult[];
+  readonly reliability: readonly ReliabilityResult[];
+}
+
+/** One seed of one arm. */
+interface Outcome {
+  readonly perPassage: readonly number[];
+  readonly policyKept: number | null;
+  readonly policy: string;
+  readonly numUpdates: number;
+}
+
+/** One seed: trials by plan, and what became of each arm. */
+interface SeedFindings {
+  readonly untrained: Pick<Outcome, "perPassage" | "policyKept">;
+  readonly trials: ReadonlyMap<string, readonly PassageTrials[]>;
+  readonly outcomes: readonly Outcome[];
+  readonly kept: readonly Kept[];
+  readonly numQuestions: number;
+}
+
+/** Runs all arms for every seed; finished stages are read from the store, and policies are removed once examined. */
+export async function compareRewards(args: RewardComparisonArgs): Promise<RewardComparison> {
+  const plans = createPlans(args);
+  const arms = createRewardArms(plans).filter(({ name }) => args.arms?.includes(name) ?? true);
+  const found: SeedFindings[] = [];
+  for (const [index, seed] of args.seeds.entries()) {
+    const used = [...new Set(arms.map(({ plan }) => plan))];
+    const all = index === 0 ? [...used, plans.oneKind, plans.asSeal, plans.asSealOneKind] : used; // their reliability alone is wanted
+    found.push(await runSeed(args, seed, all, arms));
+  }
+  return {
+    untrained: found.map(({ untrained }) => untrained.perPassage),
+    untrainedKept: found.map(({ untrained }) => untrained.policyKept),
+    arms: arms.map((arm, index) => reportArm(args, arm, index, found)),
+    reliability: reportReliability(plans, found),
+  };
+}
+
+async function runSeed(
+  args: RewardComparisonArgs,
+  seed: number,
+  plans: readonly TrialPlan[],
+  arms: readonly RewardArm[],
+): Promise<SeedFindings> {
+  const numPassages = Math.max(...plans.map((plan) => plan.numPassages));
+  const courseArgs: CourseArgs = {
+    ...args,
+    ...{ seed, writer: policyWriter, oldText: null, store: prefixed(args.store, `seed-${seed}`) },
+    settings: { ...args.settings, ...plans[0]!.settings, numRounds: 1, passagesPerRound: numPassages },
+    directoryOf: (name) => args.directoryOf(`seed-${seed}/${name}`),
+    onEvent: (event) => args.onEvent?.({ ...event, stage: `seed ${seed}, ${event.stage}` }),
+  };
+  const { course, untrained, expectations } = await tryPlans(args, courseArgs, plans);
+  const outcomes: Outcome[] = [];
+  const kept: Kept[] = [];
+  for (const arm of arms) {
+    const chosen = chooseFor(arm, expectations.get(arm.plan.name)!);
+    kept.push(chosen);
+    outcomes.push(await runArm(args, course, arm, chosen));
+  }
+  const trials = new Map([...expectations].map(([name, expectation]) => [name, expectation.trials]));
+  return { untrained, trials, outcomes, kept, numQuestions: course.rounds[0]![0]!.exam.selection.length };
+}
+
+/** All trials, of the untrained policy. */
+async function tryPlans(args: RewardComparisonArgs, courseArgs: CourseArgs, plans: readonly TrialPlan[]) {
+  const base = await args.openPolicy(args.modelDirectory);
+  using _lm = base.lm;
+  const course = await prepareCourse(courseArgs, base);
+  const expectations = new Map<string, Expectation>();
+  for (const plan of plans) expectations.set(plan.name, await tryPlan(course, base, plan));
+  const name = "untrained";
+  const found = await examineEdits(course, base, { name, title: "held-out, untrained", canaries: [] });
+  const policyKept = await askPolicy(course, base, name);
+  return { course, untrained: { perPassage: perPassageOf(found), policyKept }, expectations };
+}
+
+function tryPlan(course: Course, base: Checkpoint, plan: TrialPlan): Promise<Expectation> {
+  const { numPassages, numQuestions, settings, writer, name } = plan;
+  const lessons = course.rounds[0]!.slice(0, numPassages);
+  return tryEdits(
+    {
+      ...course,
+      settings: { ...course.settings, ...settings },
+      writer: writer ?? course.writer,
+      reward: denseReward,
+      store: prefixed(course.store, `plan/${name}`),
+      pace: createPace(lessons.length * trialsOfPassage(settings.schedule)),
+      tell: (part, ...rest) => course.tell(`${name}: ${part}`, ...rest),
+    },
+    base,
+    1,
+    numQuestions === null ? lessons : lessons.map((lesson) => askFewer(lesson, numQuestions)),
+  );
+}
+
+function askFewer({ source, exam }: Lesson, count: number): Lesson {
+  const selection = createRng("fewer-questions").fork(source.id).shuffle(exam.selection).slice(0, count);
+  return { source, exam: { ...exam, selection } };
+}
+
+const perPassageOf = ({ trials }: Expectation): number[] =>
+  trials.map((passage) => meanOfMeasured(passage.edits.map(meanAccuracy)) ?? 0);
+
+/** What the policy of an arm learns from. */
+function chooseFor({ see, reward, objective }: RewardArm, { candidates, trials: all }: Expectation): Kept {
+  const trials = see(all);
+  return choose(objective, { candidates, trials, rewards: reward.score(trials) }, trials.map(reward.baseScore));
+}
+
+/** The M-step of an arm and the examination of its policy, which is removed afterwards. */
+async function runArm(args: RewardComparisonArgs, course: Course, arm: RewardArm, kept: Kept): Promise<Outcome> {
+  const place = `arm/${arm.name.replaceAll(/[^a-z0-9]+/gi, "-")}`;
+  const { settings } = course;
+  const own: Course = {
+    ...course,
+    settings: { ...settings, update: { ...settings.update, objective: arm.objective } },
+    store: prefixed(course.store, place),
+    directoryOf: (name) => course.directoryOf(`${place}/${name}`),
+    pace: createPace(course.heldOutLessons.length * settings.heldOutEdits),
+    tell: (part, ...rest) => course.tell(`${arm.name}: ${part}`, ...rest),
+  };
+  const outcome = await stage(own.store, "outcome", async (): Promise<Outcome> => {
+    const made = await stage(own.store, "policy", async () => {
+      const checkpoint = await args.openPolicy(args.modelDirectory);
+      using _lm = checkpoint.lm;
+      return await makePolicy(own, checkpoint, 1, kept); // before the model is disposed of
+    });
+    const directory = own.directoryOf(made.policy.directory);
+    const policy = await args.openPolicy(directory);
+    using _lm = policy.lm;
+    checkDigest(policy, directory, made.policy.digest);
+    const found = await examineEdits(own, policy, { name: "held-out", title: "held-out", canaries: [] });
+    const policyKept = await askPolicy(own, policy, "held-out");
+    return { perPassage: perPassageOf(found), policyKept, policy: policy.digest, numUpdates: made.update.numSteps };
+  });
+  rmSync(course.directoryOf(place), { recursive: true, force: true });
+  return outcome;
+}
+
+function reportArm(
+  { settings, numTrialCanaries }: RewardComparisonArgs,
+  arm: RewardArm,
+  index: number,
+  found: readonly SeedFindings[],
+): RewardArmResult {
+  const outcomes = found.map((seed) => seed.outcomes[index]!);
+  const all = found.map(({ trials }) => trials.get(arm.plan.name)!);
+  const costs = all.map((trials, seed): ArmCost => {
+    const edits = arm.see(trials).flatMap((passage) => passage.edits);
+    const total = (of: (edit: (typeof edits)[number]) => number) => edits.reduce((sum, edit) => sum + of(edit), 0);
+    const numTrials = total((edit) => edit.trials.length);
+    return {
+      numTrials,
+      numTokens: settings.innerLoop.epochs * total((edit) => edit.numTokens * edit.trials.length),
+      numCanaryQuestions: arm.asksCanaries ? numTrialCanaries * numTrials : 0,
+      numWritten: edits.length,
+      numUpdates: outcomes[seed]!.numUpdates,
+    };
+  });
+  const meanCost = (part: keyof ArmCost) => mean(costs.map((cost) => cost[part]));
+  return {
+    name: arm.name,
+    plan: arm.plan.name,
+    scores: outcomes.map(({ perPassage }) => perPassage),
+    policyKept: outcomes.map(({ policyKept }) => policyKept),
+    policies: outcomes.map(({ policy }) => policy),
+    chosenAccuracy: meanOfMeasured(found.flatMap(({ kept }, seed) => chosenAccuracies(kept[index]!, all[seed]!))),
+    reliability: arm.measured && reliabilityOf(arm.measured, arm.plan, all.flatMap(arm.see)),
+    cost: {
+      numTrials: meanCost("numTrials"),
+      numTokens: meanCost("numTokens"),
+      numCanaryQuestions: meanCost("numCanaryQuestions"),
+      numWritten: meanCost("numWritten"),
+      numUpdates: meanCost("numUpdates"),
+    },
+  };
+}
+
+/** Accuracy of each edit that the policy was drawn towards, weighted ones as they come. */
+function chosenAccuracies(kept: Kept, trials: readonly PassageTrials[]): (number | null)[] {
+  const chosen = kept.kind === "pairs" ? kept.pairs.map((pair) => pair.chosen) : kept.examples;
+  return chosen.map(({ passage, edit }) => meanAccuracy(trials[passage]!.edits[edit]!));
+}
+
+/** `null` where the trials cannot tell: fewer than two of every edit, or a reward that is the same for all edits. */
+function reliabilityOf(
+  reward: MeasuredReward,
+  { settings }: TrialPlan,
+  trials: readonly PassageTrials[],
+): RewardArmResult["reliability"] {
+  const counts = new Set(trials.flatMap(({ edits }) => edits.map((edit) => edit.trials.length)));
+  if (counts.size !== 1 || counts.has(0) || counts.has(1)) return null;
+  const rng = createRng("reward-reliability");
+  const { ofOne, ofAll } = measureReliability(reward, trials, settings.randomNumbers, rng);
+  return Number.isFinite(ofOne.value) ? { ofOne, ofAll } : null;
+}
+
+/** From our way of measuring to SEAL's. */
+function reportReliability(
+  { shared, independent, oneKind, asSeal, asSealOneKind }: ReturnType<typeof createPlans>,
+  found: readonly SeedFindings[],
+): ReliabilityResult[] {
+  const ways = [
+    ["all questions, common random numbers", shared],
+    ["all questions, independent random numbers", independent],
+    ["five questions, independent random numbers", asSeal],
+    ["all questions, common random numbers, one kind (implications)", oneKind],
+    ["five questions, independent random numbers, one kind (implications)", asSealOneKind],
+  ] as const;
+  const tried = ways.filter(([, plan]) => found.some(({ trials }) => trials.has(plan.name)));
+  return tried.flatMap(([way, plan]) =>
+    ([denseReward, sealReward] as const).map((reward): ReliabilityResult => {
+      const trials = found.flatMap((seed) => seed.trials.get(plan.name) ?? []);
+      const design = rewardDesign(reward, trials);
+      const components = plan.settings.randomNumbers === "common" ? crossedComponents : varianceComponents;
+      const { between, within } = components(design);
+      const reliability = reliabilityOf(reward, plan, trials);
+      return {
+        name: `${reward === sealReward ? "accuracy" : "dense"}: ${way}`,
+        numQuestions: plan.numQuestions ?? found[0]!.numQuestions,
+        ofOne: reliability?.ofOne ?? null,
+        ofAll: reliability?.ofAll ?? null,
+        spread: { edits: Math.sqrt(Math.max(0, between)), luck: Math.sqrt(Math.max(0, within)) },
+        numPassages: trials.length,
+      };
+    }),
+  );
+}

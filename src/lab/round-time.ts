@@ -1,0 +1,304 @@
+/**
+ * @file How long a round of the outer loop takes, against the reference's way of doing the same trials: one adapter at a
+ * time, every document padded to the longest the model takes. Both are timed in turn on the same trials, edits of the
+ * untrained policy; the slow ways on a sample of them. Our round is timed whole. What padding does to the answers is measured
+ * apart, on held-out passages.
+ */
+import {
+  type AdaptEvent,
+  accuracy,
+  type Canaries,
+  choose,
+  type EditCandidate,
+  type EditWriter,
+  expectRewards,
+  type LearnSettings,
+  maximise,
+  type PromptTemplates,
+  policyWriter,
+  rewardNamed,
+  type StageStore,
+  sampleReplay,
+  stage,
+  trialsOfPassage,
+  withoutExamQuestions,
+  writeCandidates,
+} from "../adapt/index.ts";
+import type { Checkpoint } from "../models/index.ts";
+import type { SourcePassage } from "../tasks/index.ts";
+import { createRng } from "../util/index.ts";
+import { createArmRoom } from "./arms.ts";
+import type { PolicyRoom } from "./policies.ts";
+import {
+  jobOf,
+  type LoopTimes,
+  type LoopTrial,
+  type LoopVariantName,
+  loopVariants,
+  sitInTurn,
+  sitTogether,
+} from "./reference-loop.ts";
+
+/** Inputs of {@link runRoundTime}. */
+export interface RoundTimeArgs {
+  readonly modelDirectory: string;
+  /** Opens a checkpoint; the experiment disposes of what it opened. */
+  readonly open: (directory: string) => Promise<Checkpoint>;
+  readonly templates: PromptTemplates;
+  readonly canaries: Canaries;
+  /** Of the round that is timed. */
+  readonly passages: readonly SourcePassage[];
+  /** For what padding does to the answers. */
+  readonly heldOut: readonly SourcePassage[];
+  readonly settings: LearnSettings;
+  readonly seed: number;
+  /** Trials that are trained one at a time. */
+  readonly sample: number;
+  /** Each way of training is timed so often, in turn with the others. */
+  readonly repetitions: number;
+  readonly store: StageStore;
+  /** Milliseconds. */
+  readonly clock: () => number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: (event: AdaptEvent) => void;
+}
+
+/** One way of running trials, timed. */
+export interface TimedArm {
+  readonly name: string;
+  readonly numTrials: number;
+  /** Rows to compute for a trial of the whole bank, this way, on the mean. */
+  readonly tokensPerTrial: number;
+  /** One per repetition. */
+  readonly times: readonly LoopTimes[];
+}
+
+/** Our round, whole. */
+export interface WholeRound {
+  readonly numPassages: number;
+  readonly numTrials: number;
+  /** Texts to replay are sampled once for all rounds. */
+  readonly replaySeconds: number;
+  readonly writeSeconds: number;
+  /** Training and asking, base answers included. */
+  readonly trialSeconds: number;
+  readonly updateSeconds: number;
+}
+
+/** Answers after training one way. */
+export interface LoopAccuracy {
+  readonly name: string;
+  /** Share of right answers to the report questions of each passage. */
+  readonly scores: readonly number[];
+  /** Share of the canaries still answered right. */
+  readonly kept: readonly (number | null)[];
+  readonly numTokens: number;
+}
+
+/** All that is measured. */
+export interface RoundTimes {
+  /** The bank first. */
+  readonly arms: readonly TimedArm[];
+  readonly round: WholeRound;
+  readonly answers: readonly LoopAccuracy[];
+}
+
+type Room = Omit<PolicyRoom, typeof Symbol.dispose>;
+
+/** Measures everything; finished parts are read from the store. */
+export async function runRoundTime(args: RoundTimeArgs): Promise<RoundTimes> {
+  const checkpoint = await args.open(args.modelDirectory);
+  using _lm = checkpoint.lm;
+  const roomFor = (name: string, passages: readonly SourcePassage[]) =>
+    createArmRoom({ ...args, name, checkpoint, passages, seed: args.seed, groupSize: args.settings.groupSize });
+  const room = await roomFor("round", args.passages);
+  const arms = await timeArms(args, room);
+  const answers = await comparePadding(args, await roomFor("held-out", args.heldOut));
+  const round = await stage(args.store, "whole-round", () => timeRound(args, room));
+  return { arms, round, answers };
+}
+
+/** The round's first edits, enough to fill the bank once, as trials. */
+async function roundTrials({ settings, seed }: RoundTimeArgs, room: Room): Promise<LoopTrial[]> {
+  const { numEdits, groupSize } = settings;
+  const lessons = room.lessons.slice(0, Math.ceil(groupSize / numEdits));
+  const edits = await writeStage(room, "edits", lessons, numEdits, seed);
+  return lessons
+    .flatMap(({ source, exam }, passage) =>
+      edits[passage]!.map(({ documents }, edit) => ({ id: `${source.id}/${edit}`, documents, items: exam.selection })),
+    )
+    .slice(0, groupSize);
+}
+
+/** Edits of `lessons`. */
+function writeStage(
+  room: Room,
+  name: string,
+  lessons: Room["lessons"],
+  numEdits: number,
+  seed: number,
+): Promise<EditCandidate[][]> {
+  const { forbidden, groupSize, store } = room;
+  return writeCandidates({
+    ...{ name, lessons, numEdits, forbidden, groupSize, store },
+    writer: policyWriter,
+    rng: createRng(seed).fork("round-time"),
+    room: { ...room, innerLoop: { unionOf: 1 } },
+  });
+}
+
+/** Every `n`-th trial of those sorted by length: the sample is as long as the rest. */
+function sampleTrials(trials: readonly LoopTrial[], count: number): LoopTrial[] {
+  const sizeOf = ({ documents }: LoopTrial) => documents.join("\n").length;
+  const sorted = trials.toSorted((a, b) => sizeOf(a) - sizeOf(b));
+  const taken = Math.min(count, sorted.length);
+  return Array.from({ length: taken }, (_, index) => sorted[Math.floor(((index + 0.5) * sorted.length) / taken)]!);
+}
+
+const timedArms: readonly {
+  readonly name: string;
+  readonly slug: string;
+  readonly variant: LoopVariantName;
+  readonly isTogether: boolean;
+}[] = [
+  { name: "the bank: all at once, no padding", slug: "bank", variant: "ours", isTogether: true },
+  { name: "one at a time, no padding", slug: "alone", variant: "ours", isTogether: false },
+  { name: "one at a time, padded", slug: "padded", variant: "padded", isTogether: false },
+  { name: "one at a time, padded, q and v alone", slug: "padded-qv", variant: "paddedAttention", isTogether: false },
+];
+
+async function timeArms(args: RoundTimeArgs, room: Room): Promise<TimedArm[]> {
+  const { settings, store, clock, repetitions, sample, onEvent } = args;
+  const trials = await roundTrials(args, room);
+  const few = sampleTrials(trials, sample);
+  const variants = loopVariants(settings.innerLoop);
+  const plans = timedArms.map(({ name, slug, variant, isTogether }) => {
+    const own = isTogether ? trials : few;
+    const jobsOf = (list: readonly LoopTrial[]) =>
+      list.map((trial) => jobOf(room, settings.innerLoop, variants[variant], trial));
+    const rows = jobsOf(trials).flatMap(({ documents, epochs }) =>
+      documents.map(({ tokenIds }) => epochs * (tokenIds.length - 1)),
+    );
+    const tokensPerTrial = rows.reduce((total, count) => total + count, 0) / trials.length;
+    return { name, slug, isTogether, own, jobs: jobsOf(own), tokensPerTrial };
+  });
+  await stage(store, "warm-up", async () => {
+    const { jobs, own } = plans[0]!;
+    const { numTokens } = await sitTogether(room, jobs.slice(0, 2), own.slice(0, 2), clock);
+    return { numTokens };
+  });
+  const times = plans.map((): LoopTimes[] => []);
+  for (let repetition = 0; repetition < repetitions; repetition++)
+    for (const [index, { slug, isTogether, own, jobs }] of plans.entries()) {
+      onEvent?.({ stage: slug, done: repetition, total: repetitions });
+      const found = await stage(store, `times/${slug}-${repetition}`, async (): Promise<LoopTimes> => {
+        if (!isTogether) return sitInTurn(room, jobs, own, clock);
+        const { answers: _, ...taken } = await sitTogether(room, jobs, own, clock);
+        return taken;
+      });
+      times[index]!.push(found);
+    }
+  return plans.map(({ name, own, tokensPerTrial }, index) => ({
+    ...{ name, tokensPerTrial, times: times[index]! },
+    numTrials: own.length,
+  }));
+}
+
+/** A store that forgets: what is timed must be done. */
+function memoryStore(): StageStore {
+  const values = new Map<string, unknown>();
+  return {
+    read: async (name) => values.get(name) ?? null,
+    write: async (name, value) => void values.set(name, value),
+  };
+}
+
+/** The E-step and the M-step of the first round, as `learnKnowledge` does them. */
+async function timeRound(args: RoundTimeArgs, room: Room): Promise<WholeRound> {
+  const { settings, seed, clock, signal, onEvent } = args;
+  const checkpoint = await args.open(args.modelDirectory); // the M-step changes it
+  using _lm = checkpoint.lm;
+  const { lessons, templates, forbidden } = room;
+  const rng = createRng(seed).fork("round-time");
+  const seconds = (since: number) => (clock() - since) / 1000;
+  const began = clock();
+  const texts = await sampleReplay({ checkpoint, templates, signal }, settings.numReplay, rng.fork("replay"));
+  const replay = withoutExamQuestions(texts, forbidden);
+  const replaySeconds = seconds(began);
+  let writeSeconds = 0;
+  const writer: EditWriter = async (...asked) => {
+    const since = clock();
+    const edits = await policyWriter(...asked);
+    writeSeconds += seconds(since);
+    return edits;
+  };
+  const reward = rewardNamed(settings.reward);
+  const numTrials = lessons.length * trialsOfPassage(settings.schedule);
+  let done = 0;
+  const start = clock();
+  const found = await expectRewards({
+    ...{ name: "round", writer, lessons, reward, forbidden, rng, store: memoryStore(), use: "selection" },
+    room: { ...{ checkpoint, templates, signal, replay, canaries: [] }, innerLoop: settings.innerLoop },
+    numEdits: settings.numEdits,
+    schedule: settings.schedule,
+    groupSize: settings.groupSize,
+    runSeed: `${seed}`,
+    randomNumbers: settings.randomNumbers,
+    onTrials(count) {
+      done += count;
+      onEvent?.({ stage: "a whole round", done, total: numTrials });
+    },
+  });
+  const expectSeconds = seconds(start);
+  const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
+  const updating = clock();
+  await maximise({ checkpoint, kept, update: settings.update, replay, seed: `${seed}`, signal });
+  return {
+    ...{ numPassages: lessons.length, numTrials: found.records.length, replaySeconds, writeSeconds },
+    trialSeconds: expectSeconds - writeSeconds,
+    updateSeconds: seconds(updating),
+  };
+}
+
+/** Passages whose padded adapters are trained side by side. */
+const paddedGroup = 10;
+
+/** One edit of every held-out passage, learned each way. */
+async function comparePadding(args: RoundTimeArgs, room: Room): Promise<LoopAccuracy[]> {
+  const { settings, seed, clock, onEvent, store } = args;
+  const edits = await writeStage(room, "edits", room.lessons, 1, seed);
+  const trials = room.lessons.map(
+    ({ source, exam }, passage): LoopTrial => ({
+      id: source.id,
+      documents: edits[passage]![0]!.documents,
+      items: [...exam.report, ...room.canaries],
+    }),
+  );
+  const found: LoopAccuracy[] = [];
+  for (const variant of Object.values(loopVariants(settings.innerLoop))) {
+    const groups: { scores: number[]; kept: (number | null)[]; numTokens: number }[] = [];
+    for (let from = 0; from < trials.length; from += paddedGroup) {
+      onEvent?.({ stage: variant.slug, done: from, total: trials.length });
+      const group = trials.slice(from, from + paddedGroup);
+      groups.push(
+        await stage(store, `answers/${variant.slug}-${from}`, async () => {
+          const jobs = group.map((trial) => jobOf(room, settings.innerLoop, variant, trial));
+          const { answers, numTokens } = await sitTogether(room, jobs, group, clock);
+          const numReport = (index: number) => room.lessons[from + index]!.exam.report.length;
+          return {
+            scores: answers.map((sheet, index) => accuracy(sheet.slice(0, numReport(index)))!),
+            kept: answers.map((sheet, index) => accuracy(sheet.slice(numReport(index)))),
+            numTokens,
+          };
+        }),
+      );
+    }
+    found.push({
+      name: variant.name,
+      scores: groups.flatMap(({ scores }) => scores),
+      kept: groups.flatMap(({ kept }) => kept),
+      numTokens: groups.reduce((total, { numTokens }) => total + numTokens, 0) / trials.length,
+    });
+  }
+  return found;
+}

@@ -17,8 +17,8 @@ struct Band {
   float* state;    // [columns], contents unspecified
 
   int64_t at(int64_t row) const { return (firstRow + row) * stride + column; }
-  // How many elements ahead to fetch: the band's part of the row after the next one, or what follows in memory.
-  int64_t ahead() const { return columns < stride ? 2 * stride : 512; }
+  // How many elements ahead to fetch: rows lie on pages of their own, to which no processor looks ahead by itself.
+  int64_t ahead() const { return larger<int64_t>(2 * stride, 512); }
 };
 
 // Calls body(band) for all bands of all segments.
@@ -167,15 +167,19 @@ inline void runRecurrenceBackward(const Band& band, const A* a, const H* h, cons
     const float* beforeFirst = initial == nullptr ? nullptr : initial + band.segment * band.stride + band.column;
     forVectors(0, band.columns, [=](int64_t i, auto lanes) {
       fetch(a + at + i - ahead);
-      if (gradA != nullptr) fetch(before + i - ahead);
       Vec g = loadLanes(state + i, lanes);
       if (gradH != nullptr) {
         fetch(gradH + at + i - ahead);
         g = g + loadLanes(gradH + at + i, lanes);
       }
       storeLanes(state + i, lanes, loadLanes(a + at + i, lanes) * g);
-      if (gradB != nullptr) storeGrad(gradB + at + i, lanes, g, accumulateB);
+      if (gradB != nullptr) {
+        fetch(gradB + at + i - ahead);
+        storeGrad(gradB + at + i, lanes, g, accumulateB);
+      }
       if (gradA == nullptr) return;
+      fetch(before + i - ahead);
+      fetch(gradA + at + i - ahead);
       const Vec last = t > 0 ? loadLanes(before + i, lanes) : beforeFirst != nullptr ? loadLanes(beforeFirst + i, lanes) : Vec::zero();
       storeGrad(gradA + at + i, lanes, g * last, accumulateA);
     });

@@ -1,9 +1,10 @@
 // Choice within rows: the first elements in an order, lookup by index and its reverse.
 //
-// Order is that of 32-bit keys: the bits of a number turned so that they compare like the number, NaN above all. A
-// candidate is a key and below it the complement of its index, so that one comparison settles ties too. Few elements of a
-// row are kept in a sorted list while whole vectors are compared with its last (after the first rows of a long list, few
-// pass); many are taken from a radix sort of the whole row, which is stable.
+// Order is that of 32-bit keys: the bits of a number turned so that they compare like the number, NaN above all.
+//   short rows  the place of every element is the number of elements before it in the order: counted without a branch
+//   few of many a sorted list of the best so far, with whose last whole vectors are compared: soon hardly any pass
+//   else        a radix sort of the row, which is stable
+// A candidate of the list is a key and below it the complement of its index, so that one comparison settles ties too.
 #pragma once
 
 #include "vector-math.h"
@@ -26,23 +27,61 @@ inline uint32_t notAtMost(Vec a, Vec b) {
 }
 
 // Ascends with the number; -0 is 0 and NaN the largest.
-inline uint32_t orderKey(float value) {
-  uint32_t bits;
+inline int32_t orderKey(float value) {
+  int32_t bits;
   __builtin_memcpy(&bits, &value, 4);
-  if ((bits & 0x7fffffff) > 0x7f800000) return 0xffffffff;
-  if (bits == 0x80000000) bits = 0;
-  return bits ^ ((bits >> 31) != 0 ? 0xffffffff : 0x80000000);
+  const int32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return 0x7fffffff;
+  return magnitude == 0 ? 0 : bits ^ ((bits >> 31) & 0x7fffffff);
+}
+
+// The same for a vector.
+typedef int32_t Keys __attribute__((vector_size(4 * Vec::width)));
+inline Keys orderKeys(Vec values) {
+  Keys bits;
+  __builtin_memcpy(&bits, &values, sizeof bits);
+  const Keys magnitude = bits & 0x7fffffff;
+  const Keys isNan = magnitude > 0x7f800000, isZero = magnitude == 0;
+  return ((bits ^ ((bits >> 31) & 0x7fffffff)) & ~isZero & ~isNan) | (isNan & 0x7fffffff);
+}
+
+constexpr int64_t kShortRow = 128;
+
+// The first k columns of a short row: `order` has room for k + 1.
+template <bool descending, typename T>
+inline void rankShortRow(const T* x, int64_t length, int64_t k, int32_t* order) {
+  constexpr int width = Vec::width;
+  alignas(64) int32_t keys[kShortRow];
+  alignas(64) int32_t ranks[kShortRow];
+  Keys lane;
+  for (int i = 0; i < width; i++) lane[i] = i;
+  forVectors(0, length, [&](int64_t i, auto lanes) {
+    const Keys ascending = orderKeys(loadLanes(x + i, lanes));
+    const Keys some = descending ? ~ascending : ascending;
+    __builtin_memcpy(keys + i, &some, sizeof some);
+  });
+  for (int64_t i = 0; i < length; i += width) {  // comparisons give -1 where they hold
+    Keys mine;
+    __builtin_memcpy(&mine, keys + i, sizeof mine);
+    Keys rank = {};
+    const int64_t end = smaller<int64_t>(i + width, length);
+    for (int64_t j = 0; j < i; j++) rank -= keys[j] <= mine;
+    for (int64_t j = i; j < end; j++) rank -= (keys[j] < mine) | ((keys[j] == mine) & (lane > static_cast<int32_t>(j - i)));
+    for (int64_t j = end; j < length; j++) rank -= keys[j] < mine;
+    __builtin_memcpy(ranks + i, &rank, sizeof rank);
+  }
+  for (int64_t i = 0; i < length; i++) order[smaller<int64_t>(ranks[i], k)] = static_cast<int32_t>(i);
 }
 
 template <bool descending>
-inline uint64_t candidateOf(float value, int64_t index) {
-  const uint32_t key = descending ? orderKey(value) : ~orderKey(value);
-  return (static_cast<uint64_t>(key) << 32) | (0xffffffffu - static_cast<uint32_t>(index));
+inline int64_t candidateOf(float value, int64_t index) {
+  const int32_t key = descending ? orderKey(value) : ~orderKey(value);
+  return static_cast<int64_t>((static_cast<uint64_t>(static_cast<uint32_t>(key)) << 32) | (0xffffffffu - static_cast<uint32_t>(index)));
 }
-inline int64_t indexOf(uint64_t candidate) { return static_cast<int64_t>(0xffffffffu - static_cast<uint32_t>(candidate)); }
+inline int64_t indexOf(int64_t candidate) { return static_cast<int64_t>(0xffffffffu - static_cast<uint32_t>(candidate)); }
 
 // Puts a candidate into its place of the first `count` entries, the best first; the last of them drops out.
-inline void insertCandidate(uint64_t* list, int64_t count, uint64_t candidate) {
+inline void insertCandidate(int64_t* list, int64_t count, int64_t candidate) {
   int64_t at = count - 1;
   for (; at > 0 && list[at - 1] < candidate; at--) list[at] = list[at - 1];
   list[at] = candidate;
@@ -50,7 +89,7 @@ inline void insertCandidate(uint64_t* list, int64_t count, uint64_t candidate) {
 
 // The k best of a row, 1 <= k <= kMostListed.
 template <bool descending, typename T>
-inline void listBest(const T* x, int64_t length, int64_t k, uint64_t* list) {
+inline void listBest(const T* x, int64_t length, int64_t k, int64_t* list) {
   for (int64_t i = 0; i < k; i++) insertCandidate(list, i + 1, candidateOf<descending>(toFloat(x[i]), i));
   Vec last = Vec::set(toFloat(x[indexOf(list[k - 1])]));
   const auto passing = [&](int64_t i, auto lanes) {
@@ -60,7 +99,7 @@ inline void listBest(const T* x, int64_t length, int64_t k, uint64_t* list) {
   const auto take = [&](int64_t i, uint32_t bits) {
     for (; bits != 0; bits &= bits - 1) {
       const int64_t index = i + __builtin_ctz(bits);
-      const uint64_t candidate = candidateOf<descending>(toFloat(x[index]), index);
+      const int64_t candidate = candidateOf<descending>(toFloat(x[index]), index);
       if (candidate > list[k - 1]) insertCandidate(list, k, candidate);
     }
     last = Vec::set(toFloat(x[indexOf(list[k - 1])]));
@@ -77,13 +116,14 @@ inline void listBest(const T* x, int64_t length, int64_t k, uint64_t* list) {
   if (i < length) take(i, passing(i, length - i) & ((1u << (length - i)) - 1));
 }
 
-// All candidates of a row, the best first, in one of two buffers of `length` entries; returns which. Entries are the key's
-// complement above the index: bytes of the key from the lowest up, equal ones in the order in which they stand.
+// All columns of a row in order, in one of two buffers of `length` entries; returns which. Entries are the key above the
+// column: sorted by the bytes of the key from the lowest up, equal ones staying in the order in which they stand.
 template <bool descending, typename T>
 inline const uint64_t* sortRow(const T* x, int64_t length, uint64_t* from, uint64_t* to) {
   int32_t counts[4][256] = {};
   for (int64_t i = 0; i < length; i++) {
-    const uint32_t key = descending ? ~orderKey(toFloat(x[i])) : orderKey(toFloat(x[i]));
+    const int32_t ascending = orderKey(toFloat(x[i]));
+    const uint32_t key = static_cast<uint32_t>(descending ? ~ascending : ascending) ^ 0x80000000;  // compares unsigned
     from[i] = (static_cast<uint64_t>(key) << 32) | static_cast<uint64_t>(i);
     for (int digit = 0; digit < 4; digit++) counts[digit][(key >> (8 * digit)) & 255]++;
   }
@@ -106,9 +146,12 @@ inline const uint64_t* sortRow(const T* x, int64_t length, uint64_t* from, uint6
 
 template <bool descending, typename T>
 inline void selectRow(const T* x, int64_t length, int64_t k, T* values, int32_t* indices, uint64_t* scratch) {
-  const bool isFew = k <= kMostListed && (length <= 64 || k <= 32 || k * 8 <= length);
-  if (isFew) {
-    uint64_t list[kMostListed];
+  if (length <= kShortRow) {
+    int32_t order[kShortRow + 1];
+    rankShortRow<descending>(x, length, k, order);
+    for (int64_t j = 0; j < k; j++) indices[j] = order[j];
+  } else if (k <= 32 || (k <= kMostListed && k * 8 <= length)) {
+    int64_t list[kMostListed];
     listBest<descending>(x, length, k, list);
     for (int64_t j = 0; j < k; j++) indices[j] = static_cast<int32_t>(indexOf(list[j]));
   } else {

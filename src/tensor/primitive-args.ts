@@ -88,13 +88,13 @@ export interface CumulativeSumArgs {
 
 /** `h_t = a_t ⊙ h_{t-1} + b_t` down the rows of each segment. The state is f32 (f64) whatever is stored. */
 export interface LinearRecurrenceArgs {
-  /** `[N, D]`; `a` and `b` any, of one dtype. */
+  /** `[N, D]`; any. */
   readonly a: Tensor;
   readonly b: Tensor;
   /** `[S, D]` f32 (f64): the state before the first row of each segment; `null` stands for zeros. */
   readonly initial: Tensor | null;
   readonly offsets: Int32Array;
-  /** Output `[N, D]` of the dtype of `a`. */
+  /** Output `[N, D]`; any. */
   readonly h: Tensor;
   /** Output `[S, D]` f32 (f64): the state after the last row, `initial` where there is none; `null` when not wanted. */
   readonly final: Tensor | null;
@@ -105,12 +105,13 @@ export interface LinearRecurrenceArgs {
  * `gradB_t = g_t`, `gradA_t = g_t ⊙ h_{t-1}` (of `h` as stored), `gradInitial = a_1 ⊙ g_1`, or `gradFinal` without rows.
  */
 export interface LinearRecurrenceBackwardArgs extends Omit<LinearRecurrenceArgs, "b" | "final"> {
-  /** `[N, D]`; any; `null` stands for zeros. */
+  /** `[N, D]` of the dtype of `h`; `null` stands for zeros. */
   readonly gradH: Tensor | null;
   /** `[S, D]` f32 (f64); `null` stands for zeros. */
   readonly gradFinal: Tensor | null;
-  /** One dtype when both are wanted; any. */
+  /** Any. */
   readonly gradA: GradTarget | null;
+  /** Any. */
   readonly gradB: GradTarget | null;
   /** f32 (f64). */
   readonly gradInitial: GradTarget | null;
@@ -157,7 +158,7 @@ export interface GatherLastArgs {
   readonly y: Tensor;
 }
 
-/** `y[i, indices[i · k + j]] += x[i, j]`, to `y` or to zeros; repeated indices sum in ascending `j`, rounded once. */
+/** `y[i, indices[i · k + j]] += x[i, j]`, to `y` or to zeros; repeated indices sum in ascending `j`, for bf16 in f32. */
 export interface ScatterLastArgs {
   /** `[N, k]` or `[N]`; any. */
   readonly x: Tensor;

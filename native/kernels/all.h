@@ -5,6 +5,7 @@
 #include "parallel.h"
 // Products.
 #include "gemm.h"
+#include "batched.h"
 #include "quantised.h"
 #include "lora.h"
 #include "cross-entropy.h"
@@ -14,6 +15,9 @@
 #include "activation.h"
 #include "elementwise.h"
 #include "rows.h"
+#include "top-k.h"
+#include "recurrence.h"
+#include "convolution.h"
 #include "reduce.h"
 #include "adamw.h"
 #include "random.h"

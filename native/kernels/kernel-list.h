@@ -2,9 +2,12 @@
 // in the namespace of its instruction set; JavaScript looks ids up by these names.
 #pragma once
 
-// Products (gemm.h, quantised.h, lora.h, cross-entropy.h).
+// Products (gemm.h, batched.h, quantised.h, lora.h, cross-entropy.h).
 #define SELKIE_PRODUCT_KERNELS(X) \
   X(gemm)                         \
+  X(batchedGemm)                  \
+  X(groupedGemm)                  \
+  X(groupedOuter)                 \
   X(packFactor)                   \
   X(quantisedGemm)                \
   X(quantisedRows)                \
@@ -12,7 +15,8 @@
   X(loraBackward)                 \
   X(linearCrossEntropy)
 
-// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, reduce.h, attention.h, adamw.h, random.h, probe.h, sample.h.
+// Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, top-k.h,
+// recurrence.h, convolution.h, reduce.h, attention.h, adamw.h, random.h, probe.h, sample.h.
 #define SELKIE_OTHER_KERNELS(X) \
   X(rmsNorm)                    \
   X(rmsNormBackward)            \
@@ -28,6 +32,14 @@
   X(gatherRows)                 \
   X(scatterAddRows)             \
   X(setRows)                    \
+  X(gatherLast)                 \
+  X(scatterLast)                \
+  X(topK)                       \
+  X(cumulativeSum)              \
+  X(linearRecurrence)           \
+  X(linearRecurrenceBackward)   \
+  X(depthwiseConvolution)       \
+  X(depthwiseConvolutionBackward) \
   X(sum)                        \
   X(sumSquares)                 \
   X(adamW)                      \

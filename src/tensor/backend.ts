@@ -11,6 +11,19 @@
  */
 import type { PhiloxBlocks } from "../util/index.ts";
 import type { DType, HostArray } from "./dtype.ts";
+import type {
+  BatchedGemmArgs,
+  CumulativeSumArgs,
+  DepthwiseConvolutionArgs,
+  DepthwiseConvolutionBackwardArgs,
+  GatherLastArgs,
+  GroupedGemmArgs,
+  GroupedOuterArgs,
+  LinearRecurrenceArgs,
+  LinearRecurrenceBackwardArgs,
+  ScatterLastArgs,
+  TopKArgs,
+} from "./primitive-args.ts";
 import type { GradTarget } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -186,6 +199,9 @@ export interface SampleRowsArgs {
 /** The kernel table: total, one entry per operation, destinations passed in. */
 export interface Kernels {
   gemm(args: GemmArgs): void;
+  batchedGemm(args: BatchedGemmArgs): void;
+  groupedGemm(args: GroupedGemmArgs): void;
+  groupedOuter(args: GroupedOuterArgs): void;
   lora(args: LoraArgs): void;
   loraBackward(args: LoraBackwardArgs): void;
   attention(args: AttentionArgs): void;
@@ -258,6 +274,14 @@ export interface Kernels {
   scatterAddRows(args: { x: Tensor; rows: Int32Array; y: Tensor }): void;
   /** `y[rows[i]] = x[i]`; `rows` distinct. */
   setRows(args: { x: Tensor; rows: Int32Array; y: Tensor }): void;
+  gatherLast(args: GatherLastArgs): void;
+  scatterLast(args: ScatterLastArgs): void;
+  topK(args: TopKArgs): void;
+  cumulativeSum(args: CumulativeSumArgs): void;
+  linearRecurrence(args: LinearRecurrenceArgs): void;
+  linearRecurrenceBackward(args: LinearRecurrenceBackwardArgs): void;
+  depthwiseConvolution(args: DepthwiseConvolutionArgs): void;
+  depthwiseConvolutionBackward(args: DepthwiseConvolutionBackwardArgs): void;
   /** Sum of all elements, in f64. */
   sum(args: { x: Tensor }): number;
   /** Sum of squares of each run `offsets[i] .. offsets[i + 1]` of the flattened tensor, in f64. */

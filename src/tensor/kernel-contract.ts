@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import type { Backend } from "./backend.ts";
 import { createReferenceBackend } from "./backends/reference/index.ts";
 import { attentionCases } from "./kernel-contract/attention.ts";
+import { batchedCases } from "./kernel-contract/batched.ts";
 import { crossEntropyCases } from "./kernel-contract/cross-entropy.ts";
 import { invarianceCases } from "./kernel-contract/invariance.ts";
 import { loraCases } from "./kernel-contract/lora.ts";
@@ -15,6 +16,8 @@ import { productCases } from "./kernel-contract/products.ts";
 import { quantisedCases } from "./kernel-contract/quantised.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
 import { sampleCases } from "./kernel-contract/sample.ts";
+import { sequenceCases } from "./kernel-contract/sequences.ts";
+import { topKCases } from "./kernel-contract/top-k.ts";
 import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
 
 const cases: readonly ContractCase[] = [
@@ -27,6 +30,9 @@ const cases: readonly ContractCase[] = [
   ...rowwiseCases,
   ...memoryCases,
   ...sampleCases,
+  ...batchedCases,
+  ...topKCases,
+  ...sequenceCases,
 ];
 
 const expectations = new Map<ContractCase, readonly Observation[]>();

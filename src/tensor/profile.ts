@@ -13,6 +13,7 @@ import type {
   Peaks,
 } from "./backend.ts";
 import { bytesPerElement, type DType } from "./dtype.ts";
+import type { BatchedGemmArgs } from "./primitive-args.ts";
 import { Tensor } from "./tensor.ts";
 
 /** All calls of one kernel with one shape. */
@@ -48,6 +49,18 @@ interface Work {
 }
 
 const join = (...sizes: readonly number[]): string => sizes.join("×");
+
+const batchedGemmWork = ({ a, b, c, transposeA = false, compute }: BatchedGemmArgs): Work => {
+  const [batch, m, n] = [Math.max(a.shape[0]!, b.shape[0]!), c.shape[1]!, c.shape[2]!];
+  const k = a.shape[transposeA ? 1 : 2]!;
+  return { shape: `${batch} of ${join(m, n, k)}`, compute, flops: 2 * batch * m * n * k };
+};
+
+const groupedWork = (numRows: number, numGroups: number, sizes: readonly number[], compute: ComputeType): Work => ({
+  shape: `${join(numRows, ...sizes)}, ${numGroups} groups`,
+  compute,
+  flops: 2 * numRows * sizes[0]! * sizes[1]!,
+});
 
 /** Query-key pairs under the causal mask, which is aligned at the end. */
 function countPairs({ layout }: Pick<AttentionArgs, "layout">): number {
@@ -98,6 +111,9 @@ const rowsWork = (rows: Tensor, ...accesses: readonly DType[]): Work => ({
 /** Products in the kernels that have any; the rest move memory, some of it only. */
 const workOf: { readonly [Name in keyof Kernels]?: (args: Parameters<Kernels[Name]>[0]) => Work } = {
   gemm: gemmWork,
+  batchedGemm: batchedGemmWork,
+  groupedGemm: ({ a, b, c, compute }) => groupedWork(a.shape[0]!, b.shape[0]!, [c.shape[1]!, a.shape[1]!], compute),
+  groupedOuter: ({ a, c, compute }) => groupedWork(a.shape[0]!, c.shape[0]!, c.shape.slice(1), compute),
   lora: ({ x, y, loraA, compute }) => loraWork(x, y, loraA, compute, 2),
   loraBackward: ({ x, gradY, loraA, compute, gradX, gradA, gradB }) =>
     loraWork(x, gradY, loraA, compute, 1 + [gradX, gradA, gradB].filter((target) => target !== null).length),

@@ -15,6 +15,8 @@ export interface FactorUse {
   readonly k: number;
   readonly transposeB: boolean;
   readonly compute: ComputeType;
+  /** Factors that lie one after the other, each `n` × `k`; their copies do so too. @defaultValue 1 */
+  readonly numGroups?: number;
 }
 
 /** Which tensors are frozen, and the copies made so far: one per orientation and arithmetic in which a tensor was used. */
@@ -49,15 +51,19 @@ export class FrozenFactors {
   packed(data: HostArray, use: FactorUse): HostArray | null {
     const copies = this.#copies.get(data);
     if (copies === undefined) return null;
-    const { n, k, transposeB, compute } = use;
+    const { n, k, transposeB, compute, numGroups = 1 } = use;
     const key = `${n} ${k} ${transposeB} ${compute}`;
     const known = copies.get(key);
     if (known !== undefined) return known;
     const numbers = [n, k, Number(transposeB), Number(compute === "bf16")];
     const length = new Float64Array(1);
     this.#context.run("packFactor", numbers, data, null, length);
-    const packed = this.#slabs.allocate(length[0]!);
-    this.#context.run("packFactor", numbers, data, packed, length);
+    const each = length[0]!;
+    const packed = this.#slabs.allocate(each * numGroups);
+    for (let group = 0; group < numGroups; group++) {
+      const factor = data.subarray(group * n * k, (group + 1) * n * k);
+      this.#context.run("packFactor", numbers, factor, packed.subarray(group * each, (group + 1) * each), length);
+    }
     copies.set(key, packed);
     return packed;
   }

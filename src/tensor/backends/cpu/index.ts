@@ -9,6 +9,7 @@ import { Pool } from "../../pool.ts";
 import { FrozenFactors } from "./frozen.ts";
 import { attentionKernels } from "./kernels-attention.ts";
 import { elementwiseKernels } from "./kernels-elementwise.ts";
+import { batchedKernels, sequenceKernels } from "./kernels-primitives.ts";
 import { productKernels } from "./kernels-products.ts";
 import { sampleKernels } from "./kernels-sample.ts";
 import { createNativeContext, nativeInstructionSets, nativeProblem } from "./native.ts";
@@ -52,12 +53,15 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
   const context = createNativeContext(instructionSet, threads);
   const pool = new Pool((numBytes) => context.allocateBytes(numBytes));
   const frozen = new FrozenFactors(context, pool);
+  const products = productKernels(context, frozen);
   return {
     name: "cpu",
     instructionSet,
     numThreads: threads,
     kernels: {
-      ...productKernels(context, frozen),
+      ...products,
+      ...batchedKernels(context, frozen, products.gemm),
+      ...sequenceKernels(context),
       ...elementwiseKernels(context),
       ...attentionKernels(context),
       ...sampleKernels(context),

@@ -6,13 +6,22 @@ import { SelkieError } from "../../../util/index.ts";
 import type { AdamWArgs, AdamWSegment, Kernels } from "../../backend.ts";
 import type { GradTarget } from "../../scope.ts";
 import type { Tensor } from "../../tensor.ts";
+import type { BatchedKernels, SequenceKernels } from "./kernels-primitives.ts";
 import type { NativeContext } from "./native.ts";
 import { viewsOf } from "./quantised.ts";
 
 /** The part of the kernel table that this file gives. */
 export type ElementwiseKernels = Omit<
   Kernels,
-  "gemm" | "lora" | "loraBackward" | "linearCrossEntropy" | "attention" | "attentionBackward" | "sampleRows"
+  | "gemm"
+  | "lora"
+  | "loraBackward"
+  | "linearCrossEntropy"
+  | "attention"
+  | "attentionBackward"
+  | "sampleRows"
+  | keyof BatchedKernels
+  | keyof SequenceKernels
 >;
 
 const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;

@@ -8,17 +8,24 @@ import { Pool } from "../../pool.ts";
 import { gelu, geluBackward, swiglu, swigluBackward } from "./activation.ts";
 import { adamW } from "./adamw.ts";
 import { attention, attentionBackward } from "./attention.ts";
+import { batchedGemm, groupedGemm, groupedOuter } from "./batched-gemm.ts";
+import { depthwiseConvolution, depthwiseConvolutionBackward } from "./convolution.ts";
 import { linearCrossEntropy } from "./cross-entropy.ts";
 import { add, axpby, sum, sumSquares, uniform } from "./elementwise.ts";
 import { gemm } from "./gemm.ts";
 import { lora, loraBackward } from "./lora.ts";
 import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./norm.ts";
+import { cumulativeSum, linearRecurrence, linearRecurrenceBackward } from "./recurrence.ts";
 import { rope } from "./rope.ts";
 import { gatherRows, scatterAddRows, setRows } from "./rows.ts";
 import { sampleRows } from "./sample.ts";
+import { gatherLast, scatterLast, topK } from "./top-k.ts";
 
 const kernels: Kernels = {
   gemm,
+  batchedGemm,
+  groupedGemm,
+  groupedOuter,
   lora,
   loraBackward,
   attention,
@@ -38,6 +45,14 @@ const kernels: Kernels = {
   gatherRows,
   scatterAddRows,
   setRows,
+  gatherLast,
+  scatterLast,
+  topK,
+  cumulativeSum,
+  linearRecurrence,
+  linearRecurrenceBackward,
+  depthwiseConvolution,
+  depthwiseConvolutionBackward,
   sum,
   sumSquares,
   adamW,

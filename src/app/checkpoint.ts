@@ -1,6 +1,6 @@
 /** @file Opens a checkpoint for a verb: backend, precision, weights, tokenizer. */
 import { existsSync } from "node:fs";
-import { bf16TrainPrecision, type Checkpoint, f32Precision, loadCheckpoint, type Precision } from "../models/index.ts";
+import { type Checkpoint, choosePrecision, loadCheckpoint } from "../models/index.ts";
 import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 
@@ -18,16 +18,6 @@ export interface OpenCheckpointOptions {
 export interface OpenCheckpoint extends Disposable {
   readonly checkpoint: Checkpoint;
   readonly backend: Backend;
-}
-
-const bf16Sets = new Set(["amx", "avx512bf16"]);
-
-/** bf16 products where the processor multiplies bf16, else f32. */
-export function choosePrecision(backend: Backend, wish: string | undefined): Precision {
-  if (wish === "f32") return f32Precision;
-  if (wish === "bf16") return bf16TrainPrecision;
-  if (wish === undefined) return bf16Sets.has(backend.instructionSet) ? bf16TrainPrecision : f32Precision;
-  throw new SelkieError("bad-option", `--precision: expected f32 or bf16, got "${wish}"`);
 }
 
 /** What to do where a model is not the one that was expected and may be the same one, changed. */

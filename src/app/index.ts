@@ -4,7 +4,6 @@ export { type AdaptationArgs, type AdaptationContext, type AdaptationResult, run
 export { type OpenAdapter, openAdapter } from "./adapter.ts";
 export { type Answer, answerQuestion, defaultMaxNewTokens } from "./ask.ts";
 export {
-  choosePrecision,
   type OpenCheckpoint,
   type OpenCheckpointOptions,
   openCheckpoint,

@@ -22,7 +22,6 @@ import {
 } from "../adapt/index.ts";
 import {
   checkTarget,
-  choosePrecision,
   describePolicies,
   gradeRecord,
   loadGate,
@@ -32,7 +31,7 @@ import {
   registerPolicies,
   requireModel,
 } from "../app/index.ts";
-import { type Checkpoint, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
+import { type Checkpoint, choosePrecision, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
 import {
   almanacPassages,

@@ -3,7 +3,7 @@
  * next-token distribution from the base's, over the full vocabulary. Logits are formed for a few positions at a time.
  */
 import type { CausalLm, TokenBatch } from "../models/index.ts";
-import type { LoraBank } from "../nn/index.ts";
+import type { AdapterPlaces } from "../nn/index.ts";
 import { gatherRows, linear, Scope, type Tensor } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { expOfNonPositive } from "./exp.ts";
@@ -12,7 +12,7 @@ import { yieldToEvents } from "./yield.ts";
 
 /** Options of {@link nextTokenKl}. */
 export interface DivergenceOptions {
-  readonly bank: LoraBank;
+  readonly bank: AdapterPlaces;
   /** Adapter of the bank that is compared with the base model. @defaultValue 0 */
   readonly adapterIndex?: number;
   readonly signal?: AbortSignal | undefined;

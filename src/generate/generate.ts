@@ -6,9 +6,15 @@
  * kernels treat rows alike. Requests that enter together with the same prompt and adapter share one prefill.
  */
 import type { CausalLm } from "../models/index.ts";
-import { Decoder } from "./decoder.ts";
-import { type GenerateOptions, type GenerateRequest, type Generation, toSequence } from "./request.ts";
-import { isFullSoftmax } from "./samplers.ts";
+import {
+  type GenerateOptions,
+  type GenerateRequest,
+  type Generation,
+  type Sequence,
+  toGeneration,
+  toSequence,
+} from "./request.ts";
+import { numRowsOf, RunningBatch } from "./running-batch.ts";
 import { yieldToEvents } from "./yield.ts";
 
 /**
@@ -22,26 +28,40 @@ export async function generate(
   requests: readonly GenerateRequest[],
   options: GenerateOptions = {},
 ): Promise<Generation[]> {
-  const sequences = requests.map((request, index) => toSequence(lm, request, index, options));
+  const sequences = requests.map((request, index) =>
+    toSequence(
+      lm,
+      { ...request, rng: request.rng ?? options.rng?.fork("request", index) },
+      `generate: request ${index}`,
+      options,
+    ),
+  );
   if (sequences.length === 0) return [];
   lm.parameters.freeze();
   const { bank = null, maxBatch = 64, maxBatchTokens = 16384, logprobs = true } = options;
-  using decoder = new Decoder(lm, sequences, {
-    bank,
-    maxBatch: Math.max(1, maxBatch),
-    maxBatchTokens,
-    wantLogprobs: logprobs,
-  });
-  while (decoder.numFinished < sequences.length) {
+  const limits = { maxBatch: Math.max(1, maxBatch), maxBatchTokens };
+  using batch = new RunningBatch(lm, { ...limits, bank, wantLogprobs: logprobs });
+  batch.reserve(rowsFor(sequences, limits));
+  for (const sequence of sequences) batch.add(sequence);
+  let numTokens = 0;
+  while (batch.size > 0) {
     options.signal?.throwIfAborted();
-    decoder.step();
-    options.onProgress?.({ finished: decoder.numFinished, total: sequences.length, numTokens: decoder.numTokens });
+    for (const { error } of batch.step()) {
+      if (error !== null) throw error;
+      numTokens++;
+    }
+    options.onProgress?.({ finished: sequences.length - batch.size, total: sequences.length, numTokens });
     await yieldToEvents();
   }
-  return sequences.map(({ tokenIds, logprobs, sampler, stopReason }) => ({
-    tokenIds,
-    logprobs,
-    fullSoftmax: isFullSoftmax(sampler),
-    stopReason: stopReason!,
-  }));
+  return sequences.map(toGeneration);
+}
+
+/** Cache rows that sequences which are all known take at most, within the limits. */
+function rowsFor(
+  sequences: readonly Sequence[],
+  { maxBatch, maxBatchTokens }: { readonly maxBatch: number; readonly maxBatchTokens: number },
+): number {
+  const needs = sequences.map(numRowsOf).sort((a, b) => b - a);
+  const together = needs.slice(0, maxBatch).reduce((sum, rows) => sum + rows, 0);
+  return Math.max(needs[0]!, Math.min(together, maxBatchTokens));
 }

@@ -1,7 +1,17 @@
 /** @file Door of `generate`: batched decoding, samplers, scoring. */
 export { type DivergenceOptions, klOfLogits, modelKl, nextTokenKl } from "./divergence.ts";
 export { generate } from "./generate.ts";
-export type { GenerateOptions, GenerateProgress, GenerateRequest, Generation } from "./request.ts";
+export { adaptersOf, checkTokenIds, packRuns, type TokenRun } from "./packing.ts";
+export {
+  type GenerateOptions,
+  type GenerateProgress,
+  type GenerateRequest,
+  type Generation,
+  type Sequence,
+  toGeneration,
+  toSequence,
+} from "./request.ts";
+export { RunningBatch, type RunningBatchOptions } from "./running-batch.ts";
 export {
   checkSampler,
   type Draw,
@@ -12,3 +22,5 @@ export {
   TokenSampler,
 } from "./samplers.ts";
 export { type ScoreOptions, type ScoreRequest, scoreTokens } from "./score.ts";
+export { TextStream } from "./text-stream.ts";
+export { yieldToEvents } from "./yield.ts";

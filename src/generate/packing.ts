@@ -1,6 +1,6 @@
 /** @file Packs runs of tokens into one forward pass: ids, positions, layout, cache rows, adapter segments. */
 import type { TokenBatch } from "../models/index.ts";
-import type { AdapterBatch, LoraBank } from "../nn/index.ts";
+import type { AdapterBatch, AdapterPlaces } from "../nn/index.ts";
 import { packedLayout } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 
@@ -60,24 +60,21 @@ export function groupByAdapter<Run extends { readonly adapterIndex: number | nul
 }
 
 /** Adapters of a pass made of one group of {@link groupByAdapter}; `null` for the base model. */
-export function adaptersOf(runs: readonly TokenRun[], bank: LoraBank | null): AdapterBatch | null {
+export function adaptersOf(runs: readonly TokenRun[], bank: AdapterPlaces | null): AdapterBatch | null {
   if (bank === null || runs[0]!.adapterIndex === null) return null;
-  const segments = new Int32Array(bank.configs.length + 1);
+  const segments = new Int32Array(bank.numPlaces + 1);
   for (const run of runs) segments[run.adapterIndex! + 1]! += run.tokenIds.length;
-  for (let g = 0; g < bank.configs.length; g++) segments[g + 1]! += segments[g]!;
+  for (let g = 0; g < bank.numPlaces; g++) segments[g + 1]! += segments[g]!;
   return bank.batch(segments);
 }
 
 /** Throws `"bad-option"` unless `adapterIndex` names an adapter of `bank`. */
-export function checkAdapterIndex(who: string, adapterIndex: number | null, bank: LoraBank | null): void {
+export function checkAdapterIndex(who: string, adapterIndex: number | null, bank: AdapterPlaces | null): void {
   if (adapterIndex === null) return;
   if (bank === null)
     throw new SelkieError("bad-option", `${who}: adapterIndex ${adapterIndex} needs a bank; pass options.bank`);
-  if (!Number.isInteger(adapterIndex) || adapterIndex < 0 || adapterIndex >= bank.configs.length)
-    throw new SelkieError(
-      "bad-option",
-      `${who}: expected adapterIndex below ${bank.configs.length}, got ${adapterIndex}`,
-    );
+  if (!Number.isInteger(adapterIndex) || adapterIndex < 0 || adapterIndex >= bank.numPlaces)
+    throw new SelkieError("bad-option", `${who}: expected adapterIndex below ${bank.numPlaces}, got ${adapterIndex}`);
 }
 
 /** Throws `"bad-input"` unless every id is a whole number below `vocabSize`. */

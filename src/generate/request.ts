@@ -1,9 +1,9 @@
 /** @file What callers ask of decoding, checked once at the door, and what they get. */
 import type { CausalLm } from "../models/index.ts";
-import type { LoraBank } from "../nn/index.ts";
+import type { AdapterPlaces } from "../nn/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
 import { checkAdapterIndex, checkTokenIds } from "./packing.ts";
-import { checkSampler, greedySampler, type SamplerConfig } from "./samplers.ts";
+import { checkSampler, greedySampler, isFullSoftmax, type SamplerConfig } from "./samplers.ts";
 
 /** One prompt to continue. */
 export interface GenerateRequest {
@@ -23,7 +23,7 @@ export interface GenerateRequest {
 
 /** Options of {@link generate}. */
 export interface GenerateOptions {
-  readonly bank?: LoraBank | null;
+  readonly bank?: AdapterPlaces | null;
   /** Parent of the requests' random streams; needed when a request samples and brings none. */
   readonly rng?: Rng | undefined;
   /** Sequences decoded together, at least 1. @defaultValue 64 */
@@ -67,13 +67,19 @@ export interface Sequence {
   readonly limit: number;
   readonly tokenIds: number[];
   readonly logprobs: number[];
-  stopReason: "stop" | "length" | null;
+  stopReason: "stop" | "length" | "error" | null;
+  /** Why it failed, where it did: it alone, not the sequences beside it. */
+  error: SelkieError | null;
 }
 
 /** Checks a request and fills in its defaults. */
-export function toSequence(lm: CausalLm, request: GenerateRequest, index: number, options: GenerateOptions): Sequence {
+export function toSequence(
+  lm: CausalLm,
+  request: GenerateRequest,
+  who: string,
+  options: Pick<GenerateOptions, "bank">,
+): Sequence {
   const { promptIds, maxNewTokens, sampler = greedySampler, adapterIndex = null } = request;
-  const who = `generate: request ${index}`;
   if (promptIds.length === 0)
     throw new SelkieError("bad-input", `${who}: expected a prompt of at least one token, got none`);
   if (promptIds.length >= lm.maxSeqLen)
@@ -86,7 +92,7 @@ export function toSequence(lm: CausalLm, request: GenerateRequest, index: number
   checkTokenIds(who, promptIds, lm.vocabSize);
   checkAdapterIndex(who, adapterIndex, options.bank ?? null);
   checkSampler(sampler);
-  const rng = request.rng ?? options.rng?.fork("request", index) ?? null;
+  const rng = request.rng ?? null;
   if (rng === null && sampler.temperature > 0)
     throw new SelkieError(
       "bad-option",
@@ -102,5 +108,13 @@ export function toSequence(lm: CausalLm, request: GenerateRequest, index: number
     tokenIds: [],
     logprobs: [],
     stopReason: null,
+    error: null,
   };
+}
+
+/** What came of a sequence that ended without an error. */
+export function toGeneration({ tokenIds, logprobs, sampler, stopReason }: Sequence): Generation {
+  if (stopReason === null || stopReason === "error")
+    throw new SelkieError("internal", "internal: a sequence that has not ended has no result");
+  return { tokenIds, logprobs, fullSoftmax: isFullSoftmax(sampler), stopReason };
 }

@@ -78,7 +78,7 @@ export class TokenSampler {
    * One token per draw.
    *
    * @param logits - `[N, V]`.
-   * @throws {@link SelkieError} `"not-finite"` when a row holds NaN or no finite value.
+   * A row that holds NaN or no finite value gives token -1.
    */
   sample(logits: Tensor<"N V">, draws: readonly Draw[]): SampledToken[] {
     const uniforms = draws.map(({ config, rng }) => {
@@ -109,7 +109,6 @@ export class TokenSampler {
         tokenIds,
         logprobs,
       });
-    if (tokenIds.includes(-1)) throw notFinite();
     return draws.map((_, index) => ({ tokenId: tokenIds[index]!, logprob: logprobs?.[index] ?? Number.NaN }));
   }
 
@@ -141,7 +140,8 @@ function rowOf(logits: Tensor, row: number): ArrayLike<number> {
   return logits.data.subarray(row * vocabSize, (row + 1) * vocabSize);
 }
 
-const notFinite = (): SelkieError =>
+/** What is wrong with a row of logits from which no token can be chosen. */
+export const notFinite = (): SelkieError =>
   new SelkieError(
     "not-finite",
     "sampler: expected finite logits, got NaN or infinity; the weights may be damaged or training may have diverged",

@@ -1,6 +1,6 @@
 /** @file Log-probability of given tokens, packed into batches by a token budget; `N × V` logits are never formed. */
 import type { CausalLm } from "../models/index.ts";
-import type { LoraBank } from "../nn/index.ts";
+import type { AdapterPlaces } from "../nn/index.ts";
 import { Scope, tokenLogprobs } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { adaptersOf, checkAdapterIndex, checkTokenIds, groupByAdapter, packRuns, type TokenRun } from "./packing.ts";
@@ -16,7 +16,7 @@ export interface ScoreRequest {
 
 /** Options of {@link scoreTokens}. */
 export interface ScoreOptions {
-  readonly bank?: LoraBank | null;
+  readonly bank?: AdapterPlaces | null;
   /** Tokens of one forward pass, at least 1; a longer sequence gets a pass of its own. @defaultValue 4096 */
   readonly maxBatchTokens?: number;
   readonly signal?: AbortSignal | undefined;
@@ -65,7 +65,7 @@ export async function scoreTokens(
 function scorePass(
   lm: CausalLm,
   runs: readonly ScoreRun[],
-  bank: LoraBank | null,
+  bank: AdapterPlaces | null,
   results: readonly Float32Array[],
 ): void {
   const { batch } = packRuns(runs, false);

@@ -33,6 +33,8 @@ export interface TokenBatch {
 /** Keys and values of past tokens; rows are handed out by whoever decodes. */
 export interface KvCache extends Disposable {
   readonly numRows: number;
+  /** Copies `count` rows of `source`, a cache of the same model or this one, from row `from` on to row `to` on. */
+  copyRows(source: KvCache, from: number, to: number, count: number): void;
   /** Per layer, `[numRows, K·E]` each. */
   readonly layers: readonly { readonly keys: Tensor; readonly values: Tensor }[];
 }

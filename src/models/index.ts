@@ -23,6 +23,7 @@ export { changedParts, combineDigests, type DigestPart, digestCheckpoint, digest
 export { type CreateLlamaOptions, createLlama, type LlamaLm } from "./llama.ts";
 export { mergeAdapter } from "./merge.ts";
 export { type AdapterOrigin, checkAdapterBase, type LoadedAdapter, loadAdapter, saveAdapter } from "./peft.ts";
+export { choosePrecision } from "./precision.ts";
 export { computeRopeFrequencies, type RopeFrequencies, type RopeScaling } from "./rope-scaling.ts";
 export {
   SafetensorsReader,

@@ -174,9 +174,20 @@ class Llama implements LlamaLm {
     const { numLayers, numKvHeads, headDim } = this.config;
     const rows = (): Tensor => createTensor(this.backend, [numRows, numKvHeads * headDim], this.precision.activations);
     const layers = Array.from({ length: numLayers }, () => ({ keys: rows(), values: rows() }));
+    const copy = (from: Tensor, to: Tensor, fromRow: number, toRow: number, count: number): void => {
+      const width = numKvHeads * headDim;
+      const shape = [count, width];
+      const x = from.view(fromRow * width, shape);
+      this.backend.kernels.axpby({ x, alpha: 1, y: to.view(toRow * width, shape), beta: 0 });
+    };
     return {
       numRows,
       layers,
+      copyRows: (source, from, to, count) =>
+        source.layers.forEach(({ keys, values }, layer) => {
+          copy(keys, layers[layer]!.keys, from, to, count);
+          copy(values, layers[layer]!.values, from, to, count);
+        }),
       [Symbol.dispose]: () => {
         for (const tensor of layers.flatMap(({ keys, values }) => [keys, values])) tensor[Symbol.dispose]();
       },

@@ -1,8 +1,10 @@
 /** @file Door of `nn`: parameters, adapters, optimizers. */
 export {
   type AdapterBatch,
+  type AdapterPlaces,
   bankOf,
   blockOf,
+  configOf,
   type LinearLayer,
   type LoraAdapter,
   LoraBank,

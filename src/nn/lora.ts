@@ -48,6 +48,13 @@ export interface AdapterBatch {
   weightsFor(layerName: string): LoraWeights | null;
 }
 
+/** Adapters by place, as a forward pass takes them: a {@link LoraBank}, or something that keeps one and may replace it. */
+export interface AdapterPlaces {
+  readonly numPlaces: number;
+  /** Adapters for a batch in which adapter `g` owns rows `segments[g] .. segments[g + 1]`. */
+  batch(segments: Int32Array): AdapterBatch;
+}
+
 /** A run of the flat store that belongs to one adapter. */
 export interface StoreRun {
   readonly offset: number;
@@ -81,8 +88,8 @@ function checkBlocks(layers: readonly LinearLayer[], configs: readonly LoraConfi
 }
 
 /** Trainable weights of `configs.length` adapters; lower ranks are padded with zeros that training leaves at zero. */
-export class LoraBank implements Disposable {
-  readonly configs: readonly LoraConfig[];
+export class LoraBank implements AdapterPlaces, Disposable {
+  readonly #configs: LoraConfig[];
   /** Layers that at least one adapter touches. */
   readonly layers: readonly LinearLayer[];
   /** Widest rank, `r` of the stacked tensors. */
@@ -92,7 +99,7 @@ export class LoraBank implements Disposable {
 
   constructor(backend: Backend, layers: readonly LinearLayer[], configs: readonly LoraConfig[]) {
     checkBlocks(layers, configs);
-    this.configs = configs;
+    this.#configs = [...configs];
     this.layers = layers.filter((layer) => configs.some((config) => isTarget(layer, config)));
     if (this.layers.length === 0)
       throw new SelkieError(
@@ -107,6 +114,27 @@ export class LoraBank implements Disposable {
     ]);
     this.parameters = new ParameterStore(backend, specs, "f32");
     this.parameters.flat.data.fill(0);
+  }
+
+  get configs(): readonly LoraConfig[] {
+    return this.#configs;
+  }
+
+  get numPlaces(): number {
+    return this.#configs.length;
+  }
+
+  /** True where `adapter` fits into any place of this bank: no wider than `maxRank`, and of its layers alone. */
+  holds({ loraRank, modules }: LoraAdapter): boolean {
+    const names = new Set(this.layers.map(({ name }) => name));
+    return loraRank <= this.maxRank && [...modules.keys()].every((name) => names.has(name));
+  }
+
+  /** Gives place `index` to `adapter`, which the bank {@link holds}, whatever was there before. */
+  replace(index: number, adapter: LoraAdapter): void {
+    this.#configs[index] = configOf(adapter, this.layers);
+    this.#scales[index] = adapter.loraAlpha / adapter.loraRank;
+    this.insert(index, adapter);
   }
 
   /** Fresh weights of adapter `index`: A uniform in ±in^-½ (PEFT's kaiming_uniform(√5)), B zero, so the adapter starts as the identity. */
@@ -254,13 +282,19 @@ export class LoraBank implements Disposable {
 
 /** A bank holding exactly these adapters, ready for inference; they may differ in rank and targets. */
 export function bankOf(backend: Backend, layers: readonly LinearLayer[], adapters: readonly LoraAdapter[]): LoraBank {
-  const configs = adapters.map(({ loraRank, loraAlpha, modules }): LoraConfig => {
-    const targets = [...new Set([...modules.keys()].map((name) => name.slice(name.lastIndexOf(".") + 1)))];
-    const known = layers.flatMap(({ name }) => (modules.has(name) ? [blockOf(name)] : []));
-    const blocks = [...new Set(known)].filter((block) => block !== null);
-    return { loraRank, loraAlpha, targets, ...(blocks.length > 0 && !known.includes(null) && { layers: blocks }) };
-  });
-  const bank = new LoraBank(backend, layers, configs);
+  const bank = new LoraBank(
+    backend,
+    layers,
+    adapters.map((adapter) => configOf(adapter, layers)),
+  );
   for (const [index, adapter] of adapters.entries()) bank.insert(index, adapter);
   return bank;
+}
+
+/** The config whose targets among `layers` are the modules of `adapter`. */
+export function configOf({ loraRank, loraAlpha, modules }: LoraAdapter, layers: readonly LinearLayer[]): LoraConfig {
+  const targets = [...new Set([...modules.keys()].map((name) => name.slice(name.lastIndexOf(".") + 1)))];
+  const known = layers.flatMap(({ name }) => (modules.has(name) ? [blockOf(name)] : []));
+  const blocks = [...new Set(known)].filter((block) => block !== null);
+  return { loraRank, loraAlpha, targets, ...(blocks.length > 0 && !known.includes(null) && { layers: blocks }) };
 }

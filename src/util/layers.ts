@@ -9,6 +9,7 @@ export const layers = [
   "generate",
   "registry",
   "train",
+  "engine",
   "tasks",
   "adapt",
   "lab",

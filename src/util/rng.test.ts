@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { describe, test } from "node:test";
-import { createRng, philox, uniformsOf } from "./rng.ts";
+import { createRng, philox, rngAt, uniformsOf } from "./rng.ts";
 
 const hex = (words: readonly number[]): string => words.map((word) => word.toString(16).padStart(8, "0")).join(" ");
 
@@ -103,5 +103,20 @@ describe("a stream", () => {
     const seen = new Set(Array.from({ length: 100 }, () => rng.choice(["a", "b", "c"])));
     assert.equal(seen.size, 3);
     assert.throws(() => rng.choice([]), /choice: expected at least one item, got none/);
+  });
+
+  test("goes on from a recorded position, within a block and after taking whole ones", () => {
+    for (const drawn of [0, 1, 3, 4, 5, 8]) {
+      const rng = createRng("state").fork("a", drawn);
+      for (let i = 0; i < drawn; i++) rng.nextUint32();
+      if (drawn === 5) rng.takeBlocks(2);
+      const copy = rngAt(structuredClone(rng.state()));
+      const next = Array.from({ length: 9 }, () => rng.nextUint32());
+      assert.deepEqual(
+        Array.from({ length: 9 }, () => copy.nextUint32()),
+        next,
+      );
+      assert.equal(copy.fork("b").uniform(), rng.fork("b").uniform());
+    }
   });
 });

@@ -11,6 +11,14 @@ export interface PhiloxBlocks {
   readonly firstBlock: number;
 }
 
+/** Where a stream stands, as plain data: {@link rngAt} goes on from there. */
+export interface RngState {
+  readonly path: string;
+  readonly block: number;
+  /** Words of the block in use that were drawn, 0 to 4. */
+  readonly next: number;
+}
+
 /** One named stream. Drawing advances it; forking does not. */
 export interface Rng {
   /** A stream of its own, named by this stream's path and `labels`; the same labels always give the same stream. */
@@ -29,6 +37,8 @@ export interface Rng {
   choice<T>(items: readonly T[]): T;
   /** A shuffled copy (Fisher–Yates). */
   shuffle<T>(items: readonly T[]): T[];
+  /** Where the stream stands; the stream itself does not move. */
+  state(): RngState;
 }
 
 const multiplier0 = 0xd2511f53;
@@ -141,6 +151,21 @@ class PhiloxRng implements Rng {
     return { key: this.#key, stream: this.#stream, firstBlock };
   }
 
+  state(): RngState {
+    return { path: this.#path, block: this.#block, next: this.#next };
+  }
+
+  /** Moves to a recorded position. */
+  seek({ block, next }: RngState): void {
+    if (next < 4) {
+      this.#block = block - 1;
+      this.#next = 4;
+      this.nextUint32(); // fills the words of the block in use
+    }
+    this.#block = block;
+    this.#next = next;
+  }
+
   integer(below: number): number {
     return Math.floor(this.uniform() * below);
   }
@@ -168,4 +193,11 @@ class PhiloxRng implements Rng {
 /** The root stream of a run; everything random in the run forks from it. */
 export function createRng(seed: number | string): Rng {
   return new PhiloxRng(`selkie:${seed}`);
+}
+
+/** The stream that stands where `state` says; it draws what the recorded one would have drawn next. */
+export function rngAt(state: RngState): Rng {
+  const rng = new PhiloxRng(state.path);
+  rng.seek(state);
+  return rng;
 }

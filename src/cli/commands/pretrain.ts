@@ -37,7 +37,7 @@ async function run(options: PretrainOptions, { output, signal }: VerbContext): P
   const { nanoRecipe, pretrainNano } = await import("../../lab/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { countOf, SelkieError } = await import("../../util/index.ts");
-  const { choosePrecision } = await import("../../app/index.ts");
+  const { choosePrecision } = await import("../../models/index.ts");
   const { formatLeft, formatSeconds, formatShare, formatTable } = await import("../format.ts");
   const backend = openBackend({
     ...(options.threads !== undefined && { threads: options.threads }),

@@ -169,11 +169,11 @@ async function runExperiment<Options extends ExperimentOptions>(
 ): Promise<void> {
   const { cpus } = await import("node:os");
   const { loadCanaries, loadPrompts, stagesOf } = await import("../../adapt/index.ts");
-  const { digestCheckpoint, loadCheckpoint } = await import("../../models/index.ts");
+  const { choosePrecision, digestCheckpoint, loadCheckpoint } = await import("../../models/index.ts");
   const { createRun } = await import("../../registry/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { digestPassages } = await import("../learning.ts");
-  const { choosePrecision, requireModel } = await import("../../app/index.ts");
+  const { requireModel } = await import("../../app/index.ts");
   const { readHeldOut, recordTestSetReading } = await import("../people.ts");
   const { createStageClock } = await import("./stage-clock.ts");
   const began = performance.now();

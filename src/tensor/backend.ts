@@ -11,6 +11,7 @@
  */
 import type { PhiloxBlocks } from "../util/index.ts";
 import type { DType, HostArray } from "./dtype.ts";
+import type { PrimitiveKernels } from "./primitive-kernels.ts";
 import type { GradTarget } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -184,7 +185,7 @@ export interface SampleRowsArgs {
 }
 
 /** The kernel table: total, one entry per operation, destinations passed in. */
-export interface Kernels {
+export interface Kernels extends PrimitiveKernels {
   gemm(args: GemmArgs): void;
   lora(args: LoraArgs): void;
   loraBackward(args: LoraBackwardArgs): void;

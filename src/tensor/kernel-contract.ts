@@ -10,9 +10,12 @@ import { attentionCases } from "./kernel-contract/attention.ts";
 import { crossEntropyCases } from "./kernel-contract/cross-entropy.ts";
 import { invarianceCases } from "./kernel-contract/invariance.ts";
 import { loraCases } from "./kernel-contract/lora.ts";
+import { mapCases } from "./kernel-contract/map.ts";
 import { memoryCases } from "./kernel-contract/memory.ts";
 import { productCases } from "./kernel-contract/products.ts";
 import { quantisedCases } from "./kernel-contract/quantised.ts";
+import { rearrangeCases } from "./kernel-contract/rearrange.ts";
+import { reduceCases } from "./kernel-contract/reduce.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
 import { sampleCases } from "./kernel-contract/sample.ts";
 import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
@@ -27,6 +30,9 @@ const cases: readonly ContractCase[] = [
   ...rowwiseCases,
   ...memoryCases,
   ...sampleCases,
+  ...mapCases,
+  ...reduceCases,
+  ...rearrangeCases,
 ];
 
 const expectations = new Map<ContractCase, readonly Observation[]>();

@@ -2,8 +2,14 @@
 export { gelu, swiglu } from "./activation.ts";
 export { type AttentionOptions, attention, packedLayout } from "./attention.ts";
 export { type CrossEntropy, crossEntropy, type OutputLayerOptions, tokenLogprobs } from "./cross-entropy.ts";
-export { add, cast, scale, sum, weightedSum } from "./elementwise.ts";
+export { type DropoutStreams, dropout } from "./dropout.ts";
+export { add, cast, scale, weightedSum } from "./elementwise.ts";
 export { type LinearOptions, type LoraWeights, linear } from "./linear.ts";
+export { abs, exp, log, neg, reciprocal, relu, rsqrt, sigmoid, silu, softplus, sqrt, square, tanh } from "./map.ts";
 export { layerNorm, rmsNorm } from "./norm.ts";
+export { broadcastTo, concatenate, permute, reshape, slice, transpose } from "./rearrange.ts";
+export { argmax, logSumExp, max, mean, type ReduceOptions, sum } from "./reduce.ts";
 export { type RopeTable, rope } from "./rope.ts";
 export { embedding, gatherRows } from "./rows.ts";
+export { logSoftmax, softmax } from "./softmax.ts";
+export { div, equal, less, lessEqual, maximum, minimum, mul, select, sub } from "./zip.ts";

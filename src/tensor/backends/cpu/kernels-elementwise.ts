@@ -4,6 +4,7 @@
  */
 import { SelkieError } from "../../../util/index.ts";
 import type { AdamWArgs, AdamWSegment, Kernels } from "../../backend.ts";
+import type { PrimitiveKernels } from "../../primitive-kernels.ts";
 import type { GradTarget } from "../../scope.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { NativeContext } from "./native.ts";
@@ -12,7 +13,14 @@ import { viewsOf } from "./quantised.ts";
 /** The part of the kernel table that this file gives. */
 export type ElementwiseKernels = Omit<
   Kernels,
-  "gemm" | "lora" | "loraBackward" | "linearCrossEntropy" | "attention" | "attentionBackward" | "sampleRows"
+  | "gemm"
+  | "lora"
+  | "loraBackward"
+  | "linearCrossEntropy"
+  | "attention"
+  | "attentionBackward"
+  | "sampleRows"
+  | keyof PrimitiveKernels
 >;
 
 const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;

@@ -70,7 +70,10 @@ struct Relu {
   static Vec slope(Vec x) { return select(lessThan(Vec::zero(), x), Vec::set(1.0f), Vec::zero()); }
 };
 struct Silu {
-  static Vec value(Vec x) { return x * logistic(x).open; }
+  static Vec value(Vec x) {  // e^x in two factors: it may be too small a number for its digits when x times it is not
+    const Vec root = exp(Vec::set(-0.5f) * abs(x)), large = reciprocal(fma(root, root, Vec::set(1.0f)));
+    return select(lessThan(x, Vec::zero()), x * root * (root * large), x * large);
+  }
   static Vec slope(Vec x) {
     const Sigmoid s = logistic(x);
     return s.open * fma(x, s.shut, Vec::set(1.0f));

@@ -110,7 +110,7 @@ const specialRows: readonly (readonly number[])[] = [
   [-infinity, nan, -infinity, -infinity, -infinity, -infinity],
   [1000, 1001, 999, -1000, 0, 1001],
   [-1000, -1001, -1002, -1000, -1e30, -1000],
-  [3e38, -3e38, 0, 1, 2, 3],
+  [3e38, -1e38, 0, 1, 2, 3],
   [0, infinity, 1, 2, 3, infinity],
   [infinity, nan, 1, 2, 3, 4],
   [0, -0, 0, -0, 0, -0],
@@ -142,8 +142,7 @@ const specialCase: ContractCase = {
           trial.kernels.softmax({ x, y, axis, log });
         }
         // of finite gradients; what is -∞ everywhere takes none
-        const most = axis.inner === 1 ? specialRows : specialRows.slice();
-        const logs = most.map((row) => (row.every((value) => value === -infinity) ? -infinity : 3));
+        const logs = specialRows.map((row) => (row.every((value) => value === -infinity) ? -infinity : 3));
         const gradX = trial.target("logSumExp gradX", [values.length], "f32", false, { ulps: 8 });
         const gradY = trial.input([numRows]);
         trial.kernels.reduceBackward({ op: "logSumExp", x, y: trial.values(logs, [numRows]), gradY, gradX, axis });

@@ -24,8 +24,9 @@ export interface Ulps {
   readonly dtype: DType;
 }
 
-/** The distance to the next number that is stored as f32 or bf16. */
+/** The distance to the next number that is stored as f32 or bf16; converting to bf16, some processors make 0 of denormals. */
 function unitOf(value: number, dtype: DType): number {
+  if (dtype === "bf16" && Math.abs(value) < 2 ** -126) return 2 ** -126;
   const exponent = Math.max(-126, Math.floor(Math.log2(Math.abs(value)))); // -Infinity for 0
   return 2 ** (exponent - (dtype === "bf16" ? 7 : 23));
 }

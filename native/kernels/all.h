@@ -25,6 +25,13 @@
 #include "attention-backward.h"
 #include "probe.h"
 #include "sample.h"
+// Primitives.
+#include "map.h"
+#include "zip.h"
+#include "reduce-axis.h"
+#include "softmax.h"
+#include "strided-copy.h"
+#include "dropout.h"
 
 namespace selkie::SELKIE_ISA {
 

@@ -15,6 +15,21 @@
   X(loraBackward)                 \
   X(linearCrossEntropy)
 
+// Primitives (map.h, zip.h, reduce-axis.h, softmax.h, strided-copy.h, dropout.h).
+#define SELKIE_PRIMITIVE_KERNELS(X) \
+  X(map)                            \
+  X(mapBackward)                    \
+  X(zip)                            \
+  X(zipBackward)                    \
+  X(select)                         \
+  X(reduce)                         \
+  X(reduceBackward)                 \
+  X(argmax)                         \
+  X(softmax)                        \
+  X(softmaxBackward)                \
+  X(stridedCopy)                    \
+  X(dropout)
+
 // Everything else: one line per kernel of norm.h, rope.h, activation.h, elementwise.h, rows.h, top-k.h,
 // recurrence.h, convolution.h, reduce.h, attention.h, adamw.h, random.h, probe.h, sample.h.
 #define SELKIE_OTHER_KERNELS(X) \
@@ -47,6 +62,7 @@
   X(attention)                  \
   X(attentionBackward)          \
   X(probe)                      \
+  SELKIE_PRIMITIVE_KERNELS(X)   \
   X(sampleRows)
 
 #define SELKIE_KERNELS(X)   \

@@ -24,6 +24,7 @@ import type {
   ScatterLastArgs,
   TopKArgs,
 } from "./primitive-args.ts";
+import type { PrimitiveKernels } from "./primitive-kernels.ts";
 import type { GradTarget } from "./scope.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -197,7 +198,7 @@ export interface SampleRowsArgs {
 }
 
 /** The kernel table: total, one entry per operation, destinations passed in. */
-export interface Kernels {
+export interface Kernels extends PrimitiveKernels {
   gemm(args: GemmArgs): void;
   batchedGemm(args: BatchedGemmArgs): void;
   groupedGemm(args: GroupedGemmArgs): void;

@@ -11,9 +11,12 @@ import { batchedCases } from "./kernel-contract/batched.ts";
 import { crossEntropyCases } from "./kernel-contract/cross-entropy.ts";
 import { invarianceCases } from "./kernel-contract/invariance.ts";
 import { loraCases } from "./kernel-contract/lora.ts";
+import { mapCases } from "./kernel-contract/map.ts";
 import { memoryCases } from "./kernel-contract/memory.ts";
 import { productCases } from "./kernel-contract/products.ts";
 import { quantisedCases } from "./kernel-contract/quantised.ts";
+import { rearrangeCases } from "./kernel-contract/rearrange.ts";
+import { reduceCases } from "./kernel-contract/reduce.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
 import { sampleCases } from "./kernel-contract/sample.ts";
 import { sequenceCases } from "./kernel-contract/sequences.ts";
@@ -33,6 +36,9 @@ const cases: readonly ContractCase[] = [
   ...batchedCases,
   ...topKCases,
   ...sequenceCases,
+  ...mapCases,
+  ...reduceCases,
+  ...rearrangeCases,
 ];
 
 const expectations = new Map<ContractCase, readonly Observation[]>();

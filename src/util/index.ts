@@ -4,7 +4,7 @@ import "./require-node.ts"; // first: before anything that an old Node lacks
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
 export { commandName, defaultStore, packagePath, packageVersion, shippedModelDirectory } from "./places.ts";
-export { createRng, type PhiloxBlocks, type Rng, type RngState, rngAt, uniformsOf } from "./rng.ts";
+export { createRng, type PhiloxBlocks, type Rng, type RngState, rngAt, uniformsOf, wordsOf } from "./rng.ts";
 export {
   bootstrapCrossed,
   bootstrapMean,

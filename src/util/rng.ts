@@ -108,6 +108,15 @@ export function uniformsOf(blocks: PhiloxBlocks, count: number, visit: (value: n
   }
 }
 
+/** Calls `visit` with the first `count` 32-bit words that `blocks` hold, four of a block in order. */
+export function wordsOf(blocks: PhiloxBlocks, count: number, visit: (word: number, index: number) => void): void {
+  for (let first = 0; first < count; first += 4) {
+    const block = blocks.firstBlock + first / 4;
+    const words = philox([block, Math.floor(block / 2 ** 32), ...blocks.stream], blocks.key);
+    for (let word = 0; word < 4 && first + word < count; word++) visit(words[word]!, first + word);
+  }
+}
+
 class PhiloxRng implements Rng {
   readonly #path: string;
   readonly #key: readonly [number, number];

@@ -18,6 +18,19 @@ export interface ContractCase {
   run(trial: Trial): void;
 }
 
+/** Units in the last place of a value stored as `dtype`. */
+export interface Ulps {
+  readonly count: number;
+  readonly dtype: DType;
+}
+
+/** The distance to the next number that is stored as f32 or bf16; converting to bf16, some processors make 0 of denormals. */
+function unitOf(value: number, dtype: DType): number {
+  if (dtype === "bf16" && Math.abs(value) < 2 ** -126) return 2 ** -126;
+  const exponent = Math.max(-126, Math.floor(Math.log2(Math.abs(value)))); // -Infinity for 0
+  return 2 ** (exponent - (dtype === "bf16" ? 7 : 23));
+}
+
 /** What one kernel call wrote. */
 export interface Observation {
   readonly label: string;
@@ -25,6 +38,8 @@ export interface Observation {
   readonly tolerance: number;
   /** Size of the terms of a sum that may cancel. */
   readonly leastSize: number;
+  /** Largest allowed error of each value by itself, in units of its last place; `null` where `tolerance` rules. */
+  readonly ulps: Ulps | null;
   readonly values: Float64Array;
 }
 
@@ -57,6 +72,7 @@ interface Watched {
   readonly label: string;
   readonly tolerance: number;
   readonly leastSize: number;
+  readonly ulps: Ulps | null;
 }
 
 /** Hands out tensors to one case and observes the outputs. */
@@ -110,7 +126,8 @@ export class Trial implements Disposable {
     const tensor = memory.view(numGuards, shape);
     tensor.write(options.initial ? this.normals(size, options.scale) : new Float64Array(size).fill(Number.NaN));
     const { tolerance = toleranceOf(dtype), leastSize = 0 } = options;
-    this.#outputs.push({ memory, tensor, label, tolerance, leastSize });
+    const ulps = options.ulps === undefined ? null : { count: options.ulps, dtype };
+    this.#outputs.push({ memory, tensor, label, tolerance, leastSize, ulps });
     return tensor;
   }
 
@@ -121,7 +138,7 @@ export class Trial implements Disposable {
 
   /** Reports numbers that a kernel returned. */
   numbers(label: string, values: ArrayLike<number>, tolerance: number): void {
-    this.#numbers.push({ label, tolerance, leastSize: 0, values: Float64Array.from(values) });
+    this.#numbers.push({ label, tolerance, leastSize: 0, ulps: null, values: Float64Array.from(values) });
   }
 
   /**
@@ -141,14 +158,14 @@ export class Trial implements Disposable {
   observe(): readonly Observation[] {
     for (const { tensor, before } of this.#inputs)
       assert.deepEqual(tensor.readSync(), before, "a kernel wrote to one of its inputs");
-    const observed = this.#outputs.map(({ memory, tensor, label, tolerance, leastSize }) => {
+    const observed = this.#outputs.map(({ memory, tensor, label, tolerance, leastSize, ulps }) => {
       const all = memory.readSync();
       for (let i = 0; i < numGuards; i++)
         assert.ok(
           all[i] === guardValue && all[all.length - 1 - i] === guardValue,
           `${label}: the kernel wrote outside its output`,
         );
-      return { label, tolerance, leastSize, values: Float64Array.from(tensor.readSync()) };
+      return { label, tolerance, leastSize, ulps, values: Float64Array.from(tensor.readSync()) };
     });
     return [...observed, ...this.#numbers];
   }
@@ -169,6 +186,8 @@ export interface OutputOptions {
   readonly tolerance?: number;
   /** See {@link Observation}. @defaultValue 0 */
   readonly leastSize?: number;
+  /** Judge each value by itself, by so many units in its last place, instead of by `tolerance`. */
+  readonly ulps?: number;
 }
 
 /** Runs `contractCase` on `backend` and returns what it wrote. */
@@ -187,17 +206,16 @@ export function compare(got: readonly Observation[], expected: readonly Observat
   for (const [index, observation] of got.entries()) compareValues(observation, expected[index]!);
 }
 
-function compareValues({ label, values, tolerance, leastSize }: Observation, expected: Observation): void {
+function compareValues({ label, values, tolerance, leastSize, ulps }: Observation, expected: Observation): void {
   assert.equal(values.length, expected.values.length, label);
   let squares = 0;
-  for (const value of expected.values) squares += value * value;
+  for (const value of expected.values) if (Number.isFinite(value)) squares += value * value;
   const size = Math.max(leastSize, Math.sqrt(squares / Math.max(1, values.length)));
   for (let i = 0; i < values.length; i++) {
-    const want = expected.values[i]!;
-    const error = Math.abs(values[i]! - want);
-    if (error <= tolerance * (Math.abs(want) + size)) continue; // false for NaN
-    assert.fail(
-      `${label}: element ${i} of ${values.length} is ${values[i]}, expected ${want} within ${tolerance} of ${Math.abs(want) + size}`,
-    );
+    const [got, want] = [values[i]!, expected.values[i]!];
+    if (got === want || (Number.isNaN(got) && Number.isNaN(want))) continue; // infinities and NaN where they belong
+    const allowed = ulps === null ? tolerance * (Math.abs(want) + size) : ulps.count * unitOf(want, ulps.dtype);
+    if (Number.isFinite(want) && Math.abs(got - want) <= allowed) continue; // false for NaN
+    assert.fail(`${label}: element ${i} of ${values.length} is ${got}, expected ${want} within ${allowed}`);
   }
 }

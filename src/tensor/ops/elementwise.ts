@@ -1,8 +1,9 @@
 /** @file Sums, casts and scalings of whole tensors. */
 import type { DType } from "../dtype.ts";
 import type { GradTarget, Scope } from "../scope.ts";
-import { checkShape } from "../shape.ts";
+import { checkShape, isSameShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { addScaled } from "./zip.ts";
 
 /** Puts `alpha · gradient` into `target`. */
 function passOn(scope: Scope, gradient: Tensor, target: GradTarget | null, alpha = 1): void {
@@ -10,9 +11,9 @@ function passOn(scope: Scope, gradient: Tensor, target: GradTarget | null, alpha
     scope.backend.kernels.axpby({ x: gradient, alpha, y: target.grad, beta: target.accumulate ? 1 : 0 });
 }
 
-/** `a + b`, the residual connection; the result has the dtype of `a`. */
+/** `a + b`, the residual connection among others; shapes broadcast as in `zip.ts`, and the result has the dtype of `a`. */
 export function add(scope: Scope, a: Tensor, b: Tensor): Tensor {
-  checkShape("add: b", b.shape, a.shape, "both terms have one shape");
+  if (!isSameShape(a.shape, b.shape)) return addScaled(scope, "add", a, b);
   const y = scope.empty(a.shape, a.dtype);
   scope.backend.kernels.add({ a, b, y });
   scope.record([a, b], [y], (gradients) => {
@@ -33,11 +34,6 @@ export function scale(scope: Scope, x: Tensor, alpha: number, dtype: DType = x.d
 /** `x` stored as `dtype`. */
 export function cast(scope: Scope, x: Tensor, dtype: DType): Tensor {
   return scale(scope, x, 1, dtype);
-}
-
-/** Sum of all elements, as a scalar tensor. */
-export function sum(scope: Scope, x: Tensor): Tensor<""> {
-  return weightedSum(scope, x, null);
 }
 
 /** `Σ weights[i] · x[i]` as a scalar tensor; `null` weights are ones. Weights are constants. */

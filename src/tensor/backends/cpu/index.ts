@@ -9,9 +9,10 @@ import { Pool } from "../../pool.ts";
 import { FrozenFactors } from "./frozen.ts";
 import { attentionKernels } from "./kernels-attention.ts";
 import { elementwiseKernels } from "./kernels-elementwise.ts";
-import { batchedKernels, sequenceKernels } from "./kernels-primitives.ts";
+import { primitiveKernels } from "./kernels-primitives.ts";
 import { productKernels } from "./kernels-products.ts";
 import { sampleKernels } from "./kernels-sample.ts";
+import { batchedKernels, sequenceKernels } from "./kernels-sequences.ts";
 import { createNativeContext, nativeInstructionSets, nativeProblem } from "./native.ts";
 import { measurePeaks } from "./peaks.ts";
 
@@ -65,6 +66,7 @@ export function createCpuBackend(options: CpuBackendOptions): Backend {
       ...elementwiseKernels(context),
       ...attentionKernels(context),
       ...sampleKernels(context),
+      ...primitiveKernels(context),
     },
     allocate(dtype: DType, length: number) {
       if (dtype === "f64")

@@ -4,9 +4,10 @@
  */
 import { SelkieError } from "../../../util/index.ts";
 import type { AdamWArgs, AdamWSegment, Kernels } from "../../backend.ts";
+import type { PrimitiveKernels } from "../../primitive-kernels.ts";
 import type { GradTarget } from "../../scope.ts";
 import type { Tensor } from "../../tensor.ts";
-import type { BatchedKernels, SequenceKernels } from "./kernels-primitives.ts";
+import type { BatchedKernels, SequenceKernels } from "./kernels-sequences.ts";
 import type { NativeContext } from "./native.ts";
 import { viewsOf } from "./quantised.ts";
 
@@ -22,6 +23,7 @@ export type ElementwiseKernels = Omit<
   | "sampleRows"
   | keyof BatchedKernels
   | keyof SequenceKernels
+  | keyof PrimitiveKernels
 >;
 
 const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;

@@ -1,185 +1,153 @@
 /**
- * @file Native kernels behind the primitives (`native/kernels/{batched,top-k,recurrence,convolution}.h`): flattens the
- * arguments of the contract into numbers and typed arrays. Ops have checked shapes, offsets and indices.
+ * @file Native kernels of primitives (`native/kernels/{map,zip,reduce-axis,softmax,strided-copy,dropout}.h`): flattens the
+ * arguments of the contract into numbers and typed arrays. Ops have checked the shapes.
  */
-import { SelkieError } from "../../../util/index.ts";
-import type { Kernels } from "../../backend.ts";
-import type { BatchedGemmArgs, GroupedGemmArgs } from "../../primitive-args.ts";
+import type {
+  AxisView,
+  BinaryOp,
+  CurvedBinaryOp,
+  CurvedReduction,
+  PrimitiveKernels,
+  Reduction,
+  UnaryOp,
+} from "../../primitive-kernels.ts";
 import type { GradTarget } from "../../scope.ts";
+import type { Shape } from "../../shape.ts";
+import { broadcastStrides, mergeAxes } from "../../strides.ts";
 import type { Tensor } from "../../tensor.ts";
-import type { FrozenFactors } from "./frozen.ts";
-import { requireF32 } from "./kernels-elementwise.ts";
 import type { NativeContext } from "./native.ts";
 
-/** Products of many matrices. */
-export type BatchedKernels = Pick<Kernels, "batchedGemm" | "groupedGemm" | "groupedOuter">;
+/** Places in the tables of `native/kernels/map.h`. */
+const unaryIds: { readonly [Op in UnaryOp]: number } = {
+  neg: 0,
+  exp: 1,
+  log: 2,
+  sigmoid: 3,
+  tanh: 4,
+  softplus: 5,
+  square: 6,
+  sqrt: 7,
+  rsqrt: 8,
+  reciprocal: 9,
+  abs: 10,
+  relu: 11,
+  silu: 12,
+};
 
-/** Choice within rows, and what runs down them. */
-export type SequenceKernels = Pick<
-  Kernels,
-  | "gatherLast"
-  | "scatterLast"
-  | "topK"
-  | "cumulativeSum"
-  | "linearRecurrence"
-  | "linearRecurrenceBackward"
-  | "depthwiseConvolution"
-  | "depthwiseConvolutionBackward"
->;
+/** Places in the tables of `native/kernels/zip.h`. */
+const binaryIds: { readonly [Op in BinaryOp]: number } = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  div: 3,
+  maximum: 4,
+  minimum: 5,
+  less: 6,
+  lessEqual: 7,
+  equal: 8,
+};
+const curvedIds: { readonly [Op in CurvedBinaryOp]: number } = { mul: 0, div: 1, maximum: 2, minimum: 3 };
 
-const dataOf = (target: GradTarget | null) => target?.grad.data ?? null;
+/** Numbers of `native/kernels/reduce-axis.h`. */
+const reductionIds: { readonly [Op in Reduction]: number } = { sum: 0, max: 1, logSumExp: 2 };
+const reductionSlopeIds: { readonly [Op in CurvedReduction]: number } = { max: 0, logSumExp: 1 };
+
+const axisNumbers = ({ outer, length, inner }: AxisView): number[] => [outer, length, inner];
 const accumulates = (target: GradTarget | null): number => Number(target?.accumulate ?? false);
-const isBf16 = ({ compute }: Pick<BatchedGemmArgs, "compute">): number => Number(compute === "bf16");
 
-/** `gemm` is that of the same backend, which keeps packed copies of frozen weights. */
-export function batchedKernels(context: NativeContext, frozen: FrozenFactors, gemm: Kernels["gemm"]): BatchedKernels {
+/** Sizes and strides of operands that broadcast to `shape`, for the kernel. */
+function gridNumbers(where: string, shape: Shape, ...operands: readonly Tensor[]): number[] {
+  const { sizes, strides } = mergeAxes(where, {
+    sizes: shape,
+    strides: operands.map((operand) => broadcastStrides(operand.shape, shape)),
+  });
+  return [...sizes, ...strides.flat()];
+}
+
+/** Elementwise functions with broadcast, reductions, softmax, strided copies, dropout. */
+export function primitiveKernels(context: NativeContext): PrimitiveKernels {
+  return { ...elementKernels(context), ...axisKernels(context), ...moveKernels(context) };
+}
+
+type ElementKernels = Pick<PrimitiveKernels, "map" | "mapBackward" | "zip" | "zipBackward" | "select">;
+
+function elementKernels(context: NativeContext): ElementKernels {
   return {
-    batchedGemm: (args) => batchedGemm(context, gemm, args),
-    groupedGemm: (args) => groupedGemm(context, frozen, args),
-    groupedOuter: ({ a, b, c, offsets, accumulate = false, compute }) =>
+    map: ({ op, x, y }) => context.run("map", [unaryIds[op]], x.data, y.data),
+    mapBackward: ({ op, x, gradY, gradX }) =>
+      context.run("mapBackward", [unaryIds[op], accumulates(gradX)], x.data, gradY.data, gradX.grad.data),
+    zip: ({ op, a, b, y }) =>
+      context.run("zip", [binaryIds[op], ...gridNumbers(op, y.shape, a, b)], a.data, b.data, y.data),
+    zipBackward: ({ op, a, b, gradY, gradA, gradB }) =>
       context.run(
-        "groupedOuter",
-        [c.shape[1]!, c.shape[2]!, Number(accumulate), isBf16({ compute })],
+        "zipBackward",
+        [curvedIds[op], ...gridNumbers(op, gradY.shape, a, b), accumulates(gradA), accumulates(gradB)],
         a.data,
         b.data,
-        c.data,
-        offsets,
-      ),
-  };
-}
-
-/** All matrices of a stack below each other. */
-const stacked = (stack: Tensor): Tensor => stack.reshape([stack.shape[0]! * stack.shape[1]!, stack.shape[2]!]);
-
-function batchedGemm(context: NativeContext, gemm: Kernels["gemm"], args: BatchedGemmArgs): void {
-  const { a, b, c, transposeA = false, transposeB = false, accumulate = false, compute } = args;
-  const [countA, countB] = [a.shape[0]!, b.shape[0]!];
-  const [countC, m, n] = c.shape as [number, number, number];
-  // products that are one product: rows below each other, and sums over all rows of both factors
-  const isTall = countB === 1 && countC === countA && !transposeA;
-  const isLongSum = countC === 1 && countA === countB && transposeA && !transposeB;
-  if (isTall || isLongSum) {
-    const factors = { a: stacked(a), b: stacked(b), c: stacked(c) };
-    gemm({ ...factors, transposeA, transposeB, accumulate, compute });
-    return;
-  }
-  if (countA === 0 || countB === 0) {
-    if (!accumulate) c.data.fill(0); // a sum of nothing
-    return;
-  }
-  const k = a.shape[transposeA ? 1 : 2]!;
-  const flags = [Number(transposeA), Number(transposeB), Number(accumulate), isBf16(args)];
-  context.run("batchedGemm", [countA, countB, countC, m, n, k, ...flags], a.data, b.data, c.data);
-}
-
-function groupedGemm(context: NativeContext, frozen: FrozenFactors, args: GroupedGemmArgs): void {
-  const { a, b, c, offsets, transposeB = false, accumulate = false, compute } = args;
-  const [n, k] = [c.shape[1]!, a.shape[1]!];
-  const packed = frozen.packed(b.data, { n, k, transposeB, compute, numGroups: b.shape[0]! });
-  const flags = [Number(transposeB), Number(accumulate), isBf16(args)];
-  context.run("groupedGemm", [n, k, ...flags], a.data, b.data, c.data, offsets, packed);
-}
-
-/** Choice, lookup, running sums, recurrences, convolutions. */
-export function sequenceKernels(context: NativeContext): SequenceKernels {
-  return {
-    ...choiceKernels(context),
-    cumulativeSum: ({ x, offsets, reverse, exclusive, y, accumulate = false }) =>
-      context.run(
-        "cumulativeSum",
-        [x.shape[1]!, Number(reverse), Number(exclusive), Number(accumulate)],
-        x.data,
-        offsets,
-        y.data,
-      ),
-    ...recurrenceKernels(context),
-    ...convolutionKernels(context),
-  };
-}
-
-function choiceKernels(context: NativeContext): Pick<SequenceKernels, "topK" | "gatherLast" | "scatterLast"> {
-  return {
-    topK: ({ x, k, descending, values, indices }) =>
-      context.run("topK", [x.shape[1]!, k, Number(descending)], x.data, values.data, indices),
-    gatherLast: ({ x, indices, y }) =>
-      context.run("gatherLast", [x.shape[1]!, indices.length / x.shape[0]!], x.data, indices, y.data),
-    scatterLast: ({ x, indices, y, accumulate }) =>
-      context.run(
-        "scatterLast",
-        [y.shape[1]!, indices.length / y.shape[0]!, Number(accumulate)],
-        x.data,
-        indices,
-        y.data,
-      ),
-  };
-}
-
-type RecurrenceKernels = Pick<SequenceKernels, "linearRecurrence" | "linearRecurrenceBackward">;
-
-function recurrenceKernels(context: NativeContext): RecurrenceKernels {
-  return {
-    linearRecurrence({ a, b, initial, offsets, h, final }) {
-      for (const state of [initial, final]) if (state !== null) requireF32("linearRecurrence: state", state);
-      const states = [initial?.data ?? null, final?.data ?? null] as const;
-      context.run("linearRecurrence", [a.shape[1]!], a.data, b.data, states[0], offsets, h.data, states[1]);
-    },
-    linearRecurrenceBackward(args) {
-      const { a, h, initial, offsets, gradH, gradFinal, gradA, gradB, gradInitial } = args;
-      const where = "linearRecurrenceBackward";
-      for (const state of [initial, gradFinal, gradInitial?.grad ?? null])
-        if (state !== null) requireF32(`${where}: state`, state);
-      if (gradH !== null && gradH.dtype !== h.dtype)
-        throw new SelkieError(
-          "unsupported-dtype",
-          `internal: ${where}: expected gradH in ${h.dtype}, got ${gradH.dtype}`,
-        );
-      context.run(
-        where,
-        [a.shape[1]!, accumulates(gradA), accumulates(gradB), accumulates(gradInitial)],
-        a.data,
-        h.data,
-        initial?.data ?? null,
-        offsets,
-        gradH?.data ?? null,
-        gradFinal?.data ?? null,
-        dataOf(gradA),
-        dataOf(gradB),
-        dataOf(gradInitial),
-      );
-    },
-  };
-}
-
-type ConvolutionKernels = Pick<SequenceKernels, "depthwiseConvolution" | "depthwiseConvolutionBackward">;
-
-function convolutionKernels(context: NativeContext): ConvolutionKernels {
-  return {
-    depthwiseConvolution: ({ x, weight, bias, previous, offsets, y }) =>
-      context.run(
-        "depthwiseConvolution",
-        [...weight.shape],
-        x.data,
-        weight.data,
-        bias?.data ?? null,
-        previous?.data ?? null,
-        offsets,
-        y.data,
-      ),
-    depthwiseConvolutionBackward(args) {
-      const { x, weight, previous, offsets, gradY, gradX, gradPrevious, gradWeight, gradBias } = args;
-      context.run(
-        "depthwiseConvolutionBackward",
-        [...weight.shape, ...[gradX, gradPrevious, gradWeight, gradBias].map(accumulates)],
-        x.data,
-        weight.data,
-        previous?.data ?? null,
-        offsets,
         gradY.data,
-        dataOf(gradX),
-        dataOf(gradPrevious),
-        dataOf(gradWeight),
-        dataOf(gradBias),
-      );
+        gradA?.grad.data ?? null,
+        gradB?.grad.data ?? null,
+      ),
+    select: ({ condition, a, b, y, accumulate = false }) =>
+      context.run(
+        "select",
+        [...gridNumbers("select", y.shape, condition, a, b), Number(accumulate)],
+        condition.data,
+        a.data,
+        b.data,
+        y.data,
+      ),
+  };
+}
+
+type AxisKernels = Pick<PrimitiveKernels, "reduce" | "reduceBackward" | "argmax" | "softmax" | "softmaxBackward">;
+
+function axisKernels(context: NativeContext): AxisKernels {
+  return {
+    reduce: ({ op, x, y, axis, scale = 1, accumulate = false }) =>
+      context.run("reduce", [reductionIds[op], ...axisNumbers(axis), scale, Number(accumulate)], x.data, y.data),
+    reduceBackward: ({ op, x, y, gradY, gradX, axis }) =>
+      context.run(
+        "reduceBackward",
+        [reductionSlopeIds[op], ...axisNumbers(axis), accumulates(gradX)],
+        x.data,
+        y.data,
+        gradY.data,
+        gradX.grad.data,
+      ),
+    argmax: ({ x, indices, axis }) => context.run("argmax", axisNumbers(axis), x.data, indices),
+    softmax: ({ x, y, axis, log }) => context.run("softmax", [...axisNumbers(axis), Number(log)], x.data, y.data),
+    softmaxBackward: ({ y, gradY, gradX, axis, log }) =>
+      context.run(
+        "softmaxBackward",
+        [...axisNumbers(axis), Number(log), accumulates(gradX)],
+        y.data,
+        gradY.data,
+        gradX.grad.data,
+      ),
+  };
+}
+
+type MoveKernels = Pick<PrimitiveKernels, "stridedCopy" | "dropout">;
+
+function moveKernels(context: NativeContext): MoveKernels {
+  return {
+    stridedCopy({ x, y, xOffset = 0, yOffset = 0, scale = 1, accumulate = false, ...plan }) {
+      // in the order of the output's memory, so that its last axis is its densest
+      const order = plan.sizes.map((_, axis) => axis).sort((a, b) => plan.yStrides[b]! - plan.yStrides[a]!);
+      const { sizes, strides } = mergeAxes("stridedCopy", {
+        sizes: order.map((axis) => plan.sizes[axis]!),
+        strides: [plan.xStrides, plan.yStrides].map((own) => order.map((axis) => own[axis]!)),
+      });
+      const numbers = [scale, Number(accumulate), xOffset, yOffset, ...sizes, ...strides.flat()];
+      context.run("stridedCopy", numbers, x.data, y.data);
     },
+    dropout: ({ x, y, p, blocks: { key, stream, firstBlock }, accumulate = false }) =>
+      context.run(
+        "dropout",
+        [Math.ceil(p * 2 ** 32), 1 / (1 - p), Number(accumulate), ...key, ...stream, firstBlock],
+        x.data,
+        y.data,
+      ),
   };
 }

@@ -14,8 +14,11 @@ import { linearCrossEntropy } from "./cross-entropy.ts";
 import { add, axpby, sum, sumSquares, uniform } from "./elementwise.ts";
 import { gemm } from "./gemm.ts";
 import { lora, loraBackward } from "./lora.ts";
+import { map, mapBackward, select, zip, zipBackward } from "./map.ts";
 import { layerNorm, layerNormBackward, rmsNorm, rmsNormBackward } from "./norm.ts";
+import { dropout, stridedCopy } from "./rearrange.ts";
 import { cumulativeSum, linearRecurrence, linearRecurrenceBackward } from "./recurrence.ts";
+import { argmax, reduce, reduceBackward, softmax, softmaxBackward } from "./reduce.ts";
 import { rope } from "./rope.ts";
 import { gatherRows, scatterAddRows, setRows } from "./rows.ts";
 import { sampleRows } from "./sample.ts";
@@ -58,6 +61,18 @@ const kernels: Kernels = {
   adamW,
   sampleRows,
   uniform,
+  map,
+  mapBackward,
+  zip,
+  zipBackward,
+  select,
+  reduce,
+  reduceBackward,
+  argmax,
+  softmax,
+  softmaxBackward,
+  stridedCopy,
+  dropout,
 };
 
 const bf16NaN = 0x7fc0;

@@ -6,7 +6,7 @@
  */
 import { type Backend, type HostArray, type LoraWeights, numElements, type Tensor } from "../tensor/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
-import { type ParameterSpec, ParameterStore } from "./parameters.ts";
+import { type ParameterSpec, ParameterStore, type StoreRun } from "./parameters.ts";
 
 /** A linear layer that an adapter can attach to. */
 export interface LinearLayer {
@@ -46,12 +46,6 @@ export interface LoraAdapter {
 /** What a forward pass asks for: the low-rank weights of a layer, or `null` when no adapter touches it. */
 export interface AdapterBatch {
   weightsFor(layerName: string): LoraWeights | null;
-}
-
-/** A run of the flat store that belongs to one adapter. */
-export interface StoreRun {
-  readonly offset: number;
-  readonly length: number;
 }
 
 /** Index of the block that a module belongs to, read off its path; `null` outside the blocks. */

@@ -11,9 +11,9 @@ import {
   likelihood,
   meanLoss,
   natsWeights,
-  type Objective,
   type PolicyBatch,
   type PolicyProgress,
+  type SequenceObjective,
   type TrainDocument,
   trainPolicy,
 } from "../../train/index.ts";
@@ -62,7 +62,7 @@ const numSupervised = ({ lossMask, tokenIds }: TrainDocument): number =>
 interface Lesson {
   /** Documents of each example: the completions that count as one. */
   readonly examples: readonly (readonly TrainDocument[])[];
-  readonly objective: Objective;
+  readonly objective: SequenceObjective;
 }
 
 /** What can be drawn for an update. */
@@ -92,7 +92,7 @@ function exampleLessons(checkpoint: Checkpoint, kept: readonly KeptExample[]): L
 }
 
 /** Wants nothing: an update of weightless examples alone. */
-const indifferent: Objective = (logprobs) => ({ loss: 0, gradient: new Float64Array(logprobs.length) });
+const indifferent: SequenceObjective = (logprobs) => ({ loss: 0, gradient: new Float64Array(logprobs.length) });
 
 /** Pairs against what the policy gives them before it is changed. */
 function pairLessons(

@@ -167,7 +167,8 @@ export function clippedRatio(options: ClippedRatioOptions = {}): Objective {
       numTokens.forEach((count, datum) => {
         const share = per === "token" ? 1 / total : 1 / (count * numSequences);
         for (let at = offsets[datum]!; at < offsets[datum + 1]!; at++) {
-          const [ratio, advantage] = [Math.exp(logprobs[at]! - sampler[at]!), advantages[at]!];
+          const [gain, advantage] = [logprobs[at]! - sampler[at]!, advantages[at]!];
+          const ratio = Math.exp(gain);
           const isClipped = advantage >= 0 ? ratio > 1 + clipHigh : ratio < 1 - clipLow;
           const counted = isClipped ? (advantage >= 0 ? 1 + clipHigh : 1 - clipLow) : ratio;
           const distance = reference === null ? 0 : reference[at]! - logprobs[at]!;
@@ -175,7 +176,7 @@ export function clippedRatio(options: ClippedRatioOptions = {}): Objective {
           loss += factor * (klCoef * (Math.exp(distance) - distance - 1) - counted * advantage);
           gradient[at] = factor * (klCoef * (1 - Math.exp(distance)) - (isClipped ? 0 : ratio * advantage));
           numClipped += isClipped ? 1 : 0;
-          kl += ratio - 1 - Math.log(ratio);
+          kl += ratio - 1 - gain;
         }
       });
       return { loss, gradient, metrics: { clipFraction: numClipped / total, samplerKl: kl / total } };

@@ -42,7 +42,6 @@ export {
   type PolicyTarget,
   type TrainPolicyOptions,
   trainPolicy,
-  type WeighedLoss,
 } from "./policy-trainer.ts";
 export { type SoftTargetsOptions, softTargetsOf, type TaughtDocument } from "./soft-targets.ts";
 export {

@@ -36,8 +36,8 @@ export interface Objective {
   /** Extras that every datum must bring. @defaultValue none */
   readonly needs?: readonly string[];
   /**
-   * The gradient is the same at any log-probabilities, so that it is known before the forward pass and the logits are formed
-   * once; otherwise an update takes one forward pass more.
+   * The gradient is the same at any log-probabilities, so that it is known before the forward pass. Otherwise logits are
+   * formed twice, and an update of several micro-batches takes a whole forward pass more.
    */
   readonly isLinear: boolean;
   evaluate(tokens: ObjectiveTokens): ObjectiveValue;

@@ -15,22 +15,16 @@ import {
 } from "../nn/index.ts";
 import { createRng } from "../util/index.ts";
 import type { DatumLike } from "./data.ts";
+import type { NatsLoss } from "./objectives.ts";
 import { onSequences, sharedLikelihood } from "./token-objectives.ts";
 import { type TrainOptions, train, type UpdateProgress } from "./train.ts";
 import { oneAdapter, wholeModel } from "./trainer.ts";
-
-/** What an objective makes of the documents of one update. */
-export interface WeighedLoss {
-  readonly loss: number;
-  /** `d loss / d nats` of each document. */
-  readonly weights: readonly number[];
-}
 
 /** Documents of one update and what they count. */
 export interface PolicyBatch {
   readonly documents: readonly DatumLike[];
   /** One fixed weight per document, or a function of their nats under the model as it is now. */
-  readonly weigh: readonly number[] | ((nats: readonly number[]) => WeighedLoss);
+  readonly weigh: readonly number[] | ((nats: readonly number[]) => NatsLoss);
 }
 
 /** What of the policy is trained: an adapter over it, or all its parameters. */

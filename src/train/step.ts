@@ -57,7 +57,7 @@ function predict(
   return { hidden: gatherRows(scope, all, rows), rows: rows.map((_, index) => index), targets }; // rows repeat
 }
 
-/** `values[i]` at place `rows[i]`, `fill` elsewhere. */
+/** Puts `values[i]` at place `rows[i]`. */
 function scatter<A extends Int32Array | Float32Array>(array: A, rows: Int32Array, values: ArrayLike<number>): A {
   rows.forEach((row, index) => {
     array[row] = values[index]!;
@@ -68,28 +68,42 @@ function scatter<A extends Int32Array | Float32Array>(array: A, rows: Int32Array
 const gather = (rows: Int32Array, values: ArrayLike<number>): Float64Array =>
   Float64Array.from(rows, (row) => values[row]!);
 
+/** By entry, without a trace on the tape. */
+function logprobsOf(lm: CausalLm, { hidden, rows, targets }: Prediction): Float64Array {
+  using scope = new Scope(lm.backend);
+  const all = scatter(new Int32Array(hidden.shape[0]!).fill(-1), rows, targets);
+  const { compute } = lm.precision;
+  return gather(rows, tokenLogprobs(scope, hidden, lm.outputWeight, all, { compute }).readSync());
+}
+
 /**
  * Adds the gradient of `-Σ coefficients[i] · logprobs[i]` over the entries of all sequences.
  *
  * @param sequences - Packed in this order; with adapters, contiguous per adapter.
- * @param coefficients - By entry, sequence after sequence; 0 leaves an entry out.
+ * @param coefficients - By entry, sequence after sequence; 0 leaves an entry out. A function of the log-probabilities forms
+ * the logits twice.
  * @returns Log-probabilities by entry, nats; 0 for those left out.
  */
 export function differentiate(
   lm: CausalLm,
   sequences: readonly PreparedDocument[],
-  coefficients: ArrayLike<number>,
+  coefficients: ArrayLike<number> | ((logprobs: Float64Array) => ArrayLike<number>),
   adaptersOf: AdaptersOf,
 ): Float64Array {
   using scope = new Scope(lm.backend, { grad: true });
-  const { hidden, rows, targets } = predict(scope, lm, sequences, adaptersOf);
+  const prediction = predict(scope, lm, sequences, adaptersOf);
+  const { hidden, rows, targets } = prediction;
   const size = hidden.shape[0]!;
   const { loss, logprobs } = crossEntropy(
     scope,
     hidden,
     lm.outputWeight,
     scatter(new Int32Array(size).fill(-1), rows, targets),
-    scatter(new Float32Array(size), rows, coefficients),
+    scatter(
+      new Float32Array(size),
+      rows,
+      typeof coefficients === "function" ? coefficients(logprobsOf(lm, prediction)) : coefficients,
+    ),
     { compute: lm.precision.compute },
   );
   const values = gather(rows, logprobs.readSync());
@@ -100,10 +114,7 @@ export function differentiate(
 /** Log-probabilities by entry, nats, without gradients. */
 export function measure(lm: CausalLm, sequences: readonly PreparedDocument[], adaptersOf: AdaptersOf): Float64Array {
   using scope = new Scope(lm.backend);
-  const { hidden, rows, targets } = predict(scope, lm, sequences, adaptersOf);
-  const all = scatter(new Int32Array(hidden.shape[0]!).fill(-1), rows, targets);
-  const logprobs = tokenLogprobs(scope, hidden, lm.outputWeight, all, { compute: lm.precision.compute });
-  return gather(rows, logprobs.readSync());
+  return logprobsOf(lm, predict(scope, lm, sequences, adaptersOf));
 }
 
 /** `-Σ weights · logprobs` of each sequence, nats, `[B]`. */

@@ -143,10 +143,13 @@ class Run implements Disposable {
     const { trainee, source, objective = tokenLikelihood } = this.#options;
     const sourced = await source(this.step);
     const batch: TrainBatch = "data" in sourced ? sourced : { data: sourced };
+    const { numUpdates = 1 } = batch;
+    if (!(Number.isInteger(numUpdates) && numUpdates >= 1))
+      throw new SelkieError("bad-input", `${this.#who}: expected numUpdates of at least 1, got ${numUpdates}`);
     const { sequences, notes } = prepareDocuments(batch.data, trainee.lm);
     requireSupervised(sequences, `${this.#who}: update ${this.step}`);
     const work = { group: 0, sequences, numData: batch.data.length, objective: batch.objective ?? objective };
-    return { work, notes, numUpdates: batch.numUpdates ?? 1 };
+    return { work, notes, numUpdates };
   }
 
   /** One update. */

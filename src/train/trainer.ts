@@ -215,15 +215,24 @@ export class Trainer implements Disposable {
     const { lm, store } = this.trainee;
     const lessons = work.map((own) => new Lesson(own));
     const parts = lessons.flatMap(partsOf);
-    for (const batch of this.#cut(parts.filter(({ lesson }) => lesson.isMeasured)))
-      record(batch, measure(lm, sequencesOf(batch), this.#adaptersOf(batch)));
+    const batches = this.#cut(parts);
+    const isMeasured = parts.some(({ lesson }) => lesson.isMeasured);
+    if (isMeasured && batches.length > 1)
+      for (const batch of this.#cut(parts.filter(({ lesson }) => lesson.isMeasured)))
+        record(batch, measure(lm, sequencesOf(batch), this.#adaptersOf(batch)));
     store.zeroGrad();
-    for (const batch of this.#cut(parts)) {
-      const coefficients = batch.flatMap(({ lesson, first, end }) =>
-        Array.from(lesson.value.gradient.subarray(first, end), (slope) => 0 - slope),
-      );
-      const logprobs = differentiate(lm, sequencesOf(batch), coefficients, this.#adaptersOf(batch));
-      record(batch, logprobs);
+    for (const batch of batches) {
+      const coefficients = () =>
+        batch.flatMap(({ lesson, first, end }) =>
+          Array.from(lesson.value.gradient.subarray(first, end), (slope) => 0 - slope),
+        );
+      const whenMeasured = (logprobs: Float64Array) => {
+        record(batch, logprobs);
+        return coefficients();
+      };
+      const isWhole = isMeasured && batches.length === 1; // then one pass does
+      const wanted = isWhole ? whenMeasured : coefficients();
+      record(batch, differentiate(lm, sequencesOf(batch), wanted, this.#adaptersOf(batch)));
     }
     return lessons.map((lesson) => lesson.toLoss());
   }

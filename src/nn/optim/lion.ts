@@ -1,6 +1,7 @@
 /**
  * @file Lion (Chen et al. 2023, "Symbolic discovery of optimization algorithms", arXiv 2302.06675, algorithm 2): every
  * parameter moves by the learning rate, and the sign of a moving average says where. One moment instead of two.
+ * Deviation: signs and moments are computed in a loop on host memory; no backend has a kernel for them.
  * Rates are three to ten times smaller than with AdamW, and decays as much larger (section 5 of the paper).
  */
 import { zeros } from "../../tensor/index.ts";

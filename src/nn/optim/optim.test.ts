@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { createReferenceBackend } from "../../tensor/index.ts";
+import { createCpuBackend, createReferenceBackend, nativeInstructionSets } from "../../tensor/index.ts";
 import { type ParameterSpec, ParameterStore } from "../parameters.ts";
 import { adamW, scaleByAdam } from "./adamw.ts";
 import { clipByGlobalNorm, clipScale } from "./clip.ts";
@@ -84,6 +84,25 @@ test("AdamW in one pass is its three transforms one after another, but for round
     close(values[1]![i]!, value, 1e-12);
   });
   assert.ok(Math.abs(values[0]![0]! - 1) > 0.1, "the parameters did move");
+});
+
+test("on native kernels, too, AdamW in one pass is its three transforms", () => {
+  const rate = 0.1;
+  const separate = chain(scaleByAdam(), addDecayedWeights(0.3), scaleByLearningRate(rate));
+  for (const instructionSet of nativeInstructionSets()) {
+    const values = [adamW({ learningRate: rate, weightDecay: 0.3 }), separate].map((transform) => {
+      const native = createCpuBackend({ threads: 2, instructionSet });
+      using store = new ParameterStore(native, [{ name: "w", shape: [3, 7] }], "f32");
+      store.flat.write(Float32Array.from({ length: 21 }, (_, i) => Math.sin(i)));
+      store.enableGrad();
+      const { update } = descend(store, transform);
+      for (let step = 0; step < 3; step++) update(Array.from({ length: 21 }, (_, i) => Math.cos(i * (step + 1))));
+      return update(new Array(21).fill(1));
+    });
+    values[0]!.forEach((value, i) => {
+      close(values[1]![i]!, value, 1e-6); // f32
+    });
+  }
 });
 
 test("groups have their own rates, limits and counts, and the others are left alone", () => {

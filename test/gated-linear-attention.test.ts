@@ -1,7 +1,7 @@
-/** @file The block of `examples/gated-linear-attention.ts` against its definition without a state, and its gradients. */
+/** @file The block of `recipes/gated-linear-attention.ts` against its definition without a state, and its gradients. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type GatedLinearAttentionWeights, gatedLinearAttention } from "../examples/gated-linear-attention.ts";
+import { type GatedLinearAttentionWeights, gatedLinearAttention } from "../recipes/gated-linear-attention.ts";
 import { checkGradients, gradientCase } from "../src/tensor/gradient-check.ts";
 import { createReferenceBackend, openBackend, Scope, type Tensor, tensorOf } from "../src/tensor/index.ts";
 import { createRng } from "../src/util/index.ts";

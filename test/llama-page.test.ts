@@ -1,7 +1,7 @@
-/** @file The Llama of `examples/llama.ts`, written from primitives, against the one with fused kernels: each is the other's oracle. */
+/** @file The Llama of `recipes/llama.ts`, written from primitives, against the one with fused kernels: each is the other's oracle. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { llamaLogits, llamaLoss } from "../examples/llama.ts";
+import { llamaLogits, llamaLoss } from "../recipes/llama.ts";
 import { createLlama, type LlamaConfig, type Precision, plainLlama } from "../src/models/index.ts";
 import { createReferenceBackend, crossEntropy, linear, openBackend, packedLayout, Scope } from "../src/tensor/index.ts";
 import { createRng } from "../src/util/index.ts";

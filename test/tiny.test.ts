@@ -70,10 +70,10 @@ const createModel = (backend: Backend): LlamaLm =>
 
 /** Loss of all sentences and its gradient, which is added to the model's. */
 function backward(lm: LlamaLm): number {
-  const { batch, targets, lossMask, numSupervised } = packDocuments(documents);
+  const { batch, targets, weights: shares, numSupervised } = packDocuments(documents);
   using scope = new Scope(lm.backend, { grad: true });
   const hidden = lm.hidden(scope, batch);
-  const weights = Float32Array.from(lossMask, (isLearned) => isLearned / numSupervised);
+  const weights = Float32Array.from(shares, (share) => share / numSupervised);
   const { loss } = crossEntropy(scope, hidden, lm.outputWeight, targets, weights, { compute: "f32" });
   scope.backward(loss);
   return Number(loss.readSync()[0]);

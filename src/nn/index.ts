@@ -12,7 +12,6 @@ export {
   type LoraModule,
   type LoraModules,
   lastBlocks,
-  type StoreRun,
 } from "./lora.ts";
 export * from "./optim/index.ts";
-export { type ChooseFormat, type ParameterSpec, ParameterStore } from "./parameters.ts";
+export { type ChooseFormat, type ParameterSpec, ParameterStore, type StoreRun } from "./parameters.ts";

@@ -6,7 +6,7 @@
  */
 import { type Backend, type HostArray, type LoraWeights, numElements, type Tensor } from "../tensor/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
-import { type ParameterSpec, ParameterStore } from "./parameters.ts";
+import { type ParameterSpec, ParameterStore, type StoreRun } from "./parameters.ts";
 
 /** A linear layer that an adapter can attach to. */
 export interface LinearLayer {
@@ -53,12 +53,6 @@ export interface AdapterPlaces {
   readonly numPlaces: number;
   /** Adapters for a batch in which adapter `g` owns rows `segments[g] .. segments[g + 1]`. */
   batch(segments: Int32Array): AdapterBatch;
-}
-
-/** A run of the flat store that belongs to one adapter. */
-export interface StoreRun {
-  readonly offset: number;
-  readonly length: number;
 }
 
 /** Index of the block that a module belongs to, read off its path; `null` outside the blocks. */

@@ -21,6 +21,12 @@ export interface ParameterSpec {
   readonly shape: Shape;
 }
 
+/** Part of a flat store. */
+export interface StoreRun {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** The format in which to keep a matrix quantised, or `null` for a parameter of the flat store. */
 export type ChooseFormat = (spec: ParameterSpec) => QuantisedFormat | null;
 

@@ -7,12 +7,11 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CausalLm } from "../models/index.ts";
-import { AdamW, type AdamWOptions, clipScale, LoraBank, type LoraConfig, type StoreRun } from "../nn/index.ts";
-import { type AdamWSegment, numElements } from "../tensor/index.ts";
+import { type AdamOptions, adamW, chain, clipByGlobalNorm, type LoraConfig, type UpdateGroup } from "../nn/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
-import { type AdapterJob, type AdapterResult, AdapterRun, type StepSettings, streamOfJob } from "./adapter-job.ts";
-import { cutByRows, type PreparedDocument } from "./data.ts";
-import { forwardBackward } from "./step.ts";
+import { type AdapterJob, type AdapterResult, AdapterRun, streamOfJob } from "./adapter-job.ts";
+import { tokenLikelihood } from "./token-objectives.ts";
+import { type AdapterTrainee, adaptersOver, type GroupWork, Trainer } from "./trainer.ts";
 
 /** State of the bank after a step. */
 export interface BankProgress {
@@ -42,63 +41,36 @@ export interface TrainAdaptersOptions {
   /** Memory for weights, gradients and moments of the adapters in training, MiB. @defaultValue 2048 */
   readonly maxBankMiB?: number;
   /** Settings shared by all jobs; weight decay is each job's own. */
-  readonly optimizer?: Omit<AdamWOptions, "weightDecay">;
+  readonly optimizer?: AdamOptions;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: BankProgress) => void;
 }
 
-/** A sequence of the bank step and the place its adapter has in the bank. */
-interface PlacedSequence {
-  readonly place: number;
-  readonly sequence: PreparedDocument;
-  /** One over the supervised tokens that the adapter has in this step. */
-  readonly lossWeight: number;
-}
-
-const isSameSettings = (a: StepSettings | null, b: StepSettings | null): boolean =>
-  a === b ||
-  (a !== null &&
-    b !== null &&
-    a.learningRate === b.learningRate &&
-    a.weightDecay === b.weightDecay &&
-    a.gradScale === b.gradScale &&
-    a.step === b.step);
-
 const loraKey = ({ loraRank, loraAlpha, targets, layers }: LoraConfig): string =>
   JSON.stringify([loraRank, loraAlpha, targets, ...(layers === undefined ? [] : [layers])]);
 
-/** Row ranges per place for sequences in ascending order of place, `[G + 1]`. */
-function segmentsOf(items: readonly PlacedSequence[], offsets: Int32Array, numPlaces: number): Int32Array {
-  const segments = new Int32Array(numPlaces + 1);
-  items.forEach(({ place }, index) => {
-    segments[place + 1]! += offsets[index + 1]! - offsets[index]!;
-  });
-  for (let place = 0; place < numPlaces; place++) segments[place + 1]! += segments[place]!;
-  return segments;
-}
-
 /** Adapters in training together; each place holds one run at a time. */
 class BankTrainer implements Disposable {
-  readonly #lm: CausalLm;
-  readonly #bank: LoraBank;
-  readonly #adamW: AdamW;
+  readonly #trainee: AdapterTrainee;
+  readonly #trainer: Trainer;
   readonly #places: (AdapterRun | null)[];
-  readonly #maxRows: number;
-  /** Boundaries of every adapter within every stacked tensor, for norms per adapter. */
-  readonly #normOffsets: Int32Array;
 
-  constructor(lm: CausalLm, runs: readonly AdapterRun[], options: TrainAdaptersOptions) {
-    this.#lm = lm;
-    this.#maxRows = options.maxTokensPerStep ?? 4096;
+  constructor(lm: CausalLm, runs: readonly AdapterRun[], { optimizer, maxTokensPerStep = 4096 }: TrainAdaptersOptions) {
     this.#places = runs.map(() => null);
-    this.#bank = new LoraBank(
-      lm.backend,
-      lm.linearLayers,
+    this.#trainee = adaptersOver(
+      lm,
       runs.map((run) => run.job.lora),
     );
-    this.#bank.parameters.enableGrad();
-    this.#adamW = new AdamW(this.#bank.parameters, options.optimizer);
-    this.#normOffsets = Int32Array.from([0, ...this.#eachRun().map(({ offset, length }) => offset + length)]);
+    const runOf = ({ group }: UpdateGroup) => this.#places[group]!;
+    const transform = chain(
+      clipByGlobalNorm((group) => runOf(group).job.clipNorm ?? 1),
+      adamW({
+        ...optimizer,
+        learningRate: (group) => runOf(group).rateOf(group.step),
+        weightDecay: (group) => runOf(group).job.weightDecay ?? 0,
+      }),
+    );
+    this.#trainer = new Trainer(this.#trainee, transform, maxTokensPerStep);
     runs.forEach((run, place) => {
       this.start(place, run);
     });
@@ -111,152 +83,60 @@ class BankTrainer implements Disposable {
   /** Gives a place to a run: its first weights, fresh moments. */
   start(place: number, run: AdapterRun): void {
     this.#places[place] = run;
-    if (run.job.initial === undefined) this.#bank.initialize(place, run.rng.fork("initialize"));
-    else this.#bank.insert(place, run.job.initial);
-    for (const { offset, length } of this.#runsOf(place, place + 1)) this.#adamW.resetRun(offset, length);
+    const { bank, groups } = this.#trainee;
+    if (run.job.initial === undefined) bank.initialize(place, run.rng.fork("initialize"));
+    else bank.insert(place, run.job.initial);
+    this.#trainer.optimizer.reset(groups[place]!);
   }
 
   /** Takes a finished run from its place. */
   finish(place: number): AdapterResult {
     const run = this.#places[place]!;
     this.#places[place] = null;
-    return run.toResult(this.#bank.extract(place));
+    return run.toResult(this.#trainee.bank.extract(place));
   }
 
   /** One update of every adapter in training; returns the mean loss and the rows computed. */
   step(): { readonly lossNats: number; readonly numTokens: number; readonly numActive: number } {
     const began = performance.now();
-    const items = this.#nextItems();
-    const isActive = this.#places.map((run) => run !== null);
-    const losses = this.#accumulate(items);
+    const active = [...this.#places.keys()].filter((place) => this.#places[place] !== null);
+    const found = this.#trainer.differentiate(active.map((place) => workOf(place, this.#places[place]!)));
     this.#regularize();
-    const scales = this.#gradScales();
-    const settings = this.#places.map((run, place) => {
-      if (run !== null && !Number.isFinite(losses[place]! + scales[place]!)) run.isDiverged = true;
-      return run === null || run.isDiverged ? null : run.stepSettings(scales[place]!);
+    const groups = active.map((place) => this.#trainer.groupOf(place, this.#places[place]!.numSteps));
+    const norms = this.#trainer.norms(groups);
+    const fit = active.flatMap((_, index) => (Number.isFinite(found[index]!.loss + norms[index]!) ? [index] : []));
+    this.#trainer.optimizer.update(
+      fit.map((index) => groups[index]!),
+      fit.map((index) => norms[index]!),
+    );
+    const numTokens = found.reduce((total, { numRows }) => total + numRows, 0);
+    const secondsPerToken = (performance.now() - began) / 1000 / numTokens;
+    active.forEach((place, index) => {
+      this.#places[place]!.credit(found[index]!, secondsPerToken, !fit.includes(index));
     });
-    this.#adamW.update(this.#segments(settings));
-    const numTokens = items.reduce((total, item) => total + item.sequence.numUsefulRows, 0);
-    this.#credit(items, losses, (performance.now() - began) / 1000 / numTokens);
-    const active = losses.filter((_, place) => isActive[place]);
-    return {
-      lossNats: active.reduce((total, loss) => total + loss, 0) / active.length,
-      numTokens,
-      numActive: active.length,
-    };
-  }
-
-  #nextItems(): PlacedSequence[] {
-    const items: PlacedSequence[] = [];
-    this.#places.forEach((run, place) => {
-      if (run === null) return;
-      const sequences = run.nextSequences();
-      const numSupervised = sequences.reduce((total, sequence) => total + sequence.numSupervised, 0);
-      for (const sequence of sequences) items.push({ place, sequence, lossWeight: 1 / numSupervised });
-    });
-    return items;
-  }
-
-  /** Gradients of all items, zero where a place has none; returns nats per supervised token of each place. */
-  #accumulate(items: readonly PlacedSequence[]): number[] {
-    const losses = this.#places.map(() => 0);
-    this.#bank.parameters.zeroGrad();
-    for (const microBatch of cutByRows(items, (item) => item.sequence.numUsefulRows, this.#maxRows)) {
-      const nats = forwardBackward(
-        this.#lm,
-        microBatch.map((item) => item.sequence),
-        microBatch.map((item) => item.lossWeight),
-        (offsets) => this.#bank.batch(segmentsOf(microBatch, offsets, this.#places.length)),
-      );
-      microBatch.forEach(({ place, lossWeight }, index) => {
-        losses[place]! += nats[index]! * lossWeight;
-      });
-    }
-    return losses;
+    const lossNats = found.reduce((total, { loss }) => total + loss, 0) / active.length;
+    return { lossNats, numTokens, numActive: active.length };
   }
 
   /** Adds the gradients of the penalties, where jobs have one. */
   #regularize(): void {
+    const { bank, lm } = this.#trainee;
     this.#places.forEach((run, place) => {
       if (run?.job.regularizer === undefined) return;
-      const { gradient } = run.job.regularizer.penalty(this.#bank.extract(place), this.#lm.backend);
-      this.#bank.addGradient(place, gradient);
+      bank.addGradient(place, run.job.regularizer.penalty(bank.extract(place), lm.backend).gradient);
     });
-  }
-
-  /** Clipping factor of each place; NaN where the gradient is not finite. */
-  #gradScales(): number[] {
-    const clipNorms = this.#places.map((run) => (run === null ? 0 : (run.job.clipNorm ?? 1)));
-    if (clipNorms.every((clipNorm) => clipNorm === 0)) return clipNorms.map(() => 1);
-    const squares = this.#lm.backend.kernels.sumSquares({
-      x: this.#bank.parameters.flatGrad,
-      offsets: this.#normOffsets,
-    });
-    const numPlaces = this.#places.length;
-    return clipNorms.map((clipNorm, place) => {
-      let square = 0;
-      for (let index = place; index < squares.length; index += numPlaces) square += squares[index]!;
-      return Number.isFinite(square) ? clipScale(Math.sqrt(square), clipNorm) : NaN;
-    });
-  }
-
-  #credit(items: readonly PlacedSequence[], losses: readonly number[], secondsPerToken: number): void {
-    for (const { place, sequence } of items) {
-      const run = this.#places[place]!;
-      run.numTokens += sequence.numUsefulRows;
-      run.seconds += sequence.numUsefulRows * secondsPerToken;
-    }
-    this.#places.forEach((run, place) => {
-      run?.lossCurve.push(losses[place]!);
-    });
-  }
-
-  /** Runs of the store that hold places `first .. end`: one per stacked tensor, or the whole store. */
-  #runsOf(first: number, end: number): readonly StoreRun[] {
-    const { parameters, configs } = this.#bank;
-    if (first === 0 && end === configs.length) return [{ offset: 0, length: parameters.flat.size }];
-    return parameters.specs.map(({ name, shape }) => {
-      const length = numElements(shape.slice(1));
-      return { offset: parameters.offsetOf(name) + first * length, length: (end - first) * length };
-    });
-  }
-
-  /** Every adapter's part of every stacked tensor, in the order of the store. */
-  #eachRun(): readonly StoreRun[] {
-    const { parameters, configs } = this.#bank;
-    return parameters.specs.flatMap(({ name, shape }) => {
-      const length = numElements(shape.slice(1));
-      return configs.map((_, place) => ({ offset: parameters.offsetOf(name) + place * length, length }));
-    });
-  }
-
-  /** Optimizer runs, with neighbours of equal settings joined so that their number stays small. */
-  #segments(settings: readonly (StepSettings | null)[]): AdamWSegment[] {
-    const segments: AdamWSegment[] = [];
-    forEachStretch(settings, isSameSettings, (first, end, shared) => {
-      if (shared !== null) for (const run of this.#runsOf(first, end)) segments.push({ ...run, ...shared });
-    });
-    return segments;
   }
 
   [Symbol.dispose](): void {
-    this.#adamW[Symbol.dispose]();
-    this.#bank[Symbol.dispose]();
+    this.#trainer[Symbol.dispose]();
+    this.#trainee[Symbol.dispose]();
   }
 }
 
-/** Calls `visit` for each longest stretch of equal neighbours. */
-function forEachStretch<T>(
-  items: readonly T[],
-  isSame: (a: T, b: T) => boolean,
-  visit: (first: number, end: number, item: T) => void,
-): void {
-  let first = 0;
-  for (let end = 1; end <= items.length; end++) {
-    if (end < items.length && isSame(items[first]!, items[end]!)) continue;
-    visit(first, end, items[first]!);
-    first = end;
-  }
+/** The next update of a run, whose sequences count as data of their own. */
+function workOf(group: number, run: AdapterRun): GroupWork {
+  const sequences = run.nextSequences().map((sequence, documentIndex) => ({ ...sequence, documentIndex }));
+  return { group, sequences, numData: sequences.length, objective: run.job.objective ?? tokenLikelihood };
 }
 
 /** How many adapters of these runs fit into memory together; at least 1. */

@@ -3,7 +3,9 @@ import type { CausalLm } from "../models/index.ts";
 import { checkSchedule, type LoraAdapter, type LoraConfig, multiplierAt, type Schedule } from "../nn/index.ts";
 import { createRng, type Rng, SelkieError } from "../util/index.ts";
 import type { AdapterRegularizer } from "./adapter-regularizer.ts";
-import { type PreparedDocument, prepareDocuments, requireSupervised, type TrainDocument } from "./data.ts";
+import { type DatumLike, type PreparedDocument, prepareDocuments, requireSupervised } from "./data.ts";
+import type { Objective } from "./objective.ts";
+import type { GroupLoss } from "./trainer.ts";
 
 /** One adapter to train. */
 export interface AdapterJob {
@@ -11,7 +13,9 @@ export interface AdapterJob {
   readonly id: string;
   /** Names the random stream instead of `id`: jobs that share it start from the same weights and draw the same orders. */
   readonly stream?: string;
-  readonly documents: readonly TrainDocument[];
+  readonly documents: readonly DatumLike[];
+  /** @defaultValue `tokenLikelihood`: nats per supervised token of the update */
+  readonly objective?: Objective;
   readonly lora: LoraConfig;
   /** Goes on from these weights, which must fit `lora`. @defaultValue fresh ones, an identity */
   readonly initial?: LoraAdapter;
@@ -39,7 +43,7 @@ export interface AdapterResult {
   readonly adapter: LoraAdapter;
   /** `"diverged"`: the loss stopped being a number and training ended there; do not use the adapter. */
   readonly status: "finished" | "diverged";
-  /** Nats per supervised token of each update, before the update. */
+  /** Loss of each update, before the update: nats per supervised token unless the job has another objective. */
   readonly lossCurve: readonly number[];
   /** Updates done. */
   readonly numSteps: number;
@@ -49,15 +53,6 @@ export interface AdapterResult {
   readonly seconds: number;
   /** What was done to its documents (splits, empty ones). */
   readonly notes: readonly string[];
-}
-
-/** Settings of one optimizer update of one adapter. */
-export interface StepSettings {
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  readonly gradScale: number;
-  /** Updates including this one. */
-  readonly step: number;
 }
 
 function checkJob(job: AdapterJob): void {
@@ -147,11 +142,18 @@ export class AdapterRun {
     return this.#order.slice(first, first + this.#documentsPerStep);
   }
 
-  /** Settings of the update that is now due. */
-  stepSettings(gradScale: number): StepSettings {
-    const { learningRate, weightDecay = 0, schedule = { kind: "linear" } } = this.job;
-    const multiplier = multiplierAt(schedule, this.numSteps, this.totalSteps);
-    return { learningRate: learningRate * multiplier, weightDecay, gradScale, step: this.numSteps + 1 };
+  /** Learning rate of update `step`. */
+  rateOf(step: number): number {
+    const { learningRate, schedule = { kind: "linear" } } = this.job;
+    return learningRate * multiplierAt(schedule, step, this.totalSteps);
+  }
+
+  /** Books an update. */
+  credit({ loss, numRows }: GroupLoss, secondsPerRow: number, isDiverged: boolean): void {
+    this.lossCurve.push(loss);
+    this.numTokens += numRows;
+    this.seconds += numRows * secondsPerRow;
+    this.isDiverged ||= isDiverged;
   }
 
   toResult(adapter: LoraAdapter): AdapterResult {

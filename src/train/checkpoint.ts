@@ -86,6 +86,33 @@ interface CheckpointHeader {
   readonly dataStart: number;
 }
 
+function requireSameTensors(
+  path: string,
+  { tensors: saved }: CheckpointHeader,
+  wanted: Readonly<Record<string, Tensor>>,
+): void {
+  const describe = (sizes: readonly (readonly [string, number])[]) =>
+    sizes.map(([name, size]) => `${name} ${size}`).join(", ");
+  const [expected, got] = [
+    describe(Object.entries(wanted).map(([name, tensor]) => [name, bytesOf(tensor.data).length])),
+    describe(
+      Object.entries(saved).map(
+        ([
+          name,
+          {
+            data_offsets: [from, to],
+          },
+        ]) => [name, to - from],
+      ),
+    ),
+  ];
+  if (expected !== got)
+    throw new SelkieError(
+      "checkpoint-mismatch",
+      `${path}: expected tensors ${expected} (bytes), got ${got}; it is of another optimizer or model: use another directory or delete it`,
+    );
+}
+
 /** Reads `length` bytes at `position`; fewer at the end of the file. */
 function readBytes(file: number, position: number, into: Uint8Array): number {
   let done = 0;
@@ -145,6 +172,7 @@ export function loadLatestCheckpoint(
           "checkpoint-mismatch",
           `training: expected a checkpoint of these settings in ${directory}, got one of other settings; use another directory or delete it`,
         );
+      requireSameTensors(path, header, tensors);
       for (const [name, tensor] of Object.entries(tensors))
         readBytes(file, header.dataStart + header.tensors[name]!.data_offsets[0], bytesOf(tensor.data));
       return header.state;

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scope } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
-import { epochSource, packDocuments, planBatches, prepareDocuments } from "./data.ts";
+import { packDocuments, prepareDocuments, toDatum } from "./data.ts";
 import { meanLoss } from "./evaluate.ts";
 import { createTinyLm } from "./tiny-model.ts";
 
@@ -13,7 +12,7 @@ test("a packed batch holds next-token targets, restarted positions and no target
   assert.deepEqual([...packed.batch.tokenIds], [5, 6, 7, 8, 9]);
   assert.deepEqual([...packed.batch.positionIds], [0, 1, 2, 0, 1]);
   assert.deepEqual([...packed.targets], [6, 7, -1, 9, -1]);
-  assert.deepEqual([...packed.lossMask], [1, 1, 0, 1, 0]);
+  assert.deepEqual([...packed.weights], [1, 1, 0, 1, 0]);
   assert.deepEqual([...packed.offsets], [0, 3, 5]);
   assert.deepEqual([...packed.batch.layout.kLengths], [3, 2]);
   assert.deepEqual([packed.numTokens, packed.numSupervised], [5, 3]);
@@ -23,7 +22,7 @@ test("the loss mask marks supervised tokens, and trimming drops the rows after t
   const packed = packDocuments([{ tokenIds: [1, 2, 3, 4, 5], lossMask: [1, 0, 1, 0, 0] }], { trim: true });
   assert.deepEqual([...packed.batch.tokenIds], [1, 2]);
   assert.deepEqual([...packed.targets], [2, 3]);
-  assert.deepEqual([...packed.lossMask], [0, 1]);
+  assert.deepEqual([...packed.weights], [0, 1]);
 });
 
 test("documents in one batch do not see each other: each keeps the hidden states it has alone", () => {
@@ -80,27 +79,50 @@ test("token ids outside the vocabulary and masks of another length are refused",
   assert.throws(() => prepareDocuments([{ tokenIds: [1, 2], lossMask: [1] }]), /lossMask of 2 entries, got 1/);
 });
 
-test("a plan of batches uses every document once within the limit, in an order set by the stream", () => {
-  const lengths = range(1, 30);
-  const plan = planBatches(lengths, 40, createRng(3));
+test("a datum has targets and weights of its own; a document is one whose rows predict the next token", () => {
+  const document = { tokenIds: [4, 5, 6, 7], lossMask: [1, 0, 1, 1] };
+  const datum = toDatum(document);
   assert.deepEqual(
-    plan.flat().sort((a, b) => a - b),
-    [...lengths.keys()],
+    [datum.targets, datum.weights].map((values) => Array.from(values)),
+    [
+      [5, 6, 7, -1],
+      [0, 1, 1, 0],
+    ],
   );
-  for (const batch of plan) assert.ok(batch.reduce((total, index) => total + lengths[index]!, 0) <= 40);
-  assert.deepEqual(planBatches(lengths, 40, createRng(3)), plan);
-  assert.notDeepEqual(planBatches(lengths, 40, createRng(4)), plan);
-  assert.deepEqual(planBatches([50], 40, createRng(3)), [[0]]);
+  assert.deepEqual(packDocuments([datum]), packDocuments([document]));
+  const other = packDocuments([{ tokenIds: [4, 5, 6], targets: [9, -1, 8], weights: [-0.5, 3, 0.25] }], { trim: true });
+  assert.deepEqual([...other.targets], [9, -1, 8]);
+  assert.deepEqual([...other.weights], [-0.5, 0, 0.25]);
+  assert.equal(other.numSupervised, 2);
 });
 
-test("an epoch source gives step k the same documents whatever was asked before", async () => {
-  const documents = range(2, 9).map((length) => ({ tokenIds: range(0, length) }));
-  const create = () => epochSource(documents, 12, createRng(5));
-  const [first, second] = [create(), create()];
-  const inOrder = [];
-  for (let step = 0; step < 20; step++) inOrder.push(await first(step));
-  assert.deepEqual(await second(19), inOrder[19]);
-  assert.deepEqual(await second(4), inOrder[4]);
+test("a long datum is split with its weights and extras, every target once", () => {
+  const tokenIds = range(0, 9);
+  const datum = {
+    tokenIds,
+    targets: tokenIds.map((id) => id + 1),
+    weights: tokenIds.map((id) => 1 + id / 8),
+    extras: { advantages: tokenIds.map((id) => -id) },
+  };
+  const { sequences } = prepareDocuments([datum], { maxSeqLen: 5 });
+  const rows = sequences.flatMap(({ targets, weights, extras }) =>
+    [...targets.keys()]
+      .filter((row) => weights[row] !== 0)
+      .map((row) => [targets[row], weights[row], extras["advantages"]![row]]),
+  );
+  assert.deepEqual(
+    rows,
+    tokenIds.map((id) => [id + 1, 1 + id / 8, -id]),
+  );
+});
+
+test("a datum of wrong sizes, targets or weights is refused by what is wrong", () => {
+  const datum = { tokenIds: [1, 2], targets: [2, 3], weights: [1, 1] };
+  assert.throws(() => prepareDocuments([{ ...datum, weights: [1] }]), /expected weights of 2 entries, got 1/);
+  assert.throws(() => prepareDocuments([{ ...datum, targets: [2] }]), /expected targets of 2 entries, got 1/);
+  assert.throws(() => prepareDocuments([{ ...datum, targets: [2, 40] }], { vocabSize: 32 }), /from 0 to 31, got 40/);
+  assert.throws(() => prepareDocuments([{ ...datum, weights: [1, Number.NaN] }]), /finite weights, got 1,NaN/);
+  assert.throws(() => prepareDocuments([{ ...datum, extras: { advantages: [1] } }]), /advantages of 2 entries, got 1/);
 });
 
 test("the mean loss weighs tokens, not documents, and is reported in nats and bits", () => {

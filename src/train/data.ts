@@ -1,10 +1,10 @@
 /**
- * @file Documents to packed batches. A document becomes rows "this token predicts the next one"; documents lie one
- * after another without padding, each attends to itself alone and counts its positions from 0.
+ * @file Data to packed batches. A datum is rows "after this token, predict that one", each with a weight of its own; data
+ * lie one after another without padding, each attends to itself alone and counts its positions from 0.
  */
 import type { TokenBatch } from "../models/index.ts";
 import { packedLayout } from "../tensor/index.ts";
-import { countOf, type Rng, SelkieError } from "../util/index.ts";
+import { countOf, SelkieError } from "../util/index.ts";
 
 /** What a teacher expects at each token of a document: the `topK` likeliest tokens there and their probabilities. */
 export interface SoftTargets {
@@ -15,7 +15,24 @@ export interface SoftTargets {
   readonly probs: Float32Array;
 }
 
-/** Token ids and which of them are learned. */
+/**
+ * Rows to learn from. Row `i` has read tokens `0 .. i` and is to predict `targets[i]`; what that counts, and whether it is
+ * to become likelier or less likely, is `weights[i]`.
+ */
+export interface Datum {
+  /** `[T]`. */
+  readonly tokenIds: ArrayLike<number>;
+  /** `[T]`: token ids; negative where nothing is predicted. */
+  readonly targets: ArrayLike<number>;
+  /** `[T]`, finite, f32: 0 where a target is not supervised; may be a fraction, or negative. */
+  readonly weights: ArrayLike<number>;
+  /** By row, `[T · topK]`: learned in place of the targets. @defaultValue the targets */
+  readonly softTargets?: SoftTargets;
+  /** `[T]` each: numbers that an objective asks for by name, such as `samplerLogprobs` and `advantages`. @defaultValue none */
+  readonly extras?: Readonly<Record<string, ArrayLike<number>>>;
+}
+
+/** A text to learn: the short form of a {@link Datum} whose rows predict the next token. */
 export interface TrainDocument {
   readonly tokenIds: ArrayLike<number>;
   /** `lossMask[i] = 1`: token `i` is a supervised target. The first token has no context and is never one. @defaultValue all ones */
@@ -24,21 +41,26 @@ export interface TrainDocument {
   readonly softTargets?: SoftTargets;
 }
 
-/** One sequence ready to be packed. Row `i` holds token `i` and predicts token `i + 1`. */
+/** What everything that trains or measures takes. */
+export type DatumLike = Datum | TrainDocument;
+
+/** One sequence ready to be packed: a {@link Datum} that was checked, or a part of one. */
 export interface PreparedDocument {
   /** `[T]`. */
   readonly tokenIds: Int32Array;
-  /** `[T]`: the next token; -1 in the last row. */
+  /** `[T]`; -1 where nothing is predicted. */
   readonly targets: Int32Array;
-  /** `[T]`: 1 where the row's target is supervised. */
-  readonly lossMask: Uint8Array;
+  /** `[T]`; 0 where the row's target is not supervised. */
+  readonly weights: Float32Array;
   readonly numSupervised: number;
   /** Rows up to the last supervised one; later rows cannot affect the loss. */
   readonly numUsefulRows: number;
-  /** Index of the document it came from. */
+  /** Index of the datum it came from. */
   readonly documentIndex: number;
   /** By row: entry `i` is what row `i` is to predict. */
   readonly softTargets: SoftTargets | null;
+  /** `[T]` each. */
+  readonly extras: Readonly<Record<string, Float32Array>>;
 }
 
 /** Limits that documents are checked against. */
@@ -61,8 +83,8 @@ export interface PackedBatch {
   readonly batch: TokenBatch;
   /** `[N]`; -1 where a document ends. */
   readonly targets: Int32Array;
-  /** `[N]`; 1 where the row counts in the loss. */
-  readonly lossMask: Uint8Array;
+  /** `[N]`: what the row counts in the loss; 0 where it does not. */
+  readonly weights: Float32Array;
   /** Rows, `N`. */
   readonly numTokens: number;
   readonly numSupervised: number;
@@ -77,73 +99,119 @@ export interface PackOptions {
   readonly trim?: boolean;
 }
 
-function checkTokens(document: TrainDocument, documentIndex: number, vocabSize: number): void {
-  const { tokenIds, lossMask, softTargets } = document;
-  const numSoft = softTargets === undefined ? 0 : tokenIds.length * softTargets.topK;
-  if (softTargets !== undefined && (softTargets.tokenIds.length !== numSoft || softTargets.probs.length !== numSoft))
-    throw new SelkieError(
-      "bad-input",
-      `document ${documentIndex}: expected ${numSoft} soft targets, ${softTargets.topK} for each token, got ${softTargets.tokenIds.length} and ${softTargets.probs.length}`,
-    );
-  if (lossMask !== undefined && lossMask.length !== tokenIds.length)
-    throw new SelkieError(
-      "bad-input",
-      `document ${documentIndex}: expected a lossMask of ${tokenIds.length} entries, got ${lossMask.length}`,
-    );
-  for (let i = 0; i < tokenIds.length; i++) {
-    const id = tokenIds[i]!;
-    if (!(Number.isInteger(id) && id >= 0 && id < vocabSize))
+function requireLength(where: string, what: string, expected: number, got: number): void {
+  if (expected !== got)
+    throw new SelkieError("bad-input", `${where}: expected ${what} of ${expected} entries, got ${got}`);
+}
+
+function requireIds(where: string, ids: ArrayLike<number>, lowest: number, vocabSize: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    if (!(Number.isInteger(id) && id >= lowest && id < vocabSize))
       throw new SelkieError(
         "bad-input",
-        `document ${documentIndex}: expected token ids from 0 to ${vocabSize - 1}, got ${id}; use the tokenizer of this model`,
+        `${where}: expected token ids from 0 to ${vocabSize - 1}, got ${id}; use the tokenizer of this model`,
       );
   }
 }
 
-/** Tokens `start .. end` of a document as one sequence. */
-function prepareSequence(document: TrainDocument, start: number, end: number, documentIndex: number): PreparedDocument {
+function check(datum: DatumLike, documentIndex: number, vocabSize: number): void {
+  const where = `document ${documentIndex}`;
+  const { tokenIds, softTargets } = datum;
+  const numSoft = softTargets === undefined ? 0 : tokenIds.length * softTargets.topK;
+  if (softTargets !== undefined && (softTargets.tokenIds.length !== numSoft || softTargets.probs.length !== numSoft))
+    throw new SelkieError(
+      "bad-input",
+      `${where}: expected ${numSoft} soft targets, ${softTargets.topK} for each token, got ${softTargets.tokenIds.length} and ${softTargets.probs.length}`,
+    );
+  requireIds(where, tokenIds, 0, vocabSize);
+  if (!("targets" in datum)) {
+    if (datum.lossMask !== undefined) requireLength(where, "a lossMask", tokenIds.length, datum.lossMask.length);
+    return;
+  }
+  requireLength(where, "targets", tokenIds.length, datum.targets.length);
+  requireLength(where, "weights", tokenIds.length, datum.weights.length);
+  requireIds(where, datum.targets, Number.NEGATIVE_INFINITY, vocabSize);
+  if (!Array.from(datum.weights).every(Number.isFinite))
+    throw new SelkieError("bad-input", `${where}: expected finite weights, got ${Array.from(datum.weights)}`);
+  for (const [name, values] of Object.entries(datum.extras ?? {}))
+    requireLength(where, name, tokenIds.length, values.length);
+}
+
+/** The rows of a document: each token is the target of the row before it. A datum is returned as it is. */
+export function toDatum(document: DatumLike): Datum {
+  if ("targets" in document) return document;
+  const { tokenIds, lossMask, softTargets } = document;
+  const length = tokenIds.length;
+  const targets = new Int32Array(length).fill(-1);
+  const weights = new Float32Array(length);
+  for (let i = 1; i < length; i++) {
+    targets[i - 1] = tokenIds[i]!;
+    weights[i - 1] = lossMask === undefined || lossMask[i] !== 0 ? 1 : 0;
+  }
+  if (softTargets === undefined) return { tokenIds, targets, weights };
+  const { topK } = softTargets;
+  const rows: SoftTargets = { topK, tokenIds: new Int32Array(length * topK), probs: new Float32Array(length * topK) };
+  rows.tokenIds.set(softTargets.tokenIds.subarray(topK));
+  rows.probs.set(softTargets.probs.subarray(topK));
+  return { tokenIds, targets, weights, softTargets: rows };
+}
+
+/** Rows `start .. end` of a datum as one sequence. The last row of a part predicts nothing: the next part begins with it. */
+function prepareSequence(datum: Datum, start: number, end: number, documentIndex: number): PreparedDocument {
   const length = end - start;
   const tokenIds = new Int32Array(length);
   const targets = new Int32Array(length).fill(-1);
-  const lossMask = new Uint8Array(length);
+  const weights = new Float32Array(length);
   let numSupervised = 0;
   let numUsefulRows = 0;
   for (let i = 0; i < length; i++) {
-    tokenIds[i] = document.tokenIds[start + i]!;
-    if (i === 0) continue;
-    targets[i - 1] = tokenIds[i]!;
-    if (document.lossMask !== undefined && document.lossMask[start + i] === 0) continue;
-    lossMask[i - 1] = 1;
+    tokenIds[i] = datum.tokenIds[start + i]!;
+    const isSeam = i === length - 1 && end < datum.tokenIds.length;
+    if (isSeam || datum.targets[start + i]! < 0) continue;
+    targets[i] = datum.targets[start + i]!;
+    weights[i] = datum.weights[start + i]!;
+    if (weights[i] === 0) continue;
     numSupervised++;
-    numUsefulRows = i;
+    numUsefulRows = i + 1;
   }
-  const softTargets = document.softTargets === undefined ? null : cutSoftTargets(document.softTargets, start, end);
-  return { tokenIds, targets, lossMask, numSupervised, numUsefulRows, documentIndex, softTargets };
+  const soft = datum.softTargets;
+  const softTargets = soft === undefined ? null : cutSoftTargets(soft, start, start + numUsefulRows);
+  const extras = Object.fromEntries(
+    Object.entries(datum.extras ?? {}).map(([name, values]) => [
+      name,
+      Float32Array.from({ length }, (_, i) => values[start + i]!),
+    ]),
+  );
+  return { tokenIds, targets, weights, numSupervised, numUsefulRows, documentIndex, softTargets, extras };
 }
 
-/** Expectations of tokens `start + 1 .. end`, which rows `start .. end - 1` predict. */
 function cutSoftTargets({ topK, tokenIds, probs }: SoftTargets, start: number, end: number): SoftTargets {
-  const [from, to] = [(start + 1) * topK, end * topK];
-  return { topK, tokenIds: tokenIds.subarray(from, to), probs: probs.subarray(from, to) };
+  return {
+    topK,
+    tokenIds: tokenIds.subarray(start * topK, end * topK),
+    probs: probs.subarray(start * topK, end * topK),
+  };
 }
 
 /**
  * Checks documents and splits those longer than `maxSeqLen`. Parts overlap by one token, the target of one part and the
  * context of the next, so that no supervised token is lost.
  */
-export function prepareDocuments(documents: readonly TrainDocument[], options: PrepareOptions = {}): PreparedDocuments {
+export function prepareDocuments(documents: readonly DatumLike[], options: PrepareOptions = {}): PreparedDocuments {
   const { maxSeqLen = Infinity, vocabSize = Infinity } = options;
   if (maxSeqLen < 2)
     throw new SelkieError("bad-option", `documents: expected maxSeqLen of at least 2, got ${maxSeqLen}`);
   const sequences: PreparedDocument[] = [];
   const notes: string[] = [];
   documents.forEach((document, documentIndex) => {
-    checkTokens(document, documentIndex, vocabSize);
+    check(document, documentIndex, vocabSize);
+    const datum = toDatum(document);
     const length = document.tokenIds.length;
     const first = sequences.length;
     let numSupervised = 0;
     for (let start = 0; start === 0 || start + 1 < length; start += maxSeqLen - 1) {
-      const sequence = prepareSequence(document, start, Math.min(length, start + maxSeqLen), documentIndex);
+      const sequence = prepareSequence(datum, start, Math.min(length, start + maxSeqLen), documentIndex);
       numSupervised += sequence.numSupervised;
       if (sequence.numSupervised > 0) sequences.push(sequence);
     }
@@ -169,19 +237,19 @@ export function packSequences(sequences: readonly PreparedDocument[], options: P
   const tokenIds = new Int32Array(numTokens);
   const positionIds = new Int32Array(numTokens);
   const targets = new Int32Array(numTokens);
-  const lossMask = new Uint8Array(numTokens);
+  const weights = new Float32Array(numTokens);
   let numSupervised = 0;
   sequences.forEach((sequence, index) => {
     const start = offsets[index]!;
     const length = rowsOf(sequence);
     tokenIds.set(sequence.tokenIds.subarray(0, length), start);
     targets.set(sequence.targets.subarray(0, length), start);
-    lossMask.set(sequence.lossMask.subarray(0, length), start);
+    weights.set(sequence.weights.subarray(0, length), start);
     for (let i = 0; i < length; i++) positionIds[start + i] = i;
     numSupervised += sequence.numSupervised;
   });
   const batch = { tokenIds, positionIds, layout: packedLayout(offsets) };
-  return { batch, targets, lossMask, numTokens, numSupervised, offsets, notes: [] };
+  return { batch, targets, weights, numTokens, numSupervised, offsets, notes: [] };
 }
 
 /**
@@ -190,7 +258,7 @@ export function packSequences(sequences: readonly PreparedDocument[], options: P
  * @throws {@link SelkieError} `"no-supervised-tokens"` when nothing would be learned.
  */
 export function packDocuments(
-  documents: readonly TrainDocument[],
+  documents: readonly DatumLike[],
   options: PrepareOptions & PackOptions = {},
 ): PackedBatch {
   const { sequences, notes } = prepareDocuments(documents, options);
@@ -203,7 +271,7 @@ export function requireSupervised(sequences: readonly PreparedDocument[], where:
   if (sequences.some((sequence) => sequence.numSupervised > 0)) return;
   throw new SelkieError(
     "no-supervised-tokens",
-    `${where}: expected at least one supervised token, got none; a document needs two tokens and a lossMask that is not all 0`,
+    `${where}: expected at least one supervised token, got none; a document needs two tokens and a lossMask that is not all 0, a datum a target whose weight is not 0`,
   );
 }
 
@@ -220,28 +288,4 @@ export function cutByRows<T>(items: readonly T[], rowsOf: (item: T) => number, m
     runs.at(-1)!.push(item);
   }
   return runs;
-}
-
-/**
- * One epoch of batches: document indices in random order, at most `maxTokensPerBatch` tokens each (a longer document
- * stands alone). Every document appears exactly once.
- */
-export function planBatches(lengths: readonly number[], maxTokensPerBatch: number, rng: Rng): number[][] {
-  return cutByRows(rng.shuffle([...lengths.keys()]), (index) => lengths[index]!, maxTokensPerBatch);
-}
-
-/** Documents of update `step`, from 0. They must depend on `step` alone, so that a run can resume anywhere. */
-export type DocumentSource = (step: number) => readonly TrainDocument[] | Promise<readonly TrainDocument[]>;
-
-/** Goes through `documents` epoch after epoch, each in its own random order, about `tokensPerStep` tokens per update. */
-export function epochSource(documents: readonly TrainDocument[], tokensPerStep: number, rng: Rng): DocumentSource {
-  if (documents.length === 0)
-    throw new SelkieError("no-documents", "training: expected at least one document, got none");
-  const lengths = documents.map((document) => document.tokenIds.length);
-  const plan: number[][] = [];
-  let epoch = 0;
-  return (step) => {
-    while (plan.length <= step) plan.push(...planBatches(lengths, tokensPerStep, rng.fork("epoch", epoch++)));
-    return plan[step]!.map((index) => documents[index]!);
-  };
 }

@@ -2,7 +2,7 @@
 
 import type { CausalLm } from "../models/index.ts";
 import { bankOf, type LoraAdapter } from "../nn/index.ts";
-import { cutByRows, prepareDocuments, requireSupervised, type TrainDocument } from "./data.ts";
+import { cutByRows, type DatumLike, prepareDocuments, requireSupervised } from "./data.ts";
 import { forwardOnly } from "./step.ts";
 
 /** Options of {@link meanLoss}. */
@@ -26,7 +26,7 @@ export interface MeanLoss {
 }
 
 /** Mean loss of `documents`, each token weighing the same; documents longer than the model are split with a note. */
-export function meanLoss(lm: CausalLm, documents: readonly TrainDocument[], options: MeanLossOptions = {}): MeanLoss {
+export function meanLoss(lm: CausalLm, documents: readonly DatumLike[], options: MeanLossOptions = {}): MeanLoss {
   const { adapter = null, maxTokensPerBatch = 4096 } = options;
   const { sequences, notes } = prepareDocuments(documents, lm);
   requireSupervised(sequences, "meanLoss");

@@ -5,7 +5,7 @@
  */
 import type { CausalLm } from "../models/index.ts";
 import { bankOf, type LoraAdapter, type LoraModule, type LoraModules } from "../nn/index.ts";
-import { prepareDocuments, requireSupervised, type TrainDocument } from "./data.ts";
+import { type DatumLike, prepareDocuments, requireSupervised } from "./data.ts";
 import { forwardBackward } from "./step.ts";
 
 /** Options of {@link adapterFisher}. */
@@ -23,7 +23,7 @@ export interface FisherOptions {
 export function adapterFisher(
   lm: CausalLm,
   adapter: LoraAdapter,
-  documents: readonly TrainDocument[],
+  documents: readonly DatumLike[],
   { documentsPerPass = 16 }: FisherOptions = {},
 ): LoraModules {
   const { sequences } = prepareDocuments(documents, lm);

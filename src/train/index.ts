@@ -1,24 +1,26 @@
-/** @file Door of `train`: data, the full trainer, the adapter bank, policy objectives, evaluation. */
+/** @file Door of `train`: data, objectives, the trainer and what is built on it, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
 export { type AdapterJob, type AdapterResult, plannedRows } from "./adapter-job.ts";
 export type { AdapterPenalty, AdapterRegularizer } from "./adapter-regularizer.ts";
 export {
-  type DocumentSource,
-  epochSource,
+  type Datum,
+  type DatumLike,
   type PackedBatch,
   type PackOptions,
   type PreparedDocument,
   type PreparedDocuments,
   type PrepareOptions,
   packDocuments,
-  planBatches,
   prepareDocuments,
   type SoftTargets,
   type TrainDocument,
+  toDatum,
 } from "./data.ts";
 export { type ElasticMemory, elasticWeights, remember } from "./elastic-weights.ts";
 export { type MeanLoss, type MeanLossOptions, meanLoss } from "./evaluate.ts";
 export { adapterFisher, type FisherOptions } from "./fisher.ts";
+export { type TrainFullOptions, type TrainFullResult, type TrainProgress, trainFull } from "./full-trainer.ts";
+export type { Objective, ObjectiveTokens, ObjectiveValue } from "./objective.ts";
 export {
   type AdvantageOptions,
   advantageWeighted,
@@ -27,10 +29,9 @@ export {
   likelihood,
   type NatsLoss,
   natsWeights,
-  type Objective,
-  type ObjectiveValue,
   type PreferenceOptions,
   preferenceGaps,
+  type SequenceObjective,
   type SequencePair,
 } from "./objectives.ts";
 export { orthogonalSubspaces, type SubspaceGrams, withSubspace } from "./orthogonal-subspaces.ts";
@@ -41,14 +42,33 @@ export {
   type PolicyTarget,
   type TrainPolicyOptions,
   trainPolicy,
-  type WeighedLoss,
 } from "./policy-trainer.ts";
-
 export { type SoftTargetsOptions, softTargetsOf, type TaughtDocument } from "./soft-targets.ts";
 export {
+  advantageWeightedTokens,
+  type ClippedRatioOptions,
+  clippedRatio,
+  onSequences,
+  preferencePairs,
+  sharedLikelihood,
+  tokenLikelihood,
+} from "./token-objectives.ts";
+export {
   type CheckpointOptions,
-  type TrainFullOptions,
-  type TrainFullResult,
-  type TrainProgress,
-  trainFull,
+  type Source,
+  type TrainBatch,
+  type TrainOptions,
+  type TrainResult,
+  train,
+  type UpdateProgress,
+} from "./train.ts";
+export {
+  type AdapterTrainee,
+  adaptersOver,
+  type GroupLoss,
+  type GroupWork,
+  oneAdapter,
+  type Trainee,
+  Trainer,
+  wholeModel,
 } from "./trainer.ts";

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { LlamaLm } from "../models/index.ts";
-import { AdamW } from "../nn/index.ts";
+import { adamW, Optimizer, wholeStore } from "../nn/index.ts";
 import { prepareDocuments } from "./data.ts";
 import {
   advantageWeighted,
@@ -12,9 +12,9 @@ import {
   ipo,
   likelihood,
   natsWeights,
-  type Objective,
   type PreferenceOptions,
   preferenceGaps,
+  type SequenceObjective,
 } from "./objectives.ts";
 import { forwardBackward, forwardOnly } from "./step.ts";
 import { createTinyLm } from "./tiny-model.ts";
@@ -40,7 +40,7 @@ const fixture: Fixture = JSON.parse(
 );
 const pairs = fixture.pairs.map(([chosen, rejected]) => ({ chosen, rejected }));
 
-function objectiveOf(recorded: RecordedCase): Objective {
+function objectiveOf(recorded: RecordedCase): SequenceObjective {
   const preference = { pairs, referenceLogprobs: fixture.reference };
   switch (recorded.kind) {
     case "dpo":
@@ -139,7 +139,7 @@ describe("every objective", () => {
     referenceLogprobs,
     beta: 0.3,
   });
-  const objectives: Readonly<Record<string, (reference: readonly number[]) => Objective>> = {
+  const objectives: Readonly<Record<string, (reference: readonly number[]) => SequenceObjective>> = {
     dpo: (reference) => dpo(options(reference)),
     ipo: (reference) => ipo(options(reference)),
     likelihood: () => likelihood([1, 0, 2, 1]),
@@ -230,14 +230,14 @@ describe("objectives on a model", () => {
       const options = { pairs, referenceLogprobs: logprobsOf(lm), beta: 0.25 };
       const weigh = natsWeights(create(options));
       lm.parameters.enableGrad();
-      using adamW = new AdamW(lm.parameters, {});
+      using optimizer = new Optimizer(lm.parameters, adamW({ learningRate: 0.003 }));
       const losses: number[] = [];
       for (let step = 0; step < 60; step++) {
         const { loss, weights } = weigh(forwardOnly(lm, sequences, null));
         losses.push(loss);
         lm.parameters.zeroGrad();
         forwardBackward(lm, sequences, weights, null);
-        adamW.step(0.003);
+        optimizer.update([wholeStore(lm.parameters, step)]);
       }
       const gaps = preferenceGaps(logprobsOf(lm), options);
       assert.ok(losses.at(-1)! < 0.2 * losses[0]!, `${losses[0]} to ${losses.at(-1)}`);

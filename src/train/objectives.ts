@@ -1,7 +1,6 @@
 /**
  * @file What a policy is trained to do with sequences it wrote, as functions of their log-probabilities: each gives a loss
- * and its derivative by every log-probability. Trainers need no more: the gradient by the parameters is that of a
- * weighted sum of nats (`forwardBackward` in `step.ts`), and {@link natsWeights} turns the one into the other.
+ * and its derivative by every log-probability. `onSequences` (`token-objectives.ts`) makes of one what trainers take.
  *  - `likelihood`: supervised finetuning on what was kept; with kept = rewarded, the M-step of ReST-EM (Singh et al. 2023,
  *    arXiv 2312.06585) and of SEAL;
  *  - `advantageWeighted`: advantage-weighted regression (Peng et al. 2019, arXiv 1910.00177);
@@ -11,16 +10,10 @@
  * IPO in TRL divides by the length; the paper does not, nor does this.
  */
 import { SelkieError, ShapeError } from "../util/index.ts";
-
-/** A loss at some log-probabilities. */
-export interface ObjectiveValue {
-  readonly loss: number;
-  /** `d loss / d logprobs[i]`. */
-  readonly gradient: Float64Array;
-}
+import type { ObjectiveValue } from "./objective.ts";
 
 /** From the summed log-probability of each sequence, nats, to a loss that is to fall. */
-export type Objective = (logprobs: ArrayLike<number>) => ObjectiveValue;
+export type SequenceObjective = (logprobs: ArrayLike<number>) => ObjectiveValue;
 
 function requireLength(who: string, expected: number, got: number): void {
   if (expected !== got)
@@ -33,7 +26,7 @@ function requirePositive(who: string, name: string, value: number): void {
 }
 
 /** `loss = -Σ shares[i] · logprobs[i]`. */
-function weightedLikelihood(who: string, shares: Float64Array): Objective {
+function weightedLikelihood(who: string, shares: Float64Array): SequenceObjective {
   return (logprobs) => {
     requireLength(who, shares.length, logprobs.length);
     let loss = 0;
@@ -51,7 +44,7 @@ function weightedLikelihood(who: string, shares: Float64Array): Objective {
  * loss is nats per token, as in supervised finetuning. @defaultValue nats per sequence
  * @throws {@link SelkieError} `"bad-input"` for weights below 0, or none above.
  */
-export function likelihood(weights: readonly number[], numTokens?: readonly number[]): Objective {
+export function likelihood(weights: readonly number[], numTokens?: readonly number[]): SequenceObjective {
   if (numTokens !== undefined) requireLength("likelihood", weights.length, numTokens.length);
   const total = weights.reduce((sum, weight, index) => sum + weight * (numTokens?.[index] ?? 1), 0);
   if (!(weights.every((weight) => weight >= 0) && total > 0))
@@ -73,17 +66,19 @@ export interface AdvantageOptions {
   readonly maxWeight?: number;
 }
 
-/** Advantage-weighted regression: the mean over sequences of `-min(exp(advantage / β), maxWeight) · logprob`. */
-export function advantageWeighted(advantages: readonly number[], options: AdvantageOptions): Objective {
-  const { temperature, maxWeight = 20 } = options;
+/** `min(exp(advantage / β), maxWeight)`, as a function of the advantage. */
+export function advantageWeight({ temperature, maxWeight = 20 }: AdvantageOptions): (advantage: number) => number {
   requirePositive("advantageWeighted", "temperature", temperature);
   requirePositive("advantageWeighted", "maxWeight", maxWeight);
+  return (advantage) => Math.min(Math.exp(advantage / temperature), maxWeight);
+}
+
+/** Advantage-weighted regression: the mean over sequences of `-min(exp(advantage / β), maxWeight) · logprob`. */
+export function advantageWeighted(advantages: readonly number[], options: AdvantageOptions): SequenceObjective {
+  const weightOf = advantageWeight(options);
   return weightedLikelihood(
     "advantageWeighted",
-    Float64Array.from(
-      advantages,
-      (advantage) => Math.min(Math.exp(advantage / temperature), maxWeight) / advantages.length,
-    ),
+    Float64Array.from(advantages, (advantage) => weightOf(advantage) / advantages.length),
   );
 }
 
@@ -123,7 +118,7 @@ function preference(
   who: string,
   options: PreferenceOptions,
   of: (gap: number) => readonly [loss: number, slope: number],
-): Objective {
+): SequenceObjective {
   const { pairs, beta } = options;
   requirePositive(who, "beta", beta);
   if (pairs.length === 0)
@@ -147,7 +142,7 @@ const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Ma
 const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
 
 /** Direct preference optimisation: the mean over pairs of `-log σ(β · gap)`, {@link preferenceGaps} giving the gap. */
-export function dpo(options: PreferenceOptions): Objective {
+export function dpo(options: PreferenceOptions): SequenceObjective {
   const { beta } = options;
   return preference("dpo", options, (gap) => [softplus(-beta * gap), -beta * sigmoid(-beta * gap)]);
 }
@@ -156,7 +151,7 @@ export function dpo(options: PreferenceOptions): Objective {
  * Identity preference optimisation: the mean over pairs of `(gap - 1 / (2 β))²`. The gap has a goal, so that pairs whose
  * order is certain do not drive the policy away from the reference without end, as they do in {@link dpo}.
  */
-export function ipo(options: PreferenceOptions): Objective {
+export function ipo(options: PreferenceOptions): SequenceObjective {
   const goal = 1 / (2 * options.beta);
   return preference("ipo", options, (gap) => [(gap - goal) ** 2, 2 * (gap - goal)]);
 }
@@ -169,7 +164,7 @@ export interface NatsLoss {
 }
 
 /** `objective` as a function of nats, which are log-probabilities with the sign turned. */
-export function natsWeights(objective: Objective): (nats: ArrayLike<number>) => NatsLoss {
+export function natsWeights(objective: SequenceObjective): (nats: ArrayLike<number>) => NatsLoss {
   return (nats) => {
     const { loss, gradient } = objective(Float64Array.from(nats, (value) => -value));
     return { loss, weights: Array.from(gradient, (slope) => 0 - slope) };

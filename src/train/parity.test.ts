@@ -11,8 +11,8 @@ import type { Tensor } from "../tensor/index.ts";
 import { trainAdapters } from "./adapter-bank.ts";
 import type { AdapterJob, AdapterResult } from "./adapter-job.ts";
 import { meanLoss } from "./evaluate.ts";
+import { trainFull } from "./full-trainer.ts";
 import { createTinyLm } from "./tiny-model.ts";
-import { trainFull } from "./trainer.ts";
 
 interface RecordedRun {
   readonly losses: readonly number[];

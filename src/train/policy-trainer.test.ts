@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { TrainDocument } from "./data.ts";
 import { meanLoss } from "./evaluate.ts";
+import { trainFull } from "./full-trainer.ts";
 import { type PolicyBatch, type TrainPolicyOptions, trainPolicy } from "./policy-trainer.ts";
 import { createTinyLm } from "./tiny-model.ts";
-import { trainFull } from "./trainer.ts";
 
 const documents: readonly TrainDocument[] = [
   { tokenIds: [1, 5, 9, 3, 7, 2], lossMask: [0, 0, 0, 1, 1, 1] },

@@ -6,9 +6,9 @@ import { type Backend, createCpuBackend, createReferenceBackend, nativeInstructi
 import { createRng } from "../util/index.ts";
 import { trainAdapters } from "./adapter-bank.ts";
 import { prepareDocuments } from "./data.ts";
+import { trainFull } from "./full-trainer.ts";
 import { forwardBackward } from "./step.ts";
 import { createTinyLm, tinyConfig } from "./tiny-model.ts";
-import { trainFull } from "./trainer.ts";
 
 /** The tiny model quantised to nf4, and a plain one with the very weights that the first one's products see. */
 function createTwins(backend: Backend): { quantised: LlamaLm; plain: LlamaLm } {

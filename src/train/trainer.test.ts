@@ -1,232 +1,168 @@
+/** @file The trainer itself: objectives, weights and extras reach the gradient, in any micro-batches and for any group. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
-import { type CausalLm, f32Precision } from "../models/index.ts";
-import { ParameterStore } from "../nn/index.ts";
-import { createReferenceBackend, embedding, tensorOf } from "../tensor/index.ts";
-import { createRng } from "../util/index.ts";
-import { epochSource, prepareDocuments } from "./data.ts";
+import type { CausalLm } from "../models/index.ts";
+import { scaleByLearningRate } from "../nn/index.ts";
+import { trainAdapters } from "./adapter-bank.ts";
+import { type Datum, prepareDocuments, toDatum } from "./data.ts";
 import { meanLoss } from "./evaluate.ts";
-import { forwardBackward } from "./step.ts";
+import type { Objective } from "./objective.ts";
 import { createTinyLm } from "./tiny-model.ts";
-import { type TrainFullOptions, type TrainProgress, trainFull } from "./trainer.ts";
+import { clippedRatio, preferencePairs, sharedLikelihood, tokenLikelihood } from "./token-objectives.ts";
+import { train } from "./train.ts";
+import { adaptersOver, type GroupLoss, Trainer, wholeModel } from "./trainer.ts";
 
-const range = (first: number, length: number, stride = 1): number[] =>
-  Array.from({ length }, (_, i) => (first + stride * i) % 32);
-const documents = [range(0, 6), range(3, 9, 5), range(8, 4), range(1, 12, 7)].map((tokenIds) => ({ tokenIds }));
-
-/** A directory of this test alone. */
-function temporaryDirectory(t: { after(clean: () => void): void }): string {
-  const directory = mkdtempSync(join(tmpdir(), "selkie-trainer-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
-
-/** Six updates with everything that has state switched on. */
-function sixSteps(lm: TrainFullOptions["lm"], directory?: string): TrainFullOptions {
+/** Four data with fractional and negative weights, one of them all but masked. */
+const data: readonly Datum[] = [
+  [1, 5, 9, 3, 7],
+  [2, 6, 4],
+  [1, 11, 12, 13, 14, 15],
+  [8, 8, 1, 30],
+].map((tokenIds, index) => {
+  const { targets } = toDatum({ tokenIds });
+  const rows = tokenIds.map((id, row) => id + 3 * row + index);
   return {
-    lm,
-    source: epochSource(documents, 14, createRng(2)),
-    steps: 6,
-    learningRate: 0.01,
-    schedule: { kind: "cosine", warmupSteps: 1 },
-    optimizer: { weightDecay: 0.1 },
-    emaDecay: 0.5,
-    ...(directory === undefined ? {} : { checkpoint: { directory, everySteps: 1, everySeconds: 0 } }),
-  };
-}
-
-/** The parameters after six uninterrupted updates. */
-async function uninterrupted(): Promise<number[]> {
-  using lm = createTinyLm();
-  const result = await trainFull(sixSteps(lm));
-  assert.deepEqual([result.step, result.isFinished], [6, true]);
-  return [...lm.parameters.flat.readSync()];
-}
-
-async function continueIn(directory: string, resumedFrom: number): Promise<number[]> {
-  using lm = createTinyLm(99); // other first weights: all must come from the checkpoint
-  const result = await trainFull(sixSteps(lm, directory));
-  assert.deepEqual([result.resumedFrom, result.step, result.isFinished], [resumedFrom, 6, true]);
-  return [...lm.parameters.flat.readSync()];
-}
-
-/**
- * A model whose token losses are chosen: after token `t` it predicts token 0 with loss `losses[t]`. Its hidden state is one
- * number `h`, the logits of tokens 0 and 1 are 0 and `h`, all others vanish, so the loss is `log(1 + exp h)`.
- */
-function createScriptedLm(losses: ReadonlyMap<number, number>): CausalLm {
-  const backend = createReferenceBackend();
-  const parameters = new ParameterStore(backend, [{ name: "embedding", shape: [8, 1] }], "f32");
-  parameters.flat.write(Float64Array.from({ length: 8 }, (_, t) => Math.log(Math.expm1(losses.get(t) ?? 1))));
-  const outputWeight = tensorOf(backend, [0, 1, -1e4, -1e4, -1e4, -1e4, -1e4, -1e4], [8, 1]);
-  return {
-    backend,
-    precision: f32Precision,
-    vocabSize: 8,
-    hiddenSize: 1,
-    maxSeqLen: 16,
-    parameters,
-    linearLayers: [],
-    outputWeight,
-    hidden: (scope, batch) => embedding(scope, parameters.get("embedding"), batch.tokenIds),
-    createCache: () => assert.fail("training needs no cache"),
-    [Symbol.dispose]: () => {
-      parameters[Symbol.dispose]();
-      outputWeight[Symbol.dispose]();
+    tokenIds,
+    targets,
+    weights: rows.map((row) => [1, 0.5, -0.25, 2, 0][row % 5]!),
+    extras: {
+      samplerLogprobs: rows.map((row) => -2.5 - 0.3 * (row % 4)),
+      advantages: rows.map((row) => Math.sin(row)),
+      referenceLogprobs: rows.map((row) => -3 - 0.2 * (row % 3)),
     },
   };
-}
-
-test("accumulated micro-batches weigh tokens, not micro-batches: {1, 3} and {5} give 3.0, not 3.5", async () => {
-  const losses = new Map([
-    [2, 1],
-    [3, 3],
-    [4, 5],
-  ]);
-  using lm = createScriptedLm(losses);
-  const progress: TrainProgress[] = [];
-  await trainFull({
-    lm,
-    source: () => [{ tokenIds: [2, 0, 3, 0], lossMask: [0, 1, 0, 1] }, { tokenIds: [4, 0] }],
-    steps: 1,
-    learningRate: 0,
-    maxTokensPerMicroBatch: 3, // one document each
-    onProgress: (event) => progress.push(event),
-  });
-  assert.ok(Math.abs(progress[0]!.lossNats - 3) < 1e-6, `expected 3, got ${progress[0]!.lossNats}`);
-  // d loss / d h = sigmoid(h) = 1 - exp(-loss), a third each
-  const gradNorm = Math.hypot(...[...losses.values()].map((loss) => (1 - Math.exp(-loss)) / 3));
-  assert.ok(Math.abs(progress[0]!.gradNorm - gradNorm) < 1e-6, `expected ${gradNorm}, got ${progress[0]!.gradNorm}`);
 });
 
-test("the gradient of an update does not depend on how it is cut into micro-batches", async () => {
-  const gradNorms: number[] = [];
-  const losses: number[] = [];
-  for (const maxTokensPerMicroBatch of [1000, 9, 1]) {
+function gradientOf(lm: CausalLm, objective: Objective, maxRows = 1000): { loss: GroupLoss; gradient: Float64Array } {
+  using trainee = wholeModel(lm);
+  using trainer = new Trainer(trainee, scaleByLearningRate(1), maxRows);
+  const { sequences } = prepareDocuments(data, lm);
+  const [loss] = trainer.differentiate([{ group: 0, sequences, numData: data.length, objective }]);
+  return { loss: loss!, gradient: Float64Array.from(lm.parameters.flatGrad.readSync()) };
+}
+
+const objectives: readonly Objective[] = [
+  tokenLikelihood,
+  sharedLikelihood([0.3, -0.2, 0, 1]),
+  clippedRatio({ klCoef: 0.1 }),
+  clippedRatio({ per: "sequence" }),
+  preferencePairs("dpo", 0.3),
+];
+
+for (const objective of objectives) {
+  test(`${objective.name}, over ${objective.normaliser}: the gradient agrees with central differences`, () => {
     using lm = createTinyLm();
-    await trainFull({
-      lm,
-      source: () => documents,
-      steps: 1,
-      learningRate: 0,
-      maxTokensPerMicroBatch,
-      onProgress: ({ gradNorm, lossNats }) => {
-        gradNorms.push(gradNorm);
-        losses.push(lossNats);
+    const { gradient } = gradientOf(lm, objective);
+    const values = lm.parameters.flat.data;
+    const h = 2e-3;
+    const largest = [...gradient.keys()].sort((a, b) => Math.abs(gradient[b]!) - Math.abs(gradient[a]!)).slice(0, 5);
+    for (const index of largest) {
+      const kept = values[index]!;
+      const lossAt = (value: number): number => {
+        values[index] = value;
+        return gradientOf(lm, objective).loss.loss;
+      };
+      const slope = (lossAt(kept + h) - lossAt(kept - h)) / (2 * h);
+      values[index] = kept;
+      // f32 losses, and a step that may cross the edge of the clipped range for a token or two
+      assert.ok(
+        Math.abs(slope - gradient[index]!) < 0.02 * Math.abs(gradient[largest[0]!]!),
+        `${index}: ${slope}, ${gradient[index]}`,
+      );
+    }
+  });
+
+  test(`${objective.name}, over ${objective.normaliser}: micro-batches change nothing but rounding`, () => {
+    const [whole, cut] = [1000, 1].map((maxRows) => gradientOf(createTinyLm(), objective, maxRows));
+    assert.ok(Math.abs(whole!.loss.loss - cut!.loss.loss) < 1e-5);
+    assert.ok(Math.abs(whole!.loss.natsPerToken - cut!.loss.natsPerToken) < 1e-5);
+    whole!.gradient.forEach((slope, index) => {
+      assert.ok(Math.abs(slope - cut!.gradient[index]!) < 1e-5);
+    });
+  });
+}
+
+test("only an objective that needs the log-probabilities costs a second forward pass, and only over several micro-batches", () => {
+  for (const objective of objectives) {
+    const lm = createTinyLm();
+    let numPasses = 0;
+    const counted: CausalLm = Object.create(lm, {
+      hidden: {
+        value: (...args: Parameters<CausalLm["hidden"]>) => {
+          numPasses++;
+          return lm.hidden(...args);
+        },
       },
     });
-  }
-  using lm = createTinyLm();
-  const expected = meanLoss(lm, documents).lossNats;
-  for (const loss of losses) assert.ok(Math.abs(loss - expected) < 1e-5);
-  for (const norm of gradNorms) assert.ok(Math.abs(norm - gradNorms[0]!) < 1e-5);
-});
-
-test("the gradient agrees with central differences of the mean loss", () => {
-  using lm = createTinyLm();
-  const { sequences } = prepareDocuments(documents);
-  const numSupervised = sequences.reduce((total, sequence) => total + sequence.numSupervised, 0);
-  lm.parameters.enableGrad();
-  forwardBackward(
-    lm,
-    sequences,
-    sequences.map(() => 1 / numSupervised),
-    null,
-  );
-  const gradient = lm.parameters.flatGrad.readSync();
-  const values = lm.parameters.flat.data;
-  const h = 5e-3; // f32 losses: the truncation and rounding errors of this step are both near 1e-4
-  for (const index of [40, 700, 2100, values.length - 3]) {
-    const kept = values[index]!;
-    const lossAt = (value: number): number => {
-      values[index] = value;
-      return meanLoss(lm, documents).lossNats;
-    };
-    const slope = (lossAt(kept + h) - lossAt(kept - h)) / (2 * h);
-    values[index] = kept;
-    assert.ok(
-      Math.abs(slope - gradient[index]!) < 1e-3,
-      `parameter ${index}: slope ${slope}, gradient ${gradient[index]}`,
-    );
+    gradientOf(counted, objective);
+    assert.equal(numPasses, 1, objective.name);
+    gradientOf(counted, objective, 1);
+    assert.equal(numPasses - 1, data.length * (objective.isLinear ? 1 : 2), objective.name);
   }
 });
 
-test("a tiny model memorises a sequence to less than 0.1 nats per token", async () => {
-  using lm = createTinyLm();
-  const memorised = [{ tokenIds: range(5, 16, 9) }];
-  assert.ok(meanLoss(lm, memorised).lossNats > 2);
-  await trainFull({ lm, source: () => memorised, steps: 60, learningRate: 0.01 });
-  const { lossNats } = meanLoss(lm, memorised);
-  assert.ok(lossNats < 0.1, `loss after training: ${lossNats}`);
-});
-
-test("a run stopped by its signal goes on bit for bit, and a finished run does nothing more", async (t) => {
-  const directory = temporaryDirectory(t);
-  const controller = new AbortController();
-  using lm = createTinyLm();
-  const stopped = await trainFull({
-    ...sixSteps(lm, directory),
-    signal: controller.signal,
-    onProgress: ({ step }) => {
-      if (step === 3) controller.abort();
-    },
+test("groups side by side have the losses and gradients that they have alone", () => {
+  const lora = { loraRank: 2, loraAlpha: 4, targets: ["q_proj"] };
+  const { sequences } = prepareDocuments(data);
+  const works = [clippedRatio(), tokenLikelihood, sharedLikelihood([1])].map((objective, group) => {
+    const own = sequences.slice(group, group + 1).map((sequence) => ({ ...sequence, documentIndex: 0 }));
+    return { group, sequences: own, numData: 1, objective };
   });
-  assert.deepEqual([stopped.step, stopped.isFinished], [3, false]);
-  const expected = await uninterrupted();
-  assert.deepEqual(await continueIn(directory, 3), expected);
-  assert.deepEqual(await continueIn(directory, 6), expected);
+  const run = (chosen: readonly number[]) => {
+    using lm = createTinyLm();
+    using trainee = adaptersOver(lm, [lora, lora, lora]);
+    trainee.store.flat.write(Float32Array.from({ length: trainee.store.flat.size }, (_, i) => 0.1 * Math.sin(i)));
+    using trainer = new Trainer(trainee, scaleByLearningRate(1), 1000);
+    const losses = trainer.differentiate(chosen.map((group) => works[group]!));
+    const norms = trainer.norms([0, 1, 2].map((group) => trainer.groupOf(group, 0)));
+    return { losses, norms };
+  };
+  const together = run([0, 1, 2]);
+  for (const group of [0, 1, 2]) {
+    const alone = run([group]);
+    assert.ok(Math.abs(alone.losses[0]!.loss - together.losses[group]!.loss) < 1e-5);
+    assert.ok(together.norms[group]! > 1e-4);
+    alone.norms.forEach((norm, other) => {
+      assert.ok(Math.abs(norm - (other === group ? together.norms[group]! : 0)) < 1e-5);
+    });
+  }
 });
 
-test("a run killed without warning goes on bit for bit", async (t) => {
-  const directory = temporaryDirectory(t);
-  const script = `
-    const { createTinyLm } = await import(${JSON.stringify(new URL("./tiny-model.ts", import.meta.url).href)});
-    const { trainFull } = await import(${JSON.stringify(new URL("./trainer.ts", import.meta.url).href)});
-    const { epochSource } = await import(${JSON.stringify(new URL("./data.ts", import.meta.url).href)});
-    const { createRng } = await import(${JSON.stringify(new URL("../util/index.ts", import.meta.url).href)});
-    const documents = ${JSON.stringify(documents)};
-    const options = { ...${JSON.stringify({ ...sixSteps(null as never, directory), source: undefined })}, lm: createTinyLm(), source: epochSource(documents, 14, createRng(2)) };
-    await trainFull({ ...options, onProgress: ({ step }) => { if (step === 4) process.kill(process.pid, "SIGKILL"); } });`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "ignore", "pipe"] });
-  let errors = "";
-  child.stderr.on("data", (chunk) => {
-    errors += chunk;
-  });
-  const [, signal] = await once(child, "close");
-  assert.equal(signal, "SIGKILL", errors);
-  assert.deepEqual(await continueIn(directory, 4), await uninterrupted());
-});
-
-test("two checkpoints are kept, and a torn one is passed over", async (t) => {
-  const directory = temporaryDirectory(t);
-  await continueIn(directory, 0).catch(() => {}); // trains from other weights; only the files matter here
-  assert.deepEqual(readdirSync(directory).sort(), ["checkpoint-5.safetensors", "checkpoint-6.safetensors"]);
-  const newest = join(directory, "checkpoint-6.safetensors");
-  const header = JSON.parse(
-    readFileSync(newest).toString("utf8", 8, 8 + Number(readFileSync(newest).readBigUInt64LE(0))),
-  );
-  assert.deepEqual(Object.keys(header), ["__metadata__", "params", "moment1", "moment2", "ema"]);
-  truncateSync(newest, 5000);
-  await continueIn(directory, 5);
-});
-
-test("a checkpoint of other settings is refused", async (t) => {
-  const directory = temporaryDirectory(t);
+test("a negative share makes a document less likely while the other becomes more so", async () => {
   using lm = createTinyLm();
-  await trainFull(sixSteps(lm, directory));
-  await assert.rejects(trainFull({ ...sixSteps(lm, directory), learningRate: 0.5 }), { code: "checkpoint-mismatch" });
+  const documents = [{ tokenIds: [1, 5, 9, 3] }, { tokenIds: [2, 6, 4, 8] }];
+  const before = meanLoss(lm, documents).perDocument;
+  using trainee = wholeModel(lm);
+  const objective = sharedLikelihood([0.2, -0.02]);
+  await train({ trainee, source: () => documents, objective, steps: 20, transform: scaleByLearningRate(0.02) });
+  const now = meanLoss(lm, documents).perDocument;
+  assert.ok(now[0]! < before[0]! && now[1]! > before[1]!, `${before} to ${now}`);
 });
 
-test("training ends with an error when the loss stops being a number, and leaks nothing", async () => {
-  using lm = createTinyLm();
-  const live = lm.backend.memory().liveTensors;
-  await assert.rejects(trainFull({ lm, source: () => documents, steps: 5, learningRate: 1e30, clipNorm: 0 }), {
-    code: "diverged",
+test("a job of the bank may have an objective and token weights of its own", async () => {
+  const job = { lora: { loraRank: 2, loraAlpha: 4, targets: "all" }, learningRate: 0.01, epochs: 3 } as const;
+  const tokenIds = [1, 5, 9, 3, 7];
+  const rows = toDatum({ tokenIds });
+  const masked = { tokenIds, lossMask: [1, 0, 1, 0, 1] };
+  const [plain, alike, shared, doubled] = await trainAdapters({
+    lm: createTinyLm(),
+    seed: 1,
+    jobs: [
+      { ...job, id: "mask", stream: "s", documents: [masked] },
+      { ...job, id: "datum", stream: "s", documents: [toDatum(masked)] },
+      { ...job, id: "share", stream: "s", documents: [masked], objective: sharedLikelihood([0.5]) },
+      { ...job, id: "double", stream: "s", documents: [{ ...rows, weights: [0, 2, 0, 2, 0] }], clipNorm: 0 },
+    ],
   });
-  assert.equal(lm.backend.memory().liveTensors, live);
+  assert.deepEqual(alike!.adapter, plain!.adapter);
+  assert.deepEqual(shared!.adapter, plain!.adapter, "two tokens, half each");
+  assert.ok(Math.abs(doubled!.lossCurve[0]! - 2 * plain!.lossCurve[0]!) < 1e-6);
+});
+
+test("an objective says which extras it misses", async () => {
+  using lm = createTinyLm();
+  using trainee = wholeModel(lm);
+  const source = () => [{ tokenIds: [1, 2, 3] }];
+  const work = train({ trainee, source, objective: clippedRatio(), steps: 1, transform: scaleByLearningRate(1) });
+  await assert.rejects(work, /clipped ratio: expected samplerLogprobs for each token of datum 0/);
 });

@@ -1,271 +1,259 @@
 /**
- * @file Full-parameter training: documents in, a trained model out, resumable to the bit.
- * `trainFull` → `forwardBackward` (step.ts) → `AdamW` (nn/optim). For many small adapters see `adapter-bank.ts`.
+ * @file The one trainer: any parameters, any objective, any chain of gradient transforms. An update is two calls,
+ * `differentiate` (data → objective → gradient) and `update` (gradient → chain → parameters). Parameters are one group,
+ * or many that are trained side by side, each with a loss, a norm and settings of its own.
+ * `train.ts` drives one group from a source, `adapter-bank.ts` many that begin and end at different times.
  */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CausalLm } from "../models/index.ts";
 import {
-  AdamW,
-  type AdamWOptions,
-  checkSchedule,
-  clipScale,
-  Ema,
-  globalNorm,
-  multiplierAt,
-  type Schedule,
+  type GradientTransform,
+  groupNorms,
+  LoraBank,
+  type LoraConfig,
+  Optimizer,
+  type ParameterStore,
+  type StoreRun,
+  type UpdateGroup,
 } from "../nn/index.ts";
-import { digestOf } from "../registry/index.ts";
-import type { Tensor } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
-import { loadLatestCheckpoint, saveCheckpoint } from "./checkpoint.ts";
-import { cutByRows, type DocumentSource, type PreparedDocument, prepareDocuments, requireSupervised } from "./data.ts";
-import { forwardBackward } from "./step.ts";
+import { type Rng, SelkieError } from "../util/index.ts";
+import { cutByRows, type PreparedDocument } from "./data.ts";
+import type { Objective, ObjectiveTokens, ObjectiveValue } from "./objective.ts";
+import { type AdaptersOf, differentiate, entriesOf, measure, sequenceNats } from "./step.ts";
 
-/** Where and how often {@link trainFull} saves its state. */
-export interface CheckpointOptions {
-  /** One directory per run; holds the two newest checkpoints. */
-  readonly directory: string;
-  /** Updates between checkpoints; 0 leaves it to the clock. @defaultValue 0 */
-  readonly everySteps?: number;
-  /** Seconds between checkpoints; 0 means none by the clock. @defaultValue 60 */
-  readonly everySeconds?: number;
-}
-
-/** State of training after an update. */
-export interface TrainProgress {
-  /** Updates done. */
-  readonly step: number;
-  readonly steps: number;
-  /** Nats per supervised token of this update's documents, before the update. */
-  readonly lossNats: number;
-  /** Norm of the whole gradient before clipping. */
-  readonly gradNorm: number;
-  readonly learningRate: number;
-  /** Rows computed per second since training began or resumed. */
-  readonly tokensPerSecond: number;
-  readonly peakMemoryMiB: number;
-  readonly etaSeconds: number;
-  /** What was done to this update's documents (splits, empty ones). */
-  readonly notes: readonly string[];
-}
-
-/** Options of {@link trainFull}. */
-export interface TrainFullOptions {
-  /** Its parameters change in place; `lm.precision` sets the arithmetic, storage must be f32 (f64). */
+/** The parameters in training, and what a forward pass needs for them. */
+export interface Trainee extends Disposable {
   readonly lm: CausalLm;
-  readonly source: DocumentSource;
-  /** Updates in all. */
-  readonly steps: number;
-  /** Peak learning rate. */
-  readonly learningRate: number;
-  /** @defaultValue constant */
-  readonly schedule?: Schedule;
-  readonly optimizer?: AdamWOptions;
-  /** Limit on the norm of the gradient; 0 means none. @defaultValue 1 */
-  readonly clipNorm?: number;
-  /** Rows of one forward pass; an update with more is split and its gradients summed. @defaultValue 8192 */
-  readonly maxTokensPerMicroBatch?: number;
-  /** Decay of the averaged weights, which replace the trained ones at the end; 0 means no averaging. @defaultValue 0 */
-  readonly emaDecay?: number;
-  readonly checkpoint?: CheckpointOptions;
-  /** Names data and seed in the checkpoint, so that another run cannot go on from it. @defaultValue "" */
-  readonly runKey?: string;
-  /** Stops between two updates, after a checkpoint. */
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: TrainProgress) => void;
+  /** With gradients enabled. */
+  readonly store: ParameterStore;
+  /** Adapters over the frozen model; `null` when the model itself is trained. */
+  readonly bank: LoraBank | null;
+  /** Parts of the store that are trained as one: all of it, or each adapter. */
+  readonly groups: readonly (readonly StoreRun[])[];
 }
 
-/** How {@link trainFull} ended. */
-export interface TrainFullResult {
-  /** Updates done, those before a resume included. */
-  readonly step: number;
-  /** False when the signal stopped it; the same call goes on. */
-  readonly isFinished: boolean;
-  /** Update that this call started from; 0 unless it resumed. */
-  readonly resumedFrom: number;
-  /** Loss of the last update of this call; NaN when it did none. */
-  readonly lossNats: number;
-  /** Rows computed by this call. */
-  readonly numTokens: number;
-  readonly seconds: number;
-}
+const wholeOf = (store: ParameterStore): Trainee["groups"] => [[{ offset: 0, length: store.flat.size }]];
 
-/** Loss of one update, and the rows it took. Gradients are those of the mean over all its supervised tokens. */
-function accumulate(
-  lm: CausalLm,
-  sequences: readonly PreparedDocument[],
-  maxRows: number,
-): { lossNats: number; numTokens: number } {
-  const numSupervised = sequences.reduce((total, sequence) => total + sequence.numSupervised, 0);
-  let nats = 0;
-  let numTokens = 0;
-  for (const microBatch of cutByRows(sequences, (sequence) => sequence.numUsefulRows, maxRows)) {
-    const weights = microBatch.map(() => 1 / numSupervised);
-    for (const value of forwardBackward(lm, microBatch, weights, null)) nats += value;
-    for (const sequence of microBatch) numTokens += sequence.numUsefulRows;
-  }
-  return { lossNats: nats / numSupervised, numTokens };
-}
-
-/** Digest of what a resumed run must have in common with the run that wrote the checkpoint. */
-function fingerprintOf(options: TrainFullOptions): string {
-  const { lm, steps, learningRate, schedule, optimizer, clipNorm, maxTokensPerMicroBatch, emaDecay, runKey } = options;
-  const parameters = lm.parameters.specs.map(({ name, shape }) => [name, shape]);
-  const settings = [
-    steps,
-    learningRate,
-    schedule,
-    optimizer,
-    clipNorm,
-    maxTokensPerMicroBatch,
-    emaDecay,
-    runKey,
-    lm.precision,
-    parameters,
-  ];
-  return digestOf(JSON.stringify(settings));
-}
-
-function checkOptions(options: TrainFullOptions): void {
-  const { steps, learningRate, schedule, lm } = options;
-  if (!(Number.isInteger(steps) && steps >= 0 && learningRate >= 0))
-    throw new SelkieError(
-      "bad-option",
-      `training: expected whole steps and a learning rate of at least 0, got ${steps} and ${learningRate}`,
-    );
+/** Every parameter of a model. Refuses weights that cannot be trained. */
+export function wholeModel(lm: CausalLm, who = "training"): Trainee {
   if (lm.precision.params === "bf16")
     throw new SelkieError(
       "bad-option",
-      "training: expected f32 weights, got bf16, which loses small updates; load the model with bf16TrainPrecision",
+      `${who}: expected f32 weights, got bf16, which loses small updates; load the model with bf16TrainPrecision`,
     );
   if (lm.parameters.isQuantised)
     throw new SelkieError(
       "bad-option",
-      `training: expected weights in f32, got ${lm.precision.weights}, which only adapters can be trained on; load the model without quantised weights`,
+      `${who}: expected weights in f32, got ${lm.precision.weights}, which only adapters can be trained on; load the model without quantised weights`,
     );
-  if (schedule !== undefined) checkSchedule(schedule);
+  lm.parameters.enableGrad();
+  const store = lm.parameters;
+  return { lm, store, bank: null, groups: wholeOf(store), [Symbol.dispose]: () => store.disableGrad() };
 }
 
-/** The running state of one call; keeps `trainFull` to its loop. */
-class FullTrainer implements Disposable {
-  readonly options: TrainFullOptions;
-  readonly adamW: AdamW;
-  readonly ema: Ema | null;
-  readonly #fingerprint: string;
-  #lastSave: number;
-  #savedStep = -1;
+/** What has a bank. */
+export type AdapterTrainee = Trainee & { readonly bank: LoraBank };
 
-  constructor(options: TrainFullOptions) {
-    const { lm, optimizer, emaDecay = 0 } = options;
-    this.options = options;
-    lm.parameters.enableGrad();
-    this.adamW = new AdamW(lm.parameters, optimizer);
-    this.ema = emaDecay > 0 ? new Ema(lm.parameters, emaDecay) : null;
-    this.#fingerprint = fingerprintOf(options);
-    this.#lastSave = performance.now();
+/** Adapters over a frozen model, all zero, a group each. */
+export function adaptersOver(lm: CausalLm, configs: readonly LoraConfig[]): AdapterTrainee {
+  lm.parameters.disableGrad(); // no gradients, no activations kept for them
+  lm.parameters.freeze();
+  const bank = new LoraBank(lm.backend, lm.linearLayers, configs);
+  bank.parameters.enableGrad();
+  const groups = configs.map((_, place) => bank.runsOf(place));
+  return { lm, store: bank.parameters, bank, groups, [Symbol.dispose]: () => bank[Symbol.dispose]() };
+}
+
+/** One fresh adapter over a frozen model. */
+export function oneAdapter(lm: CausalLm, lora: LoraConfig, rng: Rng): AdapterTrainee {
+  const trainee = adaptersOver(lm, [lora]);
+  trainee.bank.initialize(0, rng);
+  return { ...trainee, groups: wholeOf(trainee.store) };
+}
+
+/** What one group is to learn in an update. */
+export interface GroupWork {
+  readonly group: number;
+  /** At least one, each with something to learn; those of one datum in order. */
+  readonly sequences: readonly PreparedDocument[];
+  /** Data of the update; `documentIndex` of a sequence says which it is from. */
+  readonly numData: number;
+  readonly objective: Objective;
+}
+
+/** What an update found for one group, before it. */
+export interface GroupLoss {
+  readonly loss: number;
+  /** `-Σ weights · logprobs` per supervised token, without tokens that the objective gives no gradient where it is linear. */
+  readonly natsPerToken: number;
+  /** Rows of one pass. */
+  readonly numRows: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** One group's work, taken apart into entries. */
+class Lesson {
+  readonly work: GroupWork;
+  readonly tokens: ObjectiveTokens;
+  readonly #logprobs: Float64Array;
+  /** Known before the forward pass where the objective is linear. */
+  #value: ObjectiveValue | null = null;
+
+  constructor(work: GroupWork) {
+    const { sequences, numData, objective } = work;
+    const entries = sequences.map(entriesOf);
+    const offsets = new Int32Array(numData + 1);
+    const numTokens = new Array<number>(numData).fill(0);
+    sequences.forEach(({ documentIndex, numSupervised }, index) => {
+      offsets[documentIndex + 1]! += entries[index]!.rows.length;
+      numTokens[documentIndex]! += numSupervised;
+    });
+    for (let datum = 0; datum < numData; datum++) offsets[datum + 1]! += offsets[datum]!;
+    const weights = Float32Array.from(entries.flatMap((own) => Array.from(own.weights)));
+    this.work = work;
+    this.#logprobs = new Float64Array(weights.length);
+    this.tokens = { offsets, weights, numTokens, extras: extrasOf(sequences, objective), logprobs: this.#logprobs };
   }
 
-  get #tensors(): Record<string, Tensor> {
-    const { adamW, ema, options } = this;
-    const tensors = { params: options.lm.parameters.flat, moment1: adamW.moment1, moment2: adamW.moment2 };
-    return ema === null ? tensors : { ...tensors, ema: ema.average };
+  get isMeasured(): boolean {
+    return !this.work.objective.isLinear;
   }
 
-  /** Loads the newest checkpoint, if any. */
-  resume(): void {
-    const { checkpoint } = this.options;
-    const state = checkpoint ? loadLatestCheckpoint(checkpoint.directory, this.#fingerprint, this.#tensors) : null;
-    if (state === null) return;
-    this.adamW.restore(state);
-    this.#savedStep = state.step;
+  get value(): ObjectiveValue {
+    this.#value ??= this.work.objective.evaluate(this.tokens);
+    return this.#value;
   }
 
-  /** One update. */
-  async step(): Promise<
-    Omit<TrainProgress, "tokensPerSecond" | "peakMemoryMiB" | "etaSeconds"> & { numTokens: number }
-  > {
-    const {
-      lm,
-      source,
-      steps,
-      learningRate,
-      schedule = { kind: "constant" },
-      clipNorm = 1,
-      maxTokensPerMicroBatch = 8192,
-    } = this.options;
-    const done = this.adamW.numSteps;
-    const { sequences, notes } = prepareDocuments(await source(done), lm);
-    requireSupervised(sequences, `training: update ${done}`);
-    lm.parameters.zeroGrad();
-    const { lossNats, numTokens } = accumulate(lm, sequences, maxTokensPerMicroBatch);
-    const gradNorm = globalNorm(lm.parameters.flatGrad);
-    if (!Number.isFinite(lossNats + gradNorm))
-      throw new SelkieError(
-        "diverged",
-        `training: expected a finite loss and gradient, got ${lossNats} and ${gradNorm} at update ${done}; lower the learning rate`,
-      );
-    const rate = learningRate * multiplierAt(schedule, done, steps);
-    this.adamW.step(rate, clipScale(gradNorm, clipNorm));
-    this.ema?.update();
-    return { step: done + 1, steps, lossNats, gradNorm, learningRate: rate, notes, numTokens };
+  /** Keeps what was measured before the gradient was known: a second pass leaves out entries without one. */
+  record(logprobs: Float64Array, first: number): void {
+    if (this.#value === null || this.work.objective.isLinear) this.#logprobs.set(logprobs, first);
   }
 
-  /** Saves when it is time, or when told to. */
-  save(force = false): void {
-    const { checkpoint } = this.options;
-    const step = this.adamW.numSteps;
-    if (checkpoint === undefined || step === this.#savedStep) return;
-    const { everySteps = 0, everySeconds = 60 } = checkpoint;
-    const isDue =
-      (everySteps > 0 && step % everySteps === 0) ||
-      (everySeconds > 0 && performance.now() - this.#lastSave >= 1000 * everySeconds);
-    if (!force && !isDue) return;
-    saveCheckpoint(checkpoint.directory, { ...this.adamW.toJson(), fingerprint: this.#fingerprint }, this.#tensors);
-    this.#savedStep = step;
-    this.#lastSave = performance.now();
+  /** Once log-probabilities are on record. */
+  toLoss(): GroupLoss {
+    const { sequences, objective } = this.work;
+    const { loss, metrics = {} } = objective.isLinear ? objective.evaluate(this.tokens) : this.value;
+    const nats = sequenceNats(sequences, this.#logprobs).reduce((total, value) => total + value, 0);
+    const numSupervised = this.tokens.numTokens.reduce((total, count) => total + count, 0);
+    const numRows = sequences.reduce((total, sequence) => total + sequence.numUsefulRows, 0);
+    return { loss, natsPerToken: nats / numSupervised, numRows, metrics };
+  }
+}
+
+/** Extras that an objective needs, by entry. */
+function extrasOf(sequences: readonly PreparedDocument[], { needs = [], name }: Objective): ObjectiveTokens["extras"] {
+  const values = needs.map((extra): [string, Float64Array] => {
+    const all = sequences.flatMap((sequence) => {
+      const own = sequence.extras[extra];
+      if (own === undefined || sequence.softTargets !== null)
+        throw new SelkieError(
+          "bad-input",
+          `${name}: expected ${extra} for each token of datum ${sequence.documentIndex}, and no soft targets; put them in its extras`,
+        );
+      return Array.from(entriesOf(sequence).rows, (row) => own[row]!);
+    });
+    return [extra, Float64Array.from(all)];
+  });
+  return Object.fromEntries(values);
+}
+
+/** A sequence of a lesson, whose entries are `first .. end` there. */
+interface LessonPart {
+  readonly lesson: Lesson;
+  readonly sequence: PreparedDocument;
+  readonly first: number;
+  readonly end: number;
+}
+
+function partsOf(lesson: Lesson): LessonPart[] {
+  let end = 0;
+  return lesson.work.sequences.map((sequence) => {
+    const first = end;
+    end += sequence.numSupervised * (sequence.softTargets?.topK ?? 1);
+    return { lesson, sequence, first, end };
+  });
+}
+
+/** Hands each lesson its share of the log-probabilities of some parts. */
+function record(parts: readonly LessonPart[], logprobs: Float64Array): void {
+  let at = 0;
+  for (const { lesson, first, end } of parts) {
+    lesson.record(logprobs.subarray(at, at + end - first), first);
+    at += end - first;
+  }
+}
+
+/** Row ranges per place for parts in ascending order of group, `[G + 1]`. */
+function segmentsOf(parts: readonly LessonPart[], offsets: Int32Array, numPlaces: number): Int32Array {
+  const segments = new Int32Array(numPlaces + 1);
+  parts.forEach(({ lesson }, index) => {
+    segments[lesson.work.group + 1]! += offsets[index + 1]! - offsets[index]!;
+  });
+  for (let place = 0; place < numPlaces; place++) segments[place + 1]! += segments[place]!;
+  return segments;
+}
+
+/** Parameters, their optimizer, and the size of a forward pass. */
+export class Trainer implements Disposable {
+  readonly trainee: Trainee;
+  readonly optimizer: Optimizer;
+  readonly #maxRows: number;
+
+  /** `maxRows`: rows of one forward pass; more take several, whose gradients are summed. The caller disposes the trainee. */
+  constructor(trainee: Trainee, transform: GradientTransform, maxRows: number) {
+    this.trainee = trainee;
+    this.optimizer = new Optimizer(trainee.store, transform);
+    this.#maxRows = maxRows;
+  }
+
+  /** A group that has had `step` updates. */
+  groupOf(group: number, step: number): UpdateGroup {
+    return { group, runs: this.trainee.groups[group]!, step };
+  }
+
+  /** Puts the gradients of some groups, in ascending order, in the store, and zeros for the others. */
+  differentiate(work: readonly GroupWork[]): GroupLoss[] {
+    const { lm, store } = this.trainee;
+    const lessons = work.map((own) => new Lesson(own));
+    const parts = lessons.flatMap(partsOf);
+    const batches = this.#cut(parts);
+    const isMeasured = parts.some(({ lesson }) => lesson.isMeasured);
+    if (isMeasured && batches.length > 1)
+      for (const batch of this.#cut(parts.filter(({ lesson }) => lesson.isMeasured)))
+        record(batch, measure(lm, sequencesOf(batch), this.#adaptersOf(batch)));
+    store.zeroGrad();
+    for (const batch of batches) {
+      const coefficients = () =>
+        batch.flatMap(({ lesson, first, end }) =>
+          Array.from(lesson.value.gradient.subarray(first, end), (slope) => 0 - slope),
+        );
+      const whenMeasured = (logprobs: Float64Array) => {
+        record(batch, logprobs);
+        return coefficients();
+      };
+      const isWhole = isMeasured && batches.length === 1; // then one pass does
+      const wanted = isWhole ? whenMeasured : coefficients();
+      record(batch, differentiate(lm, sequencesOf(batch), wanted, this.#adaptersOf(batch)));
+    }
+    return lessons.map((lesson) => lesson.toLoss());
+  }
+
+  /** Norms of the gradients of some groups. */
+  norms(groups: readonly UpdateGroup[]): number[] {
+    return groupNorms(this.trainee.store, groups);
+  }
+
+  #cut(parts: readonly LessonPart[]): LessonPart[][] {
+    return cutByRows(parts, ({ sequence }) => sequence.numUsefulRows, this.#maxRows);
+  }
+
+  #adaptersOf(parts: readonly LessonPart[]): AdaptersOf {
+    const { bank } = this.trainee;
+    return bank && ((offsets) => bank.batch(segmentsOf(parts, offsets, bank.configs.length)));
   }
 
   [Symbol.dispose](): void {
-    this.adamW[Symbol.dispose]();
-    this.ema?.[Symbol.dispose]();
-    this.options.lm.parameters.disableGrad();
+    this.optimizer[Symbol.dispose]();
   }
 }
 
-/**
- * Trains every parameter of `lm`. With a checkpoint directory, a call after a kill goes on where the last checkpoint
- * was and ends with the same bits as a run that was never interrupted.
- *
- * @throws {@link SelkieError} `"diverged"` when the loss stops being a number; `"checkpoint-mismatch"` when the
- * directory belongs to a run with other settings.
- */
-export async function trainFull(options: TrainFullOptions): Promise<TrainFullResult> {
-  checkOptions(options);
-  const { lm, steps, signal, onProgress } = options;
-  using trainer = new FullTrainer(options);
-  trainer.resume();
-  const resumedFrom = trainer.adamW.numSteps;
-  const began = performance.now();
-  const elapsedSeconds = (): number => (performance.now() - began) / 1000;
-  let numTokens = 0;
-  let lossNats = NaN;
-  lm.backend.resetPeak();
-  while (trainer.adamW.numSteps < steps && !signal?.aborted) {
-    const progress = await trainer.step();
-    numTokens += progress.numTokens;
-    lossNats = progress.lossNats;
-    trainer.save();
-    const seconds = elapsedSeconds();
-    onProgress?.({
-      ...progress,
-      tokensPerSecond: numTokens / seconds,
-      peakMemoryMiB: lm.backend.memory().peakBytes / 2 ** 20,
-      etaSeconds: (seconds / (progress.step - resumedFrom)) * (steps - progress.step),
-    });
-    await nextTurn(); // lets Ctrl-C and other work in
-  }
-  trainer.save(true);
-  const isFinished = trainer.adamW.numSteps >= steps;
-  if (isFinished) trainer.ema?.copyToStore();
-  return { step: trainer.adamW.numSteps, isFinished, resumedFrom, lossNats, numTokens, seconds: elapsedSeconds() };
-}
+const sequencesOf = (parts: readonly LessonPart[]): PreparedDocument[] => parts.map(({ sequence }) => sequence);

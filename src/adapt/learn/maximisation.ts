@@ -11,9 +11,9 @@ import {
   likelihood,
   meanLoss,
   natsWeights,
-  type Objective,
   type PolicyBatch,
   type PolicyProgress,
+  type SequenceObjective,
   type TrainDocument,
   trainPolicy,
 } from "../../train/index.ts";
@@ -62,7 +62,9 @@ const numSupervised = ({ lossMask, tokenIds }: TrainDocument): number =>
 interface Lesson {
   /** Documents of each example: the completions that count as one. */
   readonly examples: readonly (readonly TrainDocument[])[];
-  readonly objective: Objective;
+  readonly objective: SequenceObjective;
+  /** Its gradient does not depend on the log-probabilities, so that none need be measured before the update. */
+  readonly isLinear: boolean;
 }
 
 /** What can be drawn for an update. */
@@ -86,13 +88,13 @@ function exampleLessons(checkpoint: Checkpoint, kept: readonly KeptExample[]): L
       const examples = indices.map((index) => all[index]!);
       const weights = indices.map((index) => kept[index]!.weight);
       const objective = sum(weights) === 0 ? indifferent : likelihood(weights, examples.map(tokensOf));
-      return { examples, objective };
+      return { examples, objective, isLinear: true };
     },
   };
 }
 
 /** Wants nothing: an update of weightless examples alone. */
-const indifferent: Objective = (logprobs) => ({ loss: 0, gradient: new Float64Array(logprobs.length) });
+const indifferent: SequenceObjective = (logprobs) => ({ loss: 0, gradient: new Float64Array(logprobs.length) });
 
 /** Pairs against what the policy gives them before it is changed. */
 function pairLessons(
@@ -115,13 +117,13 @@ function pairLessons(
       const pairs = indices.map((_, place) => ({ chosen: 2 * place, rejected: 2 * place + 1 }));
       const referenceLogprobs = drawn.map((index) => reference[index]!);
       const objective = (loss === "dpo" ? dpo : ipo)({ pairs, referenceLogprobs, beta });
-      return { examples: drawn.map((index) => all[index]!), objective };
+      return { examples: drawn.map((index) => all[index]!), objective, isLinear: false };
     },
   };
 }
 
 /** One update: what is wanted of the examples, and beside it old text to be kept, by its share. */
-function batchOf(args: MaximisationArgs, { examples, objective }: Lesson, rng: Rng): PolicyBatch {
+function batchOf(args: MaximisationArgs, { examples, objective, isLinear }: Lesson, rng: Rng): PolicyBatch {
   const { checkpoint, replay, update } = args;
   const { replayShare } = update;
   const own = examples.flat();
@@ -129,24 +131,23 @@ function batchOf(args: MaximisationArgs, { examples, objective }: Lesson, rng: R
   const old = Array.from({ length: numReplay }, () => ({
     tokenIds: encodeDocument(checkpoint.tokenizer, rng.choice(replay)),
   }));
-  const weigh = natsWeights(objective);
+  const weighExamples = natsWeights(objective);
   const oldWeight = numReplay === 0 ? 0 : replayShare / tokensOf(old);
-  return {
-    documents: [...own, ...old],
-    weigh(nats) {
-      let next = 0;
-      const perExample = examples.map((documents) => sum(documents.map(() => nats[next++]!)));
-      const { loss, weights } = weigh(perExample);
-      const oldLoss = oldWeight * sum(nats.slice(own.length));
-      return {
-        loss: (1 - replayShare) * loss + oldLoss,
-        weights: [
-          ...examples.flatMap((documents, index) => documents.map(() => (1 - replayShare) * weights[index]!)),
-          ...old.map(() => oldWeight),
-        ],
-      };
-    },
+  const weigh = (nats: readonly number[]) => {
+    let next = 0;
+    const perExample = examples.map((documents) => sum(documents.map(() => nats[next++]!)));
+    const { loss, weights } = weighExamples(perExample);
+    const oldLoss = oldWeight * sum(nats.slice(own.length));
+    return {
+      loss: (1 - replayShare) * loss + oldLoss,
+      weights: [
+        ...examples.flatMap((documents, index) => documents.map(() => (1 - replayShare) * weights[index]!)),
+        ...old.map(() => oldWeight),
+      ],
+    };
   };
+  const documents = [...own, ...old];
+  return { documents, weigh: isLinear ? weigh(documents.map(() => 0)).weights : weigh };
 }
 
 /** Indices of the examples of each update: epoch after epoch, each in its own random order. */

@@ -1,139 +1,132 @@
 /**
- * @file AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) over a {@link ParameterStore}.
- * The state is updated in place: a pure pair of `init` and `step` would hold every moment twice.
+ * @file AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) as a gradient transform. Weight decay is decoupled and acts on
+ * matrices alone, as is usual; norms and biases have none.
  */
-import { type AdamWSegment, type Tensor, zeros } from "../../tensor/index.ts";
+import { type AdamWSegment, zeros } from "../../tensor/index.ts";
 import { SelkieError } from "../../util/index.ts";
-import type { ParameterStore } from "../parameters.ts";
+import { cutAtMatrices, matrixRuns } from "./decay.ts";
+import { type GradientTransform, type Setting, settingOf, type TransformState, type Updates } from "./transform.ts";
 
-/** Settings of {@link AdamW}; the defaults are those of PyTorch, but for the weight decay. */
-export interface AdamWOptions {
+/** Settings of Adam; the defaults are those of PyTorch. */
+export interface AdamOptions {
   /** Decay of the first moment, in [0, 1). @defaultValue 0.9 */
   readonly beta1?: number;
   /** Decay of the second moment, in [0, 1). @defaultValue 0.999 */
   readonly beta2?: number;
   /** Added to the root of the second moment; greater than 0. @defaultValue 1e-8 */
   readonly epsilon?: number;
+}
+
+/** Settings of {@link adamW} besides the learning rate. */
+export interface AdamWOptions extends AdamOptions {
   /** Decoupled weight decay of matrices; norms and biases have none. @defaultValue 0 */
   readonly weightDecay?: number;
 }
 
-/** What of {@link AdamW} is not a tensor. */
-export interface AdamWState {
-  readonly step: number;
-}
+type Moments = Pick<GradientTransform, "init" | "reset">;
 
-/** A run of the store whose parameters are decayed, or not, together. */
-interface DecayRun {
-  readonly offset: number;
-  length: number;
-  readonly isDecayed: boolean;
-}
+/** Two moments of every parameter, from zero. */
+const moments: Moments = {
+  init({ flatGrad: { backend, shape, dtype } }) {
+    return { tensors: { moment1: zeros(backend, shape, dtype), moment2: zeros(backend, shape, dtype) } };
+  },
+  reset(_, { tensors }, runs) {
+    for (const { offset, length } of runs)
+      for (const moment of Object.values(tensors)) moment.data.fill(0, offset, offset + length);
+  },
+};
 
-/** Adjacent parameters of one kind joined into runs. */
-function decayRuns(store: ParameterStore): readonly DecayRun[] {
-  const runs: DecayRun[] = [];
-  store.specs.forEach(({ name, shape }, index) => {
-    const offset = store.offsetOf(name);
-    const next = store.specs[index + 1];
-    const length = (next === undefined ? store.flat.size : store.offsetOf(next.name)) - offset;
-    const isDecayed = shape.length >= 2;
-    const last = runs.at(-1);
-    if (last?.isDecayed === isDecayed) last.length += length;
-    else runs.push({ offset, length, isDecayed });
-  });
-  return runs;
-}
-
-/** Moments of every parameter of a store, and the update rule. */
-export class AdamW implements Disposable {
-  readonly store: ParameterStore;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-  /** First moments, `[total]`. */
-  readonly moment1: Tensor;
-  /** Second moments, `[total]`. */
-  readonly moment2: Tensor;
-  readonly #runs: readonly DecayRun[];
-  #step = 0;
-
-  /** Starts from zero moments; `store.enableGrad()` must have been called. */
-  constructor(store: ParameterStore, options: AdamWOptions = {}) {
-    this.store = store;
-    this.beta1 = options.beta1 ?? 0.9;
-    this.beta2 = options.beta2 ?? 0.999;
-    this.epsilon = options.epsilon ?? 1e-8;
-    this.weightDecay = options.weightDecay ?? 0;
-    if (!(this.beta1 >= 0 && this.beta1 < 1 && this.beta2 >= 0 && this.beta2 < 1 && this.epsilon > 0))
-      throw new SelkieError(
-        "bad-option",
-        `AdamW: expected betas in [0, 1) and a positive epsilon, got ${this.beta1}, ${this.beta2} and ${this.epsilon}`,
-      );
-    const { backend, shape, dtype } = store.flatGrad;
-    this.moment1 = zeros(backend, shape, dtype);
-    this.moment2 = zeros(backend, shape, dtype);
-    this.#runs = decayRuns(store);
-  }
-
-  /** Updates done through {@link step}. */
-  get numSteps(): number {
-    return this.#step;
-  }
-
-  /**
-   * One update of every parameter from the gradients in the store.
-   *
-   * @param gradScale - Factor on the gradient, from clipping. @defaultValue 1
-   */
-  step(learningRate: number, gradScale = 1): void {
-    this.#step++;
-    this.update(
-      this.#runs.map(({ offset, length, isDecayed }) => ({
-        offset,
-        length,
-        learningRate,
-        weightDecay: isDecayed ? this.weightDecay : 0,
-        gradScale,
-        step: this.#step,
-      })),
+function checked({ beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamOptions): Required<AdamOptions> {
+  if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1 && epsilon > 0))
+    throw new SelkieError(
+      "bad-option",
+      `AdamW: expected betas in [0, 1) and a positive epsilon, got ${beta1}, ${beta2} and ${epsilon}`,
     );
-  }
+  return { beta1, beta2, epsilon };
+}
 
-  /** Updates only the given runs, each with settings and a step count of its own: what an adapter bank needs. */
-  update(segments: readonly AdamWSegment[]): void {
-    const { store, moment1, moment2, beta1, beta2, epsilon } = this;
-    store.flat.backend.kernels.adamW({
-      params: store.flat,
-      grads: store.flatGrad,
-      moment1,
-      moment2,
-      beta1,
-      beta2,
-      epsilon,
-      segments,
-    });
-  }
+/** Runs the kernel; `target` are its parameters. */
+function callKernel(
+  updates: Updates,
+  target: "parameters" | "updates",
+  { tensors }: TransformState,
+  options: Required<AdamOptions>,
+  segments: readonly AdamWSegment[],
+): void {
+  const { flat, flatGrad } = updates.store;
+  const { moment1, moment2 } = tensors;
+  flat.backend.kernels.adamW({
+    params: target === "parameters" ? flat : flatGrad,
+    grads: flatGrad,
+    moment1: moment1!,
+    moment2: moment2!,
+    ...options,
+    segments,
+  });
+}
 
-  /** Forgets the moments of one run, for parameters that start anew. */
-  resetRun(offset: number, length: number): void {
-    this.moment1.data.fill(0, offset, offset + length);
-    this.moment2.data.fill(0, offset, offset + length);
-  }
+const isSameSettings = (a: AdamWSegment, b: AdamWSegment): boolean =>
+  a.learningRate === b.learningRate &&
+  a.weightDecay === b.weightDecay &&
+  a.gradScale === b.gradScale &&
+  a.step === b.step;
 
-  /** The state besides {@link moment1} and {@link moment2}, which a checkpoint stores as they are. */
-  toJson(): AdamWState {
-    return { step: this.#step };
-  }
+/** `segment` after the others, joined to the last where it goes on with the same settings. */
+function append(segments: AdamWSegment[], segment: AdamWSegment): void {
+  const last = segments.at(-1);
+  if (last !== undefined && last.offset + last.length === segment.offset && isSameSettings(last, segment))
+    segments[segments.length - 1] = { ...last, length: last.length + segment.length };
+  else segments.push(segment);
+}
 
-  /** Puts {@link toJson}'s result back; the caller restores the moments. */
-  restore(state: AdamWState): void {
-    this.#step = state.step;
-  }
+/** Updates divided by the root of their mean square: `m̂ / (√v̂ + ε)`, hats meaning bias correction by `1 - βᵗ`. */
+export function scaleByAdam(options: AdamOptions = {}): GradientTransform {
+  const settings = checked(options);
+  return {
+    name: "scaleByAdam",
+    ...moments,
+    update(updates, state) {
+      updates.values();
+      const segments: AdamWSegment[] = [];
+      // with a rate and a decay of -1 the kernel's `w - lr·wd·w - lr·u` is `u`
+      const shared = { learningRate: -1, weightDecay: -1, gradScale: 1 };
+      for (const { offset, length, index } of updates.runsInOrder())
+        append(segments, { ...shared, offset, length, step: updates.groups[index]!.step + 1 });
+      callKernel(updates, "updates", state, settings, segments);
+    },
+  };
+}
 
-  [Symbol.dispose](): void {
-    this.moment1[Symbol.dispose]();
-    this.moment2[Symbol.dispose]();
-  }
+/**
+ * AdamW: `w ← w - lr · wd · w - lr · m̂ / (√v̂ + ε)`. It is `chain(scaleByAdam(), addDecayedWeights(wd), scaleByLearningRate(lr))`
+ * in one pass over memory, pending factors on the gradient included, and differs from that only in rounding.
+ */
+export function adamW({
+  learningRate,
+  weightDecay = 0,
+  ...options
+}: AdamOptions & { readonly learningRate: Setting; readonly weightDecay?: Setting }): GradientTransform {
+  const settings = checked(options);
+  return {
+    name: "adamW",
+    learningRate,
+    isLast: true,
+    ...moments,
+    update(updates, state) {
+      const { store, groups } = updates;
+      const matrices = matrixRuns(store);
+      const shared = groups.map((group, index) => ({
+        learningRate: settingOf(learningRate, group),
+        gradScale: updates.factorOf(index),
+        step: group.step + 1,
+      }));
+      const decays = groups.map((group) => settingOf(weightDecay, group));
+      const segments: AdamWSegment[] = [];
+      for (const { index, ...run } of updates.runsInOrder())
+        for (const { isMatrix, offset, length } of cutAtMatrices(run, matrices))
+          append(segments, { ...shared[index]!, offset, length, weightDecay: isMatrix ? decays[index]! : 0 });
+      callKernel(updates, "parameters", state, settings, segments);
+      updates.isApplied = true;
+    },
+  };
 }

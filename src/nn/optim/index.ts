@@ -1,5 +1,24 @@
-/** @file Optimizers: AdamW, schedules, clipping, averaging. */
-export { AdamW, type AdamWOptions, type AdamWState } from "./adamw.ts";
-export { clipScale, globalNorm } from "./clip.ts";
-export { Ema } from "./ema.ts";
-export { checkSchedule, multiplierAt, type Schedule, type ScheduleKind } from "./schedule.ts";
+/** @file Optimizers as chains of gradient transforms: clipping, AdamW, Lion, decay, schedules, averaging. */
+export { type AdamOptions, type AdamWOptions, adamW, scaleByAdam } from "./adamw.ts";
+export { clipByGlobalNorm, clipScale } from "./clip.ts";
+export { addDecayedWeights } from "./decay.ts";
+export { ema } from "./ema.ts";
+export { type LionOptions, lion, scaleByLion } from "./lion.ts";
+export { Optimizer, wholeStore } from "./optimizer.ts";
+export {
+  checkSchedule,
+  multiplierAt,
+  type Schedule,
+  type ScheduleKind,
+  scaleByLearningRate,
+  scheduled,
+} from "./schedule.ts";
+export {
+  chain,
+  type GradientTransform,
+  groupNorms,
+  type Setting,
+  type TransformState,
+  type UpdateGroup,
+  Updates,
+} from "./transform.ts";

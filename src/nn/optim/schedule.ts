@@ -4,6 +4,7 @@
  * factor 0 and the factor would reach 0 one update after the last.
  */
 import { SelkieError } from "../../util/index.ts";
+import { type GradientTransform, noState, type Setting, settingOf } from "./transform.ts";
 
 /** How the learning rate falls after the warm-up. */
 export type ScheduleKind = "constant" | "linear" | "cosine";
@@ -50,4 +51,24 @@ export function checkSchedule(schedule: Schedule): void {
       "bad-option",
       `schedule: expected warmupSteps of at least 0 and minMultiplier in [0, 1], got ${warmupSteps} and ${minMultiplier}`,
     );
+}
+
+/** `peak` times the multiplier of a schedule over `totalSteps` updates of a group, as a learning rate. */
+export function scheduled(peak: number, schedule: Schedule, totalSteps: number): Setting {
+  checkSchedule(schedule);
+  return ({ step }) => peak * multiplierAt(schedule, step, totalSteps);
+}
+
+/** `updates ← -learningRate · updates`, so that adding them descends; alone it is stochastic gradient descent. */
+export function scaleByLearningRate(learningRate: Setting): GradientTransform {
+  return {
+    name: "scaleByLearningRate",
+    learningRate,
+    init: noState,
+    update(updates) {
+      updates.groups.forEach((group, index) => {
+        updates.multiply(index, -settingOf(learningRate, group));
+      });
+    },
+  };
 }

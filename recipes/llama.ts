@@ -3,7 +3,7 @@
  * read from top to bottom. It computes what `src/models/llama.ts` computes with fused kernels, values and gradients alike
  * (`test/llama-page.test.ts`), only slower and one sequence at a time. Run it on the shipped model:
  *
- *     npx node examples/llama.ts "Question: Where was"
+ *     npx node recipes/llama.ts "Question: Where was"
  *
  * Axes: `T` tokens, `D` hidden size, `H` query heads, `K` key and value heads, `G = H / K` query heads that share one of
  * them, `E` width of a head, `F` width of the feed-forward layer, `V` vocabulary.

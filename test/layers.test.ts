@@ -1,6 +1,7 @@
 /**
  * @file The shape of `src/`: layers import downward and through doors, files do not import each other in circles,
- * and nothing grows past what one can read. Imports of types alone may form circles: they have no load order.
+ * and nothing grows past what one can read. Imports of types count like any other: they have no load order, but a reader
+ * follows them all the same.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -42,7 +43,13 @@ function problemWith({ file, target, line }: Edge): string | null {
     : `${file}:${line}: import "${to}" through src/${to}/index.ts, not ${target}`;
 }
 
-/** One circle of files through their runtime imports, or `null`. */
+/** Circles that remain, by the import to be removed: what a backend computes on has to leave `tensor.ts` and `scope.ts`. */
+const tolerated: ReadonlySet<string> = new Set([
+  "src/tensor/backend.ts -> src/tensor/scope.ts",
+  "src/tensor/backend.ts -> src/tensor/tensor.ts",
+]);
+
+/** One circle of files through their imports, or `null`. */
 function findCycle(graph: ReadonlyMap<string, readonly string[]>): readonly string[] | null {
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): readonly string[] | null => {
@@ -94,7 +101,8 @@ describe("the layers of src", () => {
 
   test("no file imports itself in a circle", () => {
     const graph = new Map<string, string[]>(sources.map(({ path }) => [path, []]));
-    for (const { file, target, isTypeOnly } of edges) if (!isTypeOnly) graph.get(file)!.push(target);
+    for (const { file, target, isTypeOnly } of edges)
+      if (!(isTypeOnly && tolerated.has(`${file} -> ${target}`))) graph.get(file)!.push(target);
     assert.equal(findCycle(graph)?.join(" -> ") ?? null, null);
   });
 });

@@ -67,22 +67,16 @@ export {
   questionsIn,
   sourceContradictions,
 } from "./gate/contradictions.ts";
-export { defaultGate } from "./gate/default-gate.ts";
 export { evidenceGaps } from "./gate/evidence.ts";
 export { checkGate, parseGate } from "./gate/file.ts";
 export {
   decideGate,
-  type EvidenceThresholds,
   type GateDecision,
   type GateInputs,
-  type GatePolicy,
-  type HarmThresholds,
   harms,
   inventions,
-  type Measurement,
   orders,
   overruns,
-  type PolicyThresholds,
   shortfalls,
   suspicions,
   type TrainingUsage,
@@ -98,6 +92,7 @@ export {
   scaleAdapter,
   shareLowerBound,
 } from "./gate/measure.ts";
+export type { Measurement } from "./gate/measurement.ts";
 export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate/policy.ts";
 export {
   type Doubt,
@@ -109,6 +104,8 @@ export {
   type Support,
   screenSources,
 } from "./gate/screen.ts";
+export type { EvidenceThresholds, GatePolicy, HarmThresholds, PolicyThresholds } from "./gate/thresholds.ts";
+export { defaultGate } from "./gate/thresholds.ts";
 export * from "./learn/index.ts";
 export { chooseNear, formatKnown, knownFile, loadKnown, parseKnown } from "./near.ts";
 export {
@@ -147,10 +144,8 @@ export {
   binaryReward,
   denseReward,
   designOf,
-  type EditTrials,
   lengthReward,
   type MeasuredReward,
-  type PassageTrials,
   proxyReward,
   type Reward,
   retentionReward,
@@ -160,7 +155,6 @@ export {
   sealReward,
   shrunkReward,
   type TrialMeasure,
-  type TrialScore,
 } from "./rewards/rewards.ts";
 export {
   advantages,
@@ -181,6 +175,7 @@ export {
   type TrialPlace,
   trialSeed,
 } from "./rewards/selection.ts";
+export type { EditTrials, PassageTrials, TrialScore } from "./rewards/trials.ts";
 export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
 export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
 export {

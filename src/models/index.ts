@@ -31,6 +31,7 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "./safetensors.ts";
+export type { TokenizerJson } from "./tokenizer/schema.ts";
 export {
   answerStops,
   createTokenizer,
@@ -41,5 +42,4 @@ export {
   encodePrompt,
   limitTokenizer,
   loadTokenizer,
-  type TokenizerJson,
 } from "./tokenizer.ts";

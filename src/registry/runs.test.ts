@@ -15,7 +15,8 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { digestOf, digestPath } from "./atomic-file.ts";
-import { canonicalJson, createRun, runDirectory } from "./runs.ts";
+import { canonicalJson } from "./json.ts";
+import { createRun, runDirectory } from "./runs.ts";
 
 interface TestContext {
   after(clean: () => void): void;

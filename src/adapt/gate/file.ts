@@ -1,8 +1,8 @@
 /** @file `gate.json`: the gate as people edit it, in part; and the whole one that a program passes. */
 import { z } from "zod";
 import { SelkieError } from "../../util/index.ts";
-import { defaultGate } from "./default-gate.ts";
-import type { GatePolicy } from "./gate.ts";
+import type { GatePolicy } from "./thresholds.ts";
+import { defaultGate } from "./thresholds.ts";
 
 const share = z.number().min(0).max(1);
 const count = z.number().min(0);

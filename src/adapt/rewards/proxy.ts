@@ -14,7 +14,7 @@
 
 import { fullStops } from "../breaks.ts";
 import { parseQuestions, type SelfEdit } from "../self-edit.ts";
-import type { PassageTrials } from "./rewards.ts";
+import type { PassageTrials } from "./trials.ts";
 
 /** What the proxy sees in one edit; each part is in [0, 1]. */
 export interface ProxyParts {

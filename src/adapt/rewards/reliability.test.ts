@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createRng } from "../../util/index.ts";
 import { measureReliability, measureValidity, splitTrials, trialTokens } from "./reliability.ts";
-import { designOf, type PassageTrials, rewards } from "./rewards.ts";
+import { designOf, rewards } from "./rewards.ts";
+import type { PassageTrials } from "./trials.ts";
 
 /** Passages × 5 edits × 4 trials; edits differ by 0.3, seeds move all edits of a passage by 0.4, noise is 0.3. */
 function simulate(numPassages: number): PassageTrials[] {

@@ -14,7 +14,8 @@ import {
   ShapeError,
   varianceComponents,
 } from "../../util/index.ts";
-import { type MeasuredReward, type PassageTrials, rewardDesign } from "./rewards.ts";
+import { type MeasuredReward, rewardDesign } from "./rewards.ts";
+import type { PassageTrials } from "./trials.ts";
 
 /** Reliability of a reward in telling the edits of one passage apart; intervals are over passages. */
 export interface RewardReliability {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { createRng, crossedComponents, mean, reliability, varianceComponents } from "../../util/index.ts";
-import type { EditTrials, PassageTrials } from "./rewards.ts";
 import {
   advantages,
   crossedDesign,
@@ -15,6 +14,7 @@ import {
   survivors,
   trialSeed,
 } from "./selection.ts";
+import type { EditTrials, PassageTrials } from "./trials.ts";
 
 const toEdit = (trials: readonly (readonly [seed: number, accuracy: number])[]): EditTrials => ({
   edit: { kind: "plain", text: "" },

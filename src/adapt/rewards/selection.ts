@@ -4,7 +4,8 @@
  * All are pure functions of numbers.
  */
 import { createRng, mean, type RepeatedDesign, SelkieError } from "../../util/index.ts";
-import type { EditTrials, PassageTrials, TrialMeasure } from "./rewards.ts";
+import type { TrialMeasure } from "./rewards.ts";
+import type { EditTrials, PassageTrials } from "./trials.ts";
 
 /**
  * How much each edit of each passage counts when the policy learns, 0 for not at all.

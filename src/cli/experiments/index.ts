@@ -2,7 +2,8 @@
 import type { Command } from "commander";
 import { continualExperiment } from "./continual.ts";
 import { equalComputeExperiment } from "./equal-compute.ts";
-import { type Experiment, type ExperimentOptions, registerExperimentCommand } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
+import { registerExperimentCommand } from "./frame.ts";
 import { innerLoopExperiment } from "./inner-loop.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { manyPassagesExperiment } from "./many-passages.ts";

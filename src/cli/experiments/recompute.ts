@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { compact, expand, type JsonValue, type ResultTable, roundNumbers } from "../../lab/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
-import type { Experiment, ExperimentFindings, ExperimentOptions, ExperimentReport } from "./frame.ts";
-import { formatExactJson, formatJson, type Origin, writeReport } from "./write.ts";
+import type { Experiment, ExperimentFindings, ExperimentOptions, ExperimentReport, Origin } from "./experiment.ts";
+import { formatExactJson, formatJson, writeReport } from "./write.ts";
 
 /** Digits of what is no share; shares are kept exactly. */
 const numDigits = 6;

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";
-import type { Experiment } from "./frame.ts";
+import type { Experiment } from "./experiment.ts";
 
 type Drawing = Pick<Experiment, "name" | "draw">;
 

@@ -7,20 +7,7 @@ import type { Interval } from "../../util/index.ts";
 import { formatSeconds, formatTable, outputColumns, wrapText } from "../format.ts";
 import { drawBars } from "../pictures/bars.ts";
 import { roleOf } from "../pictures/roles.ts";
-import type { ExperimentReport } from "./frame.ts";
-
-/** Where figures come from. */
-export interface Origin {
-  readonly command: string;
-  readonly machine: string;
-  readonly seconds: number;
-  /** Seconds by part of the work. */
-  readonly stages?: Readonly<Record<string, number>>;
-  /** SHA-256 of the model. */
-  readonly model?: string;
-  /** Of which split the people are. */
-  readonly split?: string;
-}
+import type { Draw, ExperimentReport, Origin, SavedResults } from "./experiment.ts";
 
 const isInterval = (cell: Cell): cell is Interval => typeof cell === "object" && cell !== null;
 
@@ -75,14 +62,6 @@ export function drawResultTable({ title, caption, columns, rows, drawn }: Result
     return [{ name, value, note: `${(100 * value.mean).toFixed(1)} %`, role: roleOf(name) }];
   });
   return drawBars(title, caption, bars);
-}
-
-/** SVG by suffix of the file's name, from what a results file holds; `""` is the main picture. */
-export type Draw = (saved: SavedResults) => Readonly<Record<string, string>>;
-
-/** What pictures need of a results file; experiments with pictures of their own read more of it. */
-export interface SavedResults {
-  readonly tables: readonly ResultTable[];
 }
 
 /** Bars of the first table that names a column to draw. */

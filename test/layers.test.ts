@@ -4,9 +4,18 @@
  * follows them all the same.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { layers } from "../src/util/index.ts";
-import { functionsOf, importsOf, readSources, resolveImport, type SourceFile } from "./support/source.ts";
+import {
+  functionsOf,
+  importsOf,
+  readSources,
+  repositoryRoot,
+  resolveImport,
+  type SourceFile,
+} from "./support/source.ts";
 
 const maxFileLines = 500;
 const maxFunctionLines = 80;
@@ -69,6 +78,26 @@ function findCycle(graph: ReadonlyMap<string, readonly string[]>): readonly stri
   return null;
 }
 
+/** Files that a program or a user's import starts at: the doors, and what is run by its path. */
+const entrances: readonly string[] = [
+  ...layerNames.map((layer) => `src/${layer}/index.ts`),
+  "src/app/door.ts",
+  "src/app/grader.ts",
+  "src/cli/main.ts",
+];
+
+/** What is reached from the entrances, themselves included. */
+function reachable(): ReadonlySet<string> {
+  const reached = new Set<string>();
+  const visit = (file: string): void => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const edge of edges) if (edge.file === file) visit(edge.target);
+  };
+  entrances.forEach(visit);
+  return reached;
+}
+
 /** True when the line above `line` gives a reason for length. */
 function isExcused(file: SourceFile, line: number): boolean {
   const lines = file.text.split("\n");
@@ -104,6 +133,25 @@ describe("the layers of src", () => {
     for (const { file, target, isTypeOnly } of edges)
       if (!(isTypeOnly && tolerated.has(`${file} -> ${target}`))) graph.get(file)!.push(target);
     assert.equal(findCycle(graph)?.join(" -> ") ?? null, null);
+  });
+});
+
+describe("the package", () => {
+  const { exclude }: { exclude: readonly string[] } = JSON.parse(
+    readFileSync(join(repositoryRoot, "tsconfig.build.json"), "utf8"),
+  );
+  const isShipped = (path: string): boolean =>
+    !exclude.some((excluded) => path === excluded || path.startsWith(`${excluded}/`));
+
+  test("ships what its doors and programs reach, and nothing that tests alone use", () => {
+    const reached = reachable();
+    const stray = sources.filter(({ path }) => isShipped(path) && !reached.has(path)).map(({ path }) => path);
+    assert.deepEqual(stray, [], "move it beside its test or to test/support, or exclude it in tsconfig.build.json");
+    assert.deepEqual(
+      [...reached].filter((path) => !isShipped(path)),
+      [],
+      "excluded from the build, but needed by what is shipped",
+    );
   });
 });
 

@@ -137,7 +137,6 @@ export {
   measureValidity,
   type RewardReliability,
   type RewardValidity,
-  splitTrials,
   trialTokens,
 } from "./rewards/reliability.ts";
 export {
@@ -158,13 +157,10 @@ export {
 } from "./rewards/rewards.ts";
 export {
   advantages,
-  crossedDesign,
   type EditPair,
   type HalvingRound,
   halvingRounds,
-  type PairedGap,
   type PairOptions,
-  pairedGap,
   preferencePairs,
   rankEdits,
   type Selection,

@@ -20,8 +20,6 @@ export {
 export { studentInterval, studentQuantile, studentWithin } from "./student.ts";
 export { countOf } from "./text.ts";
 export {
-  type BestOfGain,
-  bestOfGain,
   type CrossedComponents,
   crossedComponents,
   type RepeatedDesign,

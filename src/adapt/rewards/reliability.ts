@@ -88,22 +88,6 @@ export function measureValidity(
   };
 }
 
-/**
- * Trials in two halves, so that a reward can be judged by trials it has not seen: of each edit the first `count`, and the
- * rest.
- */
-export function splitTrials(
-  passages: readonly PassageTrials[],
-  count: number,
-): readonly [seen: PassageTrials[], unseen: PassageTrials[]] {
-  const part = (from: number, to?: number): PassageTrials[] =>
-    passages.map((passage) => ({
-      ...passage,
-      edits: passage.edits.map((edit) => ({ ...edit, trials: edit.trials.slice(from, to) })),
-    }));
-  return [part(0, count), part(count)];
-}
-
 /** Tokens of training documents that the trials went through per epoch: the cost of a reward, 0 for the proxy. */
 export function trialTokens(reward: MeasuredReward, passages: readonly PassageTrials[]): number {
   if (reward.minRepetitions === 0) return 0;

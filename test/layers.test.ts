@@ -22,7 +22,7 @@ const maxFunctionLines = 80;
 const sources = readSources();
 const layerNames: readonly string[] = layers;
 
-/** `tensor` for `src/tensor/ops/add.ts`. */
+/** `tensor` for `src/tensor/ops/linear.ts`. */
 const layerOf = (path: string): string => path.split("/")[1] ?? "";
 
 interface Edge {

@@ -20,7 +20,7 @@ function createStore(specs: readonly ParameterSpec[], dtype: "f32" | "f64" = "f6
 const close = (got: number, want: number, tolerance: number): void =>
   assert.ok(Math.abs(got - want) <= tolerance, `expected ${want} within ${tolerance}, got ${got}`);
 
-test("AdamW follows the hand-computed two-step oracle of training.md 1.1", () => {
+test("AdamW takes two steps computed by hand: gradients 1 and -1, rate 0.1, decay 0.01", () => {
   using store = createStore([{ name: "w", shape: [1, 1] }]);
   using adamW = new AdamW(store, { weightDecay: 0.01 });
   store.flatGrad.write([1]);
@@ -66,7 +66,7 @@ test("AdamW refuses betas outside [0, 1)", () => {
   assert.throws(() => new AdamW(store, { beta1: 1 }), /betas in \[0, 1\)/);
 });
 
-test("cosine with warm-up gives the multipliers of training.md 1.1", () => {
+test("cosine with warm-up rises in a line, then follows (1 + cos(π · progress)) / 2", () => {
   const schedule = { kind: "cosine", warmupSteps: 2 } as const;
   const want = [0, 1, 0.8535534, 0.5, 0.1464466, 0];
   [0, 2, 4, 6, 8, 10].forEach((step, i) => {

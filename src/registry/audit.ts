@@ -6,7 +6,7 @@
  */
 import type { KeyObject } from "node:crypto";
 import { SelkieError } from "../util/index.ts";
-import { digestOf } from "./atomic-file.ts";
+import { digestOf } from "./digests.ts";
 import { canonicalJson, type Json } from "./json.ts";
 import { isTextSignedBy, signText } from "./signing.ts";
 

@@ -1,6 +1,7 @@
 /** @file Door of `registry`: runs on disk, the store of adapters and policies, signatures, the audit log. */
-export { digestFile, digestOf, digestPath, removeFile, writeFileAtomic } from "./atomic-file.ts";
+export { removeFile, writeFileAtomic } from "../util/index.ts";
 export { type AuditEntry, type AuditEvent, type AuditHead, readAuditLog } from "./audit.ts";
+export { digestFile, digestOf, digestPath } from "./digests.ts";
 export type { FileContent, WriteHook } from "./disk.ts";
 export { findPolicy, type PolicyOrigin, policyOrigin } from "./examination.ts";
 export {

@@ -1,6 +1,6 @@
 /** @file What the store keeps: immutable records named by their content, and what has been decided about them. */
 import { SelkieError } from "../util/index.ts";
-import { digestOf } from "./atomic-file.ts";
+import { digestOf } from "./digests.ts";
 import type { Json } from "./json.ts";
 import { canonicalJson } from "./json.ts";
 import { type SignedFile, unsignedNames } from "./signing.ts";

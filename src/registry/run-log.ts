@@ -5,7 +5,7 @@
  */
 import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs";
 import { guardWrite, SelkieError } from "../util/index.ts";
-import { digestOf } from "./atomic-file.ts";
+import { digestOf } from "./digests.ts";
 import type { Json } from "./json.ts";
 import { sealOfText } from "./user-files.ts";
 

@@ -14,7 +14,7 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { digestOf, digestPath } from "./atomic-file.ts";
+import { digestOf, digestPath } from "./digests.ts";
 import { canonicalJson } from "./json.ts";
 import { createRun, runDirectory } from "./runs.ts";
 

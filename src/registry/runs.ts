@@ -12,8 +12,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
-import { guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
-import { digestOf, digestPath, writeFileAtomic } from "./atomic-file.ts";
+import { guardWrite, makeDirectory, SelkieError, writeFileAtomic } from "../util/index.ts";
+import { digestOf, digestPath } from "./digests.ts";
 import { canonicalJson, type Json } from "./json.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 import { type RunEvent, RunLog } from "./run-log.ts";

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { digestOf } from "./atomic-file.ts";
+import { digestOf } from "./digests.ts";
 import {
   createSigningKey,
   keyFingerprint,

@@ -7,8 +7,8 @@ import type { KeyObject } from "node:crypto";
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
-import { digestFile, digestOf } from "./atomic-file.ts";
 import { type AuditEntry, checkHead, isHeadSignedBy, readAuditLog } from "./audit.ts";
+import { digestFile, digestOf } from "./digests.ts";
 import { latestTime } from "./journal.ts";
 import { canonicalJson, type Json } from "./json.ts";
 import {

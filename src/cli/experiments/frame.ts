@@ -2,7 +2,6 @@
  * @file The frame every experiment runs in: shared options, a run on disk that resumes, and its results as JSON, Markdown
  * and pictures. An experiment is a value; this file knows none of them.
  */
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { LearnSettings } from "../../adapt/index.ts";
 import type { Json } from "../../registry/index.ts";
@@ -12,6 +11,7 @@ import { packagePath, shippedModelDirectory } from "../paths.ts";
 import { createProgressTeller } from "../progress.ts";
 import { parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
 import type { Experiment, ExperimentFindings, ExperimentOptions, Origin } from "./experiment.ts";
+import { readResult } from "./result-file.ts";
 
 /** Adds the experiment as a subcommand of `parent`. */
 export function registerExperimentCommand<Options extends ExperimentOptions>(
@@ -182,7 +182,7 @@ async function learnForExperiment(
 function publishedTime(name: string, command: string): string | null {
   try {
     const file = packagePath(`docs/results/${name}.json`);
-    const { command: theirs, machine, seconds } = JSON.parse(readFileSync(file, "utf8")) as Partial<Origin>;
+    const { command: theirs, machine, seconds } = JSON.parse(readResult(file)) as Partial<Origin>;
     if (theirs !== command || seconds === undefined) return null;
     return `took ${formatSeconds(seconds)} when docs/results/${name}.json was made (${machine}); progress tells what it takes here`;
   } catch {

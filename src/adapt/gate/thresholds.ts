@@ -1,4 +1,5 @@
-/** @file The thresholds of the gate: what each means, and what it is where nobody sets another. */
+/** @file The thresholds of the gate: what each means, what it may be, and what it is where nobody sets another. */
+import { z } from "zod";
 
 /** What a policy must reach. */
 export interface PolicyThresholds {
@@ -86,35 +87,85 @@ export type HarmThresholds = Pick<
   "minKeptLow" | "maxBrokenShare" | "maxCriticalBroken" | "maxKlNats" | "maxLost" | "minNearKept"
 >;
 
-/** The gate where there is no `gate.json`. */
-export const defaultGate: GatePolicy = {
+/** Bounds and default of every threshold. One that {@link GatePolicy} gains or loses must do so here, or it does not compile. */
+type Fields = {
+  readonly [Group in keyof GatePolicy]: {
+    readonly [Name in keyof GatePolicy[Group]]: z.ZodDefault<z.ZodType<GatePolicy[Group][Name]>>;
+  };
+};
+
+const share = z.number().min(0).max(1);
+const difference = z.number().min(-1).max(1);
+const count = z.number().min(0);
+const flag = z.boolean();
+
+const fields: Fields = {
   thresholds: {
-    minGain: 0,
-    minGainLow: 0,
-    minKeptLow: 0.75,
-    maxBrokenShare: 0.1,
-    maxCriticalBroken: 0,
-    maxKlNats: 0.5,
-    maxLost: 1,
-    minSupport: 0.4,
-    maxUnsupported: 0,
-    maxContradictions: 0,
-    minHeldProbability: 0.85,
-    minNearKept: 0.7,
-    allowSelfWrittenExam: true,
+    minGain: difference.default(0),
+    minGainLow: difference.default(0),
+    minKeptLow: share.default(0.75),
+    maxBrokenShare: share.default(0.1),
+    maxCriticalBroken: count.default(0),
+    maxKlNats: count.default(0.5),
+    maxLost: share.default(1),
+    minSupport: share.default(0.4),
+    maxUnsupported: share.default(0),
+    maxContradictions: count.default(0),
+    minHeldProbability: share.default(0.85),
+    minNearKept: share.default(0.7),
+    allowSelfWrittenExam: flag.default(true),
   },
   policies: {
-    minGain: 0,
-    minGainLow: 0,
-    requireHeldOut: true,
-    minKeptLow: 0.75,
-    maxBrokenShare: 0.1,
-    maxCriticalBroken: 0,
-    maxKlNats: 0.5,
-    maxUnsupported: 0.35,
-    maxUnfaithful: 0.25,
+    minGain: difference.default(0),
+    minGainLow: difference.default(0),
+    requireHeldOut: flag.default(true),
+    minKeptLow: share.default(0.75),
+    maxBrokenShare: share.default(0.1),
+    maxCriticalBroken: count.default(0),
+    maxKlNats: count.default(0.5),
+    maxUnsupported: share.default(0.35),
+    maxUnfaithful: share.default(0.25),
   },
-  evidence: { minQuestions: 5, minKnown: 20, minKlTokens: 20, minHeldOut: 5 },
-  budgets: { maxAdaptersPerDay: 50, maxPoliciesPerDay: 20, maxSteps: 20_000, maxLearningRate: 5e-3, maxRank: 64 },
-  rescale: { maxExaminations: 5, minScale: 0.1 },
+  evidence: {
+    minQuestions: count.default(5),
+    minKnown: count.default(20),
+    minKlTokens: count.default(20),
+    minHeldOut: count.default(5),
+  },
+  budgets: {
+    maxAdaptersPerDay: count.default(50),
+    maxPoliciesPerDay: count.default(20),
+    maxSteps: count.default(20_000),
+    maxLearningRate: count.default(5e-3),
+    maxRank: count.default(64),
+  },
+  rescale: { maxExaminations: z.int().min(0).max(20).default(5), minScale: share.default(0.1) },
 };
+
+type Field = z.ZodDefault<z.ZodType>;
+
+/** A schema of the gate: of each group by `group`, of each field by `field`. */
+const schemaOf = (field: (field: Field) => z.ZodType, group: (fields: z.ZodObject) => z.ZodType) =>
+  z.strictObject(
+    Object.fromEntries(
+      Object.entries<Readonly<Record<string, Field>>>(fields).map(([name, own]) => {
+        const shape = Object.fromEntries(Object.entries(own).map(([threshold, schema]) => [threshold, field(schema)]));
+        return [name, group(z.strictObject(shape))];
+      }),
+    ),
+  ) as unknown as z.ZodType<GatePolicy>;
+
+/** The gate as people write it: what is left out has its default. */
+export const gateSchema: z.ZodType<GatePolicy> = schemaOf(
+  (field) => field,
+  (group) => group.prefault({}),
+);
+
+/** The gate as a program passes it: whole. */
+export const wholeGateSchema: z.ZodType<GatePolicy> = schemaOf(
+  (field) => field.unwrap(),
+  (group) => group,
+);
+
+/** The gate where there is no `gate.json`. */
+export const defaultGate: GatePolicy = gateSchema.parse({});

@@ -70,6 +70,62 @@ test("every relative link in Markdown leads to a file", () => {
   assert.deepEqual(broken, []);
 });
 
+/** Paths of this repository as prose and comments name them, and documents by name. */
+const namedFiles = /(?<![\w./<:-])((?:src|test|bench|scripts|docs|native|api)\/[\w./-]+\.\w+|[\w-]+\.md)\b(?![\w*/])/g;
+/** What examples call files of a user's own. */
+const filesOfUsers: ReadonlySet<string> = new Set(["x.md", "notes.md", "docs/out/report.json"]);
+/** Places outside the repository, and numbers that only a tracker elsewhere explains. */
+const elsewhere = /\.\.\/(?:shared|reference|peers)\b|\bissue #?\d+|(?<![\w&#-])#\d+\b(?!-)/gi;
+
+/** What `text` names that a reader of the repository cannot look up; `path` is where it stands. */
+function namesOfNothing(path: string, text: string): string[] {
+  const files = [...text.matchAll(namedFiles)].map(([, name]) => name!);
+  return [
+    ...files.filter(
+      (name) =>
+        !filesOfUsers.has(name) && ![".", dirname(path)].some((from) => existsSync(join(repositoryRoot, from, name))),
+    ),
+    ...(text.match(elsewhere) ?? []),
+  ].map((name) => `${path}: ${name}`);
+}
+
+/** The comments of a source file, by line; quoted text is left out of them, as files of users stand there. */
+const commentsOf = (text: string): string =>
+  text
+    .split("\n")
+    .map((line) => /^\s*(?:\/\*\*?|\*|\/\/)(.*)|\s\/\/ (.*)/.exec(line)?.slice(1).join("") ?? "")
+    .join("\n");
+
+describe("comments and documents name only what the repository has", () => {
+  test("in comments", () => {
+    const isCode = (path: string) => /\.(?:ts|mjs|cjs|cc|h)$/.test(path) && !path.includes("/build/");
+    const files = ["src", "test", "bench", "scripts", "native"].flatMap((folder) => listFiles(folder, isCode));
+    const found = files.flatMap((path) =>
+      namesOfNothing(path, commentsOf(readFileSync(join(repositoryRoot, path), "utf8"))),
+    );
+    assert.deepEqual(found, [], "name the paper or write the formula out");
+  });
+
+  test("in documents", () => {
+    const found = ["README.md", "CONTRIBUTING.md", "GLOSSARY.md", ...listFiles("docs", (path) => path.endsWith(".md"))]
+      .map((path) => [path, readFileSync(join(repositoryRoot, path), "utf8")] as const)
+      .flatMap(([path, text]) => namesOfNothing(path, text));
+    assert.deepEqual(found, [], "name the file by its path in the repository");
+  });
+
+  test("and are found out where they do not", () => {
+    const said = "see models-and-kernels.md 2.3, ../shared/notes, issue 12, #7, docs/log.md and src/gone/a.ts";
+    assert.deepEqual(namesOfNothing("src/util/rng.ts", said), [
+      "src/util/rng.ts: models-and-kernels.md",
+      "src/util/rng.ts: src/gone/a.ts",
+      "src/util/rng.ts: ../shared",
+      "src/util/rng.ts: issue 12",
+      "src/util/rng.ts: #7",
+    ]);
+    assert.equal(commentsOf('const a = "x.md"; // why\n * more'), "why\n more");
+  });
+});
+
 describe("the checks themselves", () => {
   test("find fenced blocks and @example parts with their lines", () => {
     const page = "# Page\n\n```ts\nconst a = 1; // => 1\n```\n";

@@ -23,7 +23,7 @@ import {
 import { type ExamItem, examine, type Sitting } from "./exam.ts";
 import { passagesPerBank } from "./finished.ts";
 import { baseContradictions, questionsIn } from "./gate/contradictions.ts";
-import { defaultGate } from "./gate/default-gate.ts";
+import { defaultGate } from "./gate/thresholds.ts";
 
 import { chooseNear, loadKnown } from "./near.ts";
 import type { PromptTemplates } from "./prompts.ts";

@@ -67,22 +67,16 @@ export {
   questionsIn,
   sourceContradictions,
 } from "./gate/contradictions.ts";
-export { defaultGate } from "./gate/default-gate.ts";
 export { evidenceGaps } from "./gate/evidence.ts";
 export { checkGate, parseGate } from "./gate/file.ts";
 export {
   decideGate,
-  type EvidenceThresholds,
   type GateDecision,
   type GateInputs,
-  type GatePolicy,
-  type HarmThresholds,
   harms,
   inventions,
-  type Measurement,
   orders,
   overruns,
-  type PolicyThresholds,
   shortfalls,
   suspicions,
   type TrainingUsage,
@@ -98,6 +92,7 @@ export {
   scaleAdapter,
   shareLowerBound,
 } from "./gate/measure.ts";
+export type { Measurement } from "./gate/measurement.ts";
 export { decidePolicyGate, type PolicyGateInputs, policySuspicions } from "./gate/policy.ts";
 export {
   type Doubt,
@@ -109,6 +104,8 @@ export {
   type Support,
   screenSources,
 } from "./gate/screen.ts";
+export type { EvidenceThresholds, GatePolicy, HarmThresholds, PolicyThresholds } from "./gate/thresholds.ts";
+export { defaultGate } from "./gate/thresholds.ts";
 export * from "./learn/index.ts";
 export { chooseNear, formatKnown, knownFile, loadKnown, parseKnown } from "./near.ts";
 export {
@@ -140,17 +137,14 @@ export {
   measureValidity,
   type RewardReliability,
   type RewardValidity,
-  splitTrials,
   trialTokens,
 } from "./rewards/reliability.ts";
 export {
   binaryReward,
   denseReward,
   designOf,
-  type EditTrials,
   lengthReward,
   type MeasuredReward,
-  type PassageTrials,
   proxyReward,
   type Reward,
   retentionReward,
@@ -160,17 +154,13 @@ export {
   sealReward,
   shrunkReward,
   type TrialMeasure,
-  type TrialScore,
 } from "./rewards/rewards.ts";
 export {
   advantages,
-  crossedDesign,
   type EditPair,
   type HalvingRound,
   halvingRounds,
-  type PairedGap,
   type PairOptions,
-  pairedGap,
   preferencePairs,
   rankEdits,
   type Selection,
@@ -181,6 +171,7 @@ export {
   type TrialPlace,
   trialSeed,
 } from "./rewards/selection.ts";
+export type { EditTrials, PassageTrials, TrialScore } from "./rewards/trials.ts";
 export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
 export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
 export {

@@ -1,6 +1,6 @@
 /**
  * @file A self-edit, from the text that a model wrote to the documents it is trained on
- * (SEAL, arXiv 2506.10943; splitting rules read off its released code, seal.md 1.2). Deviations:
+ * (SEAL, arXiv 2506.10943; splitting rules read off its released code). Deviations:
  *  1. numbering and bullets are stripped from lines, so that "1." is not learned as part of a fact;
  *  2. a question without an answer is dropped, and repeated documents are trained on once;
  *  3. a document that contains a question of the exam is dropped, always.

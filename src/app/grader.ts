@@ -1,5 +1,5 @@
 /**
- * @file The grader, a program of its own: the store (`registry/grader-process.ts`) starts it with leave to read and none to write. It owns the exam:
+ * @file The grader, a program of its own: the store (`src/registry/grader-process.ts`) starts it with leave to read and none to write. It owns the exam:
  * it reads the sealed canaries and the candidate's files itself, checks both against their digests, examines, and
  * answers with one JSON object. Nothing of the candidate runs in it but its weights.
  */

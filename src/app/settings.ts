@@ -9,7 +9,7 @@ export interface LearnDials {
   readonly numEdits?: number | undefined;
   /** Passes over the documents of an edit, 1 to 1000. @defaultValue 10 while edits are tried, 12 for the last adapter */
   readonly epochs?: number | undefined;
-  /** Peak learning rate of the adapter, above 0 and at most 1. @defaultValue 5e-4 while edits are tried, 1e-3 for the last */
+  /** Peak learning rate of the adapter, above 0 and at most 1. @defaultValue 0.001 while edits are tried, 0.002 for the last */
   readonly learningRate?: number | undefined;
   /** Rank of the adapter, from 1 to the smallest dimension of the layers it changes. @defaultValue 16 */
   readonly loraRank?: number | undefined;

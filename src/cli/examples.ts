@@ -1,7 +1,6 @@
 /** @file Examples in help, put as this user has to type them: the way the program was started, the files where they are. */
 import { existsSync } from "node:fs";
 import { relative } from "node:path";
-import type { Command } from "commander";
 import { displayWidth, outputColumns, pad, wrapText } from "./columns.ts";
 import { asStarted, currentInvocation } from "./invocation.ts";
 import { packagePath } from "./paths.ts";
@@ -32,7 +31,3 @@ export function describeExamples(
   const rest = more === "" ? [] : ["", ...wrapText(asStarted(more, invocation), columns)];
   return ["", "Examples:", ...lines, ...rest].join("\n");
 }
-
-/** Adds them to the help of `command`. */
-export const withExamples = (command: Command, examples: readonly Example[], more = ""): Command =>
-  command.addHelpText("after", () => describeExamples(examples, more));

@@ -1,7 +1,7 @@
 /**
  * @file What is in an edit, from its text alone: how many of the exam's answers it states, how many in one statement with
- * the name of whom it is about, and how much of it is wrong. SEAL's own edits say that reinforcement mostly raises
- * the first (seal.md 2.5); a pronoun hides the second.
+ * the name of whom it is about, and how much of it is wrong. SEAL's released edits, with their exams, say that
+ * reinforcement mostly raises the first (from 0.51 to 0.68 in two rounds); a pronoun hides the second.
  */
 import { type EditCandidate, fullStops, type Lesson, parseQuestions } from "../adapt/index.ts";
 import {

@@ -57,9 +57,7 @@ export { type KnowledgeReport, measureKnowledge } from "./nano-figures.ts";
 export {
   type EditRecord,
   type LoopTrials,
-  type RoundSummary,
   type RoundTrials,
-  summariseRound,
   type TrialRow,
   trialsOfLoop,
 } from "./outer-loops.ts";

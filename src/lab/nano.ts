@@ -1,7 +1,7 @@
 /**
  * @file The shipped model: a small Llama pretrained from nothing on the Almanac, in one call that can be killed and resumed.
  * Its recipe is data; text, weights and figures follow from the recipe and its seed.
- * What it must be able to do, and why its edits are mediocre: `docs/log.md` and `tasks/almanac/edits.ts`.
+ * What it must be able to do, and why its edits are mediocre: `docs/log.md` and `src/tasks/almanac/edits.ts`.
  */
 
 import { createHash } from "node:crypto";

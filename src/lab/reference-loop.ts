@@ -1,8 +1,8 @@
 /**
  * @file The inner loop as SEAL's released code has it, beside ours, on the same documents: every document padded to the
- * longest the model takes with end-of-text tokens that count in the loss (seal.md 1.4, defect 1), adapters on the query and
- * value projections alone (defect 2). Deviation: Hugging Face's mask keeps padding from attending to padding; here it does,
- * which real tokens, standing before it, never see.
+ * longest the model takes with end-of-text tokens that count in the loss (its TTT_server pads to the maximum and copies the
+ * ids into the labels), adapters on the query and value projections alone (the default targets of PEFT). Deviation: Hugging
+ * Face's mask keeps padding from attending to padding; here it does, which real tokens, standing before it, never see.
  */
 import { type ExamAnswer, type ExamItem, examine, type LearnInnerLoop, type Writer } from "../adapt/index.ts";
 import { encodeDocument } from "../models/index.ts";

@@ -121,7 +121,7 @@ function answerTable({ answers }: RoundTimes): ResultTable {
     })),
     drawn: "new answers right",
     notes: [
-      `Padding multiplies the tokens by ${(mean([answers.find(({ name }) => name.startsWith("padded"))!.numTokens]) / first!.numTokens).toFixed(0)}; the reference's own factor on its articles is about 40 (seal.md 1.4).`,
+      `Padding multiplies the tokens by ${(mean([answers.find(({ name }) => name.startsWith("padded"))!.numTokens]) / first!.numTokens).toFixed(0)}; SEAL's released loop pads to 2048 tokens, about 40 times its articles.`,
     ],
   };
 }

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { summariseRound } from "../../test/support/outer-loop-summary.ts";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../test/support/tiny-policy.ts";
 import {
   applyLearnSettings,
@@ -20,7 +21,7 @@ import { createWorld } from "../tasks/index.ts";
 import { almanacSets, namingSets } from "./almanac-sets.ts";
 import { score } from "./arms.ts";
 import { compact, expand, type JsonValue } from "./compact.ts";
-import { type LoopTrials, summariseRound, trialsOfLoop } from "./outer-loops.ts";
+import { type LoopTrials, trialsOfLoop } from "./outer-loops.ts";
 import { type PassageSet, plainEnglishSets } from "./passage-sets.ts";
 import { sentencesOf } from "./rule.ts";
 import { runVoices, voiceArms } from "./voices.ts";

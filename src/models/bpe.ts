@@ -5,7 +5,8 @@
  */
 import { SelkieError } from "../util/index.ts";
 import { MaxHeap } from "./heap.ts";
-import type { TokenizerJson } from "./tokenizer.ts";
+import { byteAlphabet } from "./tokenizer/bytes.ts";
+import type { TokenizerJson } from "./tokenizer/schema.ts";
 
 /** Options of {@link trainByteLevelBpe}. */
 export interface BpeOptions {
@@ -20,14 +21,6 @@ export interface BpeOptions {
 // The split of GPT-2: English contractions, words, numbers, other signs (each with one leading space), runs of space.
 const wordPattern =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
-
-/** The character that stands for each byte in tokenizer.json: printable Latin-1 for itself, others from U+0100 on. */
-export function byteAlphabet(): string[] {
-  const isPrintable = (byte: number): boolean =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte !== 0xad);
-  let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPrintable(byte) ? byte : next++));
-}
 
 /** A distinct word of the texts. */
 interface Word {

@@ -1,11 +1,10 @@
 /**
  * @file Files of checkpoints and adapters: JSON that is checked where it enters, and writes that are complete or absent.
  */
-import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import type { z } from "zod";
-import { guardWriteAsync, SelkieError, writeFailure } from "../util/index.ts";
+import { SelkieError, writeFileAtomicAsync } from "../util/index.ts";
 
 /** True when `path` can be read. */
 export async function hasFile(path: string): Promise<boolean> {
@@ -40,25 +39,9 @@ export function describeCause(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Writes `path` through a temporary file beside it, so that readers see the old file or the whole new one. */
-export async function writeAtomically(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
-  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`;
-  const file = await guardWriteAsync(path, () => open(partial, "wx"));
-  try {
-    await write(file);
-    await file.sync();
-    await file.close();
-    await rename(partial, path);
-  } catch (error) {
-    await file.close().catch(() => undefined); // already closed when rename failed
-    await rm(partial, { force: true }).catch(() => undefined); // the failure itself is what must be told
-    throw writeFailure(path, error);
-  }
-}
-
 /** Writes `content`, atomically. */
 export async function writeBytes(path: string, content: Uint8Array | string): Promise<void> {
-  await writeAtomically(path, async (file) => {
+  await writeFileAtomicAsync(path, async (file) => {
     await file.writeFile(content);
   });
 }

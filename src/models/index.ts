@@ -32,6 +32,7 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from "./safetensors.ts";
+export type { TokenizerJson } from "./tokenizer/schema.ts";
 export {
   answerStops,
   createTokenizer,
@@ -42,5 +43,4 @@ export {
   encodePrompt,
   limitTokenizer,
   loadTokenizer,
-  type TokenizerJson,
 } from "./tokenizer.ts";

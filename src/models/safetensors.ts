@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { z } from "zod";
 import { bytesPerElement, describeShape, type HostArray, numElements, type Shape, toBf16 } from "../tensor/index.ts";
-import { SelkieError, ShapeError } from "../util/index.ts";
-import { describeCause, parseForeign, writeAtomically } from "./files.ts";
+import { SelkieError, ShapeError, writeFileAtomicAsync } from "../util/index.ts";
+import { describeCause, parseForeign } from "./files.ts";
 import { halfToSingle } from "./half.ts";
 
 const maxHeaderBytes = 100_000_000; // the limit of the Rust reader
@@ -312,7 +312,7 @@ export async function writeSafetensors(
   const prefix = Buffer.alloc(8);
   prefix.writeBigUInt64LE(BigInt(padded.length));
   const hash = createHash("sha256");
-  await writeAtomically(path, async (file) => {
+  await writeFileAtomicAsync(path, async (file) => {
     const put = async (bytes: Uint8Array): Promise<void> => {
       hash.update(bytes);
       await file.writeFile(bytes); // continues at the current position

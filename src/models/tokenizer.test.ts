@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { byteAlphabet, trainByteLevelBpe } from "./bpe.ts";
+import { trainByteLevelBpe } from "./bpe.ts";
+import { byteAlphabet } from "./tokenizer/bytes.ts";
 import { createTokenizer, encodeDocument, encodePrompt, loadTokenizer } from "./tokenizer.ts";
 
 const fixture = fileURLToPath(new URL("../../test/oracles/fixtures/tokenizer", import.meta.url));

@@ -9,13 +9,9 @@ import { hasFile } from "./files.ts";
 import { readTokenFiles, resolveTokenIds, type TokenFiles, type TokenIds } from "./token-ids.ts";
 import { readPieces } from "./tokenizer/pieces.ts";
 import { createPipeline, type Pipeline } from "./tokenizer/pipeline.ts";
+import type { TokenizerJson } from "./tokenizer/schema.ts";
 
-/** Parsed contents of a tokenizer.json; what we do not read is kept as it is. */
-export interface TokenizerJson {
-  readonly model: { readonly [key: string]: unknown };
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly [key: string]: unknown }[];
-  readonly [key: string]: unknown;
-}
+export type { TokenizerJson };
 
 /**
  * Reads the tokenizer of a checkpoint directory; docs/checkpoints.md says which file decides what.

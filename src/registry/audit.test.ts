@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { digestOf } from "./atomic-file.ts";
 import { type AuditHead, checkHead, emptyHead, headAfter, nextLine, readAuditLog } from "./audit.ts";
+import { digestOf } from "./digests.ts";
 
 /** A log of five entries and its head. */
 function writeLog(): { readonly lines: readonly string[]; readonly head: AuditHead } {

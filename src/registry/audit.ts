@@ -6,8 +6,8 @@
  */
 import type { KeyObject } from "node:crypto";
 import { SelkieError } from "../util/index.ts";
-import { digestOf } from "./atomic-file.ts";
-import { canonicalJson, type Json } from "./runs.ts";
+import { digestOf } from "./digests.ts";
+import { canonicalJson, type Json } from "./json.ts";
 import { isTextSignedBy, signText } from "./signing.ts";
 
 /** What is logged; `sequence`, `time` and `previous` belong to the log. */

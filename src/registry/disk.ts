@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { guardWrite, makeDirectory, writeFailure } from "../util/index.ts";
+import { guardWrite, makeDirectory, syncPath, writeFailure, writeSections } from "../util/index.ts";
 
 /** Told what is about to be written; throwing, or ending the process, leaves it unwritten. */
 export type WriteHook = (what: string) => void;
@@ -27,19 +27,6 @@ export type WriteHook = (what: string) => void;
 export type FileContent = Uint8Array | string | { readonly path: string };
 
 const readOnlyMode = 0o444;
-
-function syncPath(path: string): void {
-  try {
-    const handle = openSync(path, "r");
-    try {
-      fsyncSync(handle);
-    } finally {
-      closeSync(handle);
-    }
-  } catch {
-    // Windows refuses to open directories; renames are atomic all the same
-  }
-}
 
 /** Elementary writes, each announced to a hook. */
 export class Disk {
@@ -71,15 +58,7 @@ export class Disk {
 
   /** Writes `path` whole or not at all. */
   writeAtomic(path: string, content: string, mode: number = readOnlyMode): void {
-    const partial = `${path}.${process.pid}.partial`;
-    this.#hook(`write ${partial}`);
-    guardWrite(path, () => {
-      makeDirectory(dirname(path));
-      rmSync(partial, { force: true });
-      writeFileSync(partial, content, { mode });
-    });
-    syncPath(partial);
-    this.rename(partial, path);
+    writeSections(path, [content], { mode, announce: this.#hook });
   }
 
   rename(from: string, to: string): void {

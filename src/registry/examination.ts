@@ -1,25 +1,12 @@
 /** @file What the store asks the grader about a record, gathered from the store itself and not from whoever wants it served. */
 import { SelkieError } from "../util/index.ts";
 import type { GradedFiles, GraderRequest } from "./grader-process.ts";
+import type { Json } from "./json.ts";
 import { closedStates, defaultAliases, describeReasons, type StoredRecord } from "./record.ts";
-import type { Json } from "./runs.ts";
-import type { Store } from "./store.ts";
 import { shortId } from "./store-aliases.ts";
+import type { ExamineOptions } from "./store-types.ts";
 import { verifyStore } from "./store-verify.ts";
-
-/** How to examine a record. */
-export interface ExamineOptions {
-  /** Thresholds and budgets; what was used is part of the verdict, signed and logged. */
-  readonly gate: Json;
-  /** Directory of the base model, held to its digest. @defaultValue the one that the record names */
-  readonly modelDirectory?: string | undefined;
-  readonly threads?: number | undefined;
-  readonly precision?: string | undefined;
-  readonly weights?: string | undefined;
-  /** What serves now is compared with the candidate. @defaultValue the alias of its kind */
-  readonly alias?: string | undefined;
-  readonly signal: AbortSignal;
-}
+import type { StoreView } from "./store-view.ts";
 
 /** Part of a policy's lineage that programs read. */
 export interface PolicyOrigin {
@@ -32,16 +19,16 @@ export interface PolicyOrigin {
 }
 
 /** Where a policy comes from. */
-export const policyOrigin = (store: Store, { id }: StoredRecord): PolicyOrigin =>
+export const policyOrigin = (store: StoreView, { id }: StoredRecord): PolicyOrigin =>
   store.lineage(id).origin as unknown as PolicyOrigin;
 
 /** The policy whose checkpoint has this digest; `null` where the digest is of a model that is no policy of the store. */
-export const findPolicy = (store: Store, digest: string): StoredRecord | null =>
+export const findPolicy = (store: StoreView, digest: string): StoredRecord | null =>
   store.list().find((record) => record.kind === "policy" && policyOrigin(store, record)?.digest === digest) ?? null;
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-function usageOf(store: Store, record: StoredRecord): Json {
+function usageOf(store: StoreView, record: StoredRecord): Json {
   const config = (store.lineage(record.id).config ?? {}) as { readonly [name: string]: Json };
   const sinceMs = store.now() - dayMs; // the store's time, which does not go back when the clock does
   const adaptersToday = store.list().filter(({ kind, time }) => kind === record.kind && time > sinceMs).length;
@@ -50,7 +37,7 @@ function usageOf(store: Store, record: StoredRecord): Json {
 }
 
 /** Nothing is judged on the word of a store whose log and database disagree. */
-function requireSound(store: Store): void {
+function requireSound(store: StoreView): void {
   const { isSound, problems } = verifyStore(store, { skipRecords: true });
   if (!isSound)
     throw new SelkieError(
@@ -60,7 +47,7 @@ function requireSound(store: Store): void {
 }
 
 /** The adapter that the candidate would replace, verified, where it is another one of the same base. */
-function replacedBy(store: Store, { id, kind, base }: StoredRecord, alias: string): GradedFiles | null {
+function replacedBy(store: StoreView, { id, kind, base }: StoredRecord, alias: string): GradedFiles | null {
   const served = kind === "adapter" ? (store.alias(alias) ?? null) : null;
   if (served === null || served === id || store.get(served).base !== base) return null;
   store.verifyRecord(served);
@@ -68,7 +55,7 @@ function replacedBy(store: Store, { id, kind, base }: StoredRecord, alias: strin
 }
 
 /** Adapters of the same base that were promoted before, verified; the passages of one served now among them. */
-function earlierRecords(store: Store, { id, kind, base }: StoredRecord): GradedFiles[] {
+function earlierRecords(store: StoreView, { id, kind, base }: StoredRecord): GradedFiles[] {
   if (kind !== "adapter") return [];
   const promoted = store
     .list()
@@ -79,13 +66,13 @@ function earlierRecords(store: Store, { id, kind, base }: StoredRecord): GradedF
   });
 }
 
-const suspectParents = (store: Store, { id }: StoredRecord): string[] =>
+const suspectParents = (store: StoreView, { id }: StoredRecord): string[] =>
   store
     .lineage(id)
     .parents.filter((parent) => store.list().find((known) => known.id === parent)?.state === "quarantined");
 
 /** An adapter is as trustworthy as the policy it was trained over. */
-export function requireTrustedBase(store: Store, { id, kind, base }: StoredRecord): void {
+export function requireTrustedBase(store: StoreView, { id, kind, base }: StoredRecord): void {
   const policy = kind === "adapter" && base !== null ? findPolicy(store, base) : null;
   if (policy === null) return;
   store.verifyRecord(policy.id);
@@ -97,7 +84,7 @@ export function requireTrustedBase(store: Store, { id, kind, base }: StoredRecor
 }
 
 /** What to ask about a record; the store and the record are verified first. */
-export function requestFor(store: Store, record: StoredRecord, options: ExamineOptions): GraderRequest {
+export function requestFor(store: StoreView, record: StoredRecord, options: ExamineOptions): GraderRequest {
   const { kind, base, id } = record;
   if (kind === "base" || base === null)
     throw new SelkieError(

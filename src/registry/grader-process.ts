@@ -7,8 +7,8 @@ import { extname } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { SelkieError } from "../util/index.ts";
+import type { Json } from "./json.ts";
 import type { RecordKind, Verdict } from "./record.ts";
-import type { Json } from "./runs.ts";
 
 /** A record's files, and the id they must have. */
 export interface GradedFiles {

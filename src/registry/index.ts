@@ -1,8 +1,9 @@
 /** @file Door of `registry`: runs on disk, the store of adapters and policies, signatures, the audit log. */
-export { digestFile, digestOf, digestPath, removeFile, writeFileAtomic } from "./atomic-file.ts";
+export { removeFile, writeFileAtomic } from "../util/index.ts";
 export { type AuditEntry, type AuditEvent, type AuditHead, readAuditLog } from "./audit.ts";
+export { digestFile, digestOf, digestPath } from "./digests.ts";
 export type { FileContent, WriteHook } from "./disk.ts";
-export { type ExamineOptions, findPolicy, type PolicyOrigin, policyOrigin } from "./examination.ts";
+export { findPolicy, type PolicyOrigin, policyOrigin } from "./examination.ts";
 export {
   type Examination,
   type GradedFiles,
@@ -10,6 +11,7 @@ export {
   type GraderRequest,
   graderFlags,
 } from "./grader-process.ts";
+export { canonicalJson, type Json } from "./json.ts";
 export { acquireLock, type Lock } from "./lock.ts";
 export {
   closedStates,
@@ -26,9 +28,7 @@ export {
 } from "./record.ts";
 export type { RunEvent } from "./run-log.ts";
 export {
-  canonicalJson,
   createRun,
-  type Json,
   Run,
   type RunManifest,
   type RunOptions,
@@ -53,6 +53,15 @@ export { stackOf } from "./store-aliases.ts";
 export type { AliasMove, Freeze, RecordedHead } from "./store-database.ts";
 export { checkNewStore, hasStore, openStore } from "./store-open.ts";
 export { isLink, type Pin, PinFile, type StoreTrust } from "./store-pins.ts";
-export type { Examined, Promoted, PromoteOptions, PutRequest, Served, StoreOptions } from "./store-types.ts";
+export type {
+  Examined,
+  ExamineOptions,
+  Promoted,
+  PromoteOptions,
+  PutRequest,
+  Served,
+  StoreOptions,
+} from "./store-types.ts";
 export { checkSeal, type StoreReport, type VerifyOptions, verifyStore } from "./store-verify.ts";
+export type { StoreView } from "./store-view.ts";
 export { runKey, sealOfText, userFolder } from "./user-files.ts";

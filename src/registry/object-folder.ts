@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
-import { digestFile, digestOf } from "./atomic-file.ts";
+import { digestFile, digestOf } from "./digests.ts";
 import type { Disk, FileContent } from "./disk.ts";
 import { recordId } from "./record.ts";
 import { listFiles, type SignedFile, signDirectory, unsignedNames, verifyDirectory } from "./signing.ts";

@@ -1,8 +1,8 @@
 /** @file What the store keeps: immutable records named by their content, and what has been decided about them. */
 import { SelkieError } from "../util/index.ts";
-import { digestOf } from "./atomic-file.ts";
-import type { Json } from "./runs.ts";
-import { canonicalJson } from "./runs.ts";
+import { digestOf } from "./digests.ts";
+import type { Json } from "./json.ts";
+import { canonicalJson } from "./json.ts";
 import { type SignedFile, unsignedNames } from "./signing.ts";
 
 /** `base` is a checkpoint, `policy` a checkpoint or adapter that writes self-edits, `adapter` what an edit trained. */

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { digestOf } from "./atomic-file.ts";
+import { digestOf } from "./digests.ts";
 import { createRun, type Run, runDirectory } from "./runs.ts";
 import { runKey, sealOfText, userFolder } from "./user-files.ts";
 

@@ -5,8 +5,8 @@
  */
 import { appendFileSync, existsSync, readFileSync, truncateSync } from "node:fs";
 import { guardWrite, SelkieError } from "../util/index.ts";
-import { digestOf } from "./atomic-file.ts";
-import type { Json } from "./runs.ts";
+import { digestOf } from "./digests.ts";
+import type { Json } from "./json.ts";
 import { sealOfText } from "./user-files.ts";
 
 /** One thing that happened in a run. Types are noun-verb: `artifact-write`. */

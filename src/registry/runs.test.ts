@@ -14,8 +14,9 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { digestOf, digestPath } from "./atomic-file.ts";
-import { canonicalJson, createRun, runDirectory } from "./runs.ts";
+import { digestOf, digestPath } from "./digests.ts";
+import { canonicalJson } from "./json.ts";
+import { createRun, runDirectory } from "./runs.ts";
 
 interface TestContext {
   after(clean: () => void): void;

@@ -12,14 +12,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { isAbsolute, join, normalize, sep } from "node:path";
-import { guardWrite, makeDirectory, SelkieError } from "../util/index.ts";
-import { digestOf, digestPath, writeFileAtomic } from "./atomic-file.ts";
+import { guardWrite, makeDirectory, SelkieError, writeFileAtomic } from "../util/index.ts";
+import { digestOf, digestPath } from "./digests.ts";
+import { canonicalJson, type Json } from "./json.ts";
 import { acquireLock, type Lock } from "./lock.ts";
 import { type RunEvent, RunLog } from "./run-log.ts";
 import { runKey } from "./user-files.ts";
-
-/** Any JSON value. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
 /** What determines the result of a run. */
 export interface RunRequest {
@@ -61,15 +59,6 @@ export interface RunOptions {
 
 /** Characters of the digest in the directory's name; 48 bits. */
 const digestLength = 12;
-
-/** JSON with sorted keys, so that equal values have equal text. */
-export function canonicalJson(value: Json): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    inner !== null && typeof inner === "object" && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : inner,
-  );
-}
 
 /** Version of this package. */
 function packageVersion(): string {

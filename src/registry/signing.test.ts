@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { digestOf } from "./atomic-file.ts";
+import { digestOf } from "./digests.ts";
 import {
   createSigningKey,
   keyFingerprint,
@@ -53,7 +53,7 @@ function freshKey(): KeyObject {
 }
 
 test("what a signature covers is DSSE's own example", () => {
-  // secure-systems-lab/dsse, protocol.md: PAE("http://example.com/HelloWorld", "hello world")
+  // the protocol of github.com/secure-systems-lab/dsse: PAE("http://example.com/HelloWorld", "hello world")
   const encoded = preAuthentication("http://example.com/HelloWorld", Buffer.from("hello world"));
   assert.equal(encoded.toString(), "DSSEv1 29 http://example.com/HelloWorld 11 hello world");
 });

@@ -17,7 +17,7 @@ import { lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { z } from "zod";
 import { SelkieError, writeFailure } from "../util/index.ts";
-import { digestFile, digestOf } from "./atomic-file.ts";
+import { digestFile, digestOf } from "./digests.ts";
 
 const statementType = "https://in-toto.io/Statement/v1";
 const predicateType = "https://model_signing/signature/v1.0";

@@ -1,14 +1,15 @@
 /**
  * @file The rows behind a store, for the files of this folder alone: the door does not export them, so that nobody changes a
- * state, an alias or the log but by what {@link Store} offers.
+ * state, an alias or the log but by what `Store` offers.
  */
-import type { Store } from "./store.ts";
-import type { Tables } from "./store-database.ts";
 
-const known = new WeakMap<Store, Tables>();
+import type { Tables } from "./store-database.ts";
+import type { StoreView } from "./store-view.ts";
+
+const known = new WeakMap<StoreView, Tables>();
 
 /** Makes the rows of a store known to this folder. */
-export const setTables = (store: Store, tables: Tables): void => void known.set(store, tables);
+export const setTables = (store: StoreView, tables: Tables): void => void known.set(store, tables);
 
 /** The rows of an open store. */
-export const tablesOf = (store: Store): Tables => known.get(store)!;
+export const tablesOf = (store: StoreView): Tables => known.get(store)!;

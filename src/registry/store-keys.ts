@@ -3,7 +3,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Disk } from "./disk.ts";
-import { canonicalJson } from "./runs.ts";
+import { canonicalJson } from "./json.ts";
 import { createSigningKey, isTextSignedBy, loadSigningKey, publicKeyPem, signText } from "./signing.ts";
 import type { Tables } from "./store-database.ts";
 

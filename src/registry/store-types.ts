@@ -1,7 +1,7 @@
 /** @file What is passed to a store, and what it answers. */
 import type { FileContent, WriteHook } from "./disk.ts";
-import type { ExamineOptions } from "./examination.ts";
 import type { Examination } from "./grader-process.ts";
+import type { Json } from "./json.ts";
 import type { RecordLineage, StoredRecord } from "./record.ts";
 import type { StoreTrust } from "./store-pins.ts";
 
@@ -26,6 +26,20 @@ export interface PutRequest {
   readonly lineage: RecordLineage;
   /** By relative name; `record.json` is added. */
   readonly files: ReadonlyMap<string, FileContent>;
+}
+
+/** How to examine a record. */
+export interface ExamineOptions {
+  /** Thresholds and budgets; what was used is part of the verdict, signed and logged. */
+  readonly gate: Json;
+  /** Directory of the base model, held to its digest. @defaultValue the one that the record names */
+  readonly modelDirectory?: string | undefined;
+  readonly threads?: number | undefined;
+  readonly precision?: string | undefined;
+  readonly weights?: string | undefined;
+  /** What serves now is compared with the candidate. @defaultValue the alias of its kind */
+  readonly alias?: string | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** How `Store.promote` examines, and what it moves. */

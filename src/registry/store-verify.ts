@@ -7,9 +7,10 @@ import type { KeyObject } from "node:crypto";
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
-import { digestFile, digestOf } from "./atomic-file.ts";
 import { type AuditEntry, checkHead, isHeadSignedBy, readAuditLog } from "./audit.ts";
+import { digestFile, digestOf } from "./digests.ts";
 import { latestTime } from "./journal.ts";
+import { canonicalJson, type Json } from "./json.ts";
 import {
   closedStates,
   type RecordState,
@@ -20,13 +21,12 @@ import {
   stateAfter,
   type Verdict,
 } from "./record.ts";
-import { canonicalJson, type Json } from "./runs.ts";
 import { keyFingerprint, publicKeyPem } from "./signing.ts";
-import type { Store } from "./store.ts";
 import type { Tables } from "./store-database.ts";
 import { tablesOf } from "./store-internals.ts";
 import { isUnfreezeSignedBy } from "./store-keys.ts";
 import { refuseLinks } from "./store-pins.ts";
+import type { StoreView } from "./store-view.ts";
 
 /** What {@link verifyStore} found. */
 export interface StoreReport {
@@ -52,7 +52,7 @@ export interface VerifyOptions {
 }
 
 /** Checks everything; problems are collected, not thrown. */
-export function verifyStore(store: Store, options: VerifyOptions = {}): StoreReport {
+export function verifyStore(store: StoreView, options: VerifyOptions = {}): StoreReport {
   const problems: string[] = [];
   const attempt = <T>(work: () => T): T | null => {
     try {
@@ -98,7 +98,7 @@ export function verifyStore(store: Store, options: VerifyOptions = {}): StoreRep
 }
 
 /** The copy of the public key that people take from the store must be the key that the store uses. */
-function checkKeyFile(store: Store): string[] {
+function checkKeyFile(store: StoreView): string[] {
   const path = join(store.directory, "keys", "public.pem");
   const text = existsSync(path) ? readFileSync(path, "utf8") : "nothing";
   return text.trim() === publicKeyPem(store.publicKey).trim()
@@ -108,10 +108,10 @@ function checkKeyFile(store: Store): string[] {
       ];
 }
 
-const readLog = (store: Store): string => (existsSync(store.logPath) ? readFileSync(store.logPath, "utf8") : "");
+const readLog = (store: StoreView): string => (existsSync(store.logPath) ? readFileSync(store.logPath, "utf8") : "");
 
 /** Throws unless the sealed canaries are the ones that were sealed. */
-export function checkSeal(store: Store, base: string, digest: string): void {
+export function checkSeal(store: StoreView, base: string, digest: string): void {
   const path = store.canariesPath(digest);
   const isFile = lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false; // and no link to one
   const actual = isFile ? digestFile(path) : "nothing";
@@ -268,7 +268,7 @@ function compareRecords(logged: ReadonlyMap<string, StoredRecord>, found: readon
   return { problems: [...problems.values()].flat(), changed: ids.filter((id) => problems.get(id)!.length > 0) };
 }
 
-function compareState(store: Store, tables: Tables, entries: readonly AuditEntry[]): Comparison {
+function compareState(store: StoreView, tables: Tables, entries: readonly AuditEntry[]): Comparison {
   const state = replay(entries, keyFingerprint(store.publicKey));
   const moves = tables
     .allMoves()

@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { openTestStore, promoteTold } from "../../test/support/store-steps.ts";
-import { digestOf } from "./atomic-file.ts";
+import { digestOf } from "./digests.ts";
 import type { RecordLineage } from "./record.ts";
 import { createSigningKey, loadPublicKey, loadSigningKey } from "./signing.ts";
 import type { Store } from "./store.ts";

@@ -15,12 +15,13 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SelkieError } from "../util/index.ts";
-import { digestOf } from "./atomic-file.ts";
 import { type AuditEvent, isHeadSignedBy } from "./audit.ts";
+import { digestOf } from "./digests.ts";
 import type { Disk, FileContent } from "./disk.ts";
-import { type ExamineOptions, requestFor, requireTrustedBase } from "./examination.ts";
+import { requestFor, requireTrustedBase } from "./examination.ts";
 import type { Grader } from "./grader-process.ts";
 import { Journal } from "./journal.ts";
+import { canonicalJson, type Json } from "./json.ts";
 import { digestContent, ObjectFolder } from "./object-folder.ts";
 import {
   checkAlias,
@@ -39,14 +40,22 @@ import {
   stateAfter,
   type Verdict,
 } from "./record.ts";
-import { canonicalJson, type Json } from "./runs.ts";
 import { keyFingerprint, loadSigningKey, publicKeyPem, type SignedFile } from "./signing.ts";
 import { baseName, checkAliasOf, chosenBefore, servedBefore, shortId } from "./store-aliases.ts";
 import type { AliasMove, Freeze, RecordedHead, Tables } from "./store-database.ts";
 import { setTables } from "./store-internals.ts";
 import { isUnfreezeSignedBy, signUnfreeze } from "./store-keys.ts";
 import { hasLine, type PinFile, trustProblems } from "./store-pins.ts";
-import type { Examined, Promoted, PromoteOptions, PutRequest, Served, StoreOptions } from "./store-types.ts";
+import type {
+  Examined,
+  ExamineOptions,
+  Promoted,
+  PromoteOptions,
+  PutRequest,
+  Served,
+  StoreOptions,
+} from "./store-types.ts";
+import type { StoreView } from "./store-view.ts";
 
 /** Parts that {@link Store} is made of. */
 export interface StoreParts {
@@ -62,7 +71,7 @@ export interface StoreParts {
 const asJson = (verdict: Verdict): Json => verdict as unknown as Json;
 
 /** An open store; dispose of it to close its files. Use `openStore`. */
-export class Store implements Disposable {
+export class Store implements StoreView, Disposable {
   readonly directory: string;
   /** Verifies records and the head of the log. */
   readonly publicKey: KeyObject;

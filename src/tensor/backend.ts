@@ -210,7 +210,7 @@ export interface Kernels extends PrimitiveKernels {
   linearCrossEntropy(args: LinearCrossEntropyArgs): void;
   /** `y = w ⊙ x · rstd`, `rstd = (mean x² + eps)^-½` per row `[N]` f32; statistics in f32; `x`, `y` any. */
   rmsNorm(args: { x: Tensor; weight: Tensor; eps: number; y: Tensor; rstd: Tensor }): void;
-  /** models-and-kernels.md 2.3; `gradWeight` sums over rows. */
+  /** With `n = x · rstd`, `g = w ⊙ gradY`: `gradX = rstd · (g - n · mean(g ⊙ n))`; `gradWeight` sums `gradY ⊙ n` over rows. */
   rmsNormBackward(args: {
     x: Tensor;
     weight: Tensor;

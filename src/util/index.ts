@@ -1,6 +1,14 @@
 /** @file Door of `util`. */
 import "./require-node.ts"; // first: before anything that an old Node lacks
 
+export {
+  type AtomicWrite,
+  removeFile,
+  syncPath,
+  writeFileAtomic,
+  writeFileAtomicAsync,
+  writeSections,
+} from "./atomic-file.ts";
 export { SelkieError, ShapeError } from "./errors.ts";
 export { layers } from "./layers.ts";
 export { commandName, defaultStore, packagePath, packageVersion, shippedModelDirectory } from "./places.ts";
@@ -20,8 +28,6 @@ export {
 export { studentInterval, studentQuantile, studentWithin } from "./student.ts";
 export { countOf } from "./text.ts";
 export {
-  type BestOfGain,
-  bestOfGain,
   type CrossedComponents,
   crossedComponents,
   type RepeatedDesign,

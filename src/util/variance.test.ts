@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { createRng } from "./rng.ts";
-import { bestOfGain, crossedComponents, type RepeatedDesign, reliability, varianceComponents } from "./variance.ts";
+import { crossedComponents, type RepeatedDesign, reliability, varianceComponents } from "./variance.ts";
 
 const near = (got: number, wanted: number, tolerance = 1e-9): void =>
   assert.ok(Math.abs(got - wanted) <= tolerance, `expected ${wanted}, got ${got}`);
@@ -135,32 +135,5 @@ describe("reliability", () => {
     const design = simulate([500, 5, 3], [0.5, 0.3, 0.5, 0.2]);
     near(reliability(crossedComponents(design)), 0.09 / (0.09 + 0.04), 0.03);
     assert.ok(reliability(varianceComponents(design)) < 0.35);
-  });
-});
-
-describe("best of n", () => {
-  test("by hand", () => {
-    const { mean, best, apparentGain, expectedGain } = bestOfGain([
-      [
-        [0, 2],
-        [4, 6],
-      ],
-    ]);
-    assert.deepEqual([mean, best, apparentGain], [3, 5, 2]);
-    near(expectedGain, 2 * (7 / 8));
-  });
-
-  test("promises what the winners show when measured again", () => {
-    const design = simulate([4000, 5, 6], [0.5, 0.3, 0, 0.6]);
-    const first = design.map((units) => units.map((values) => values.slice(0, 3)));
-    const mean = (values: readonly number[]) => values.reduce((total, value) => total + value, 0) / values.length;
-    const again = design.map((units, group) => {
-      const means = first[group]!.map(mean);
-      const fresh = units.map((values) => mean(values.slice(3)));
-      return fresh[means.indexOf(Math.max(...means))]! - mean(fresh);
-    });
-    const { apparentGain, expectedGain } = bestOfGain(first);
-    near(expectedGain, mean(again), 0.02);
-    assert.ok(apparentGain > 1.8 * mean(again), "the apparent gain is mostly luck here");
   });
 });

@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { type ContinualMatrix, continualMetrics } from "../../src/adapt/index.ts";
 import {
-  bestOfGain,
   bootstrapMean,
   createRng,
   mean,
@@ -78,6 +77,35 @@ export function checkContrast(index: number, differences: readonly number[]): vo
       `${first} - ${second}, ${["mean", "low", "high"][part]}`,
     );
   });
+}
+
+/** What choosing the best unit of each group seems to gain, and what of it is real. */
+export interface BestOfGain {
+  /** Mean over all units of all groups, groups weighted equally. */
+  readonly mean: number;
+  /** Mean over groups of the best unit's measured mean. */
+  readonly best: number;
+  /** `best - mean`: what a look at the winners alone would claim. */
+  readonly apparentGain: number;
+  /** The apparent gain times the reliability: what the same winners would show if measured again. */
+  readonly expectedGain: number;
+  /** Of the units' means. */
+  readonly reliability: number;
+}
+
+/**
+ * Best-of-n with the winner's curse taken off. Exact for normal signal and noise and equal repetitions; with unequal
+ * ones the harmonic mean of their numbers stands in.
+ */
+export function bestOfGain(design: RepeatedDesign): BestOfGain {
+  const groups = design.filter((units) => units.some(({ length }) => length > 0));
+  const means = groups.map((units) => units.filter(({ length }) => length > 0).map(mean));
+  const repeats = groups.flatMap((units) => units.flatMap(({ length }) => (length > 0 ? [1 / length] : [])));
+  const share = reliability(varianceComponents(design), 1 / mean(repeats));
+  const overall = mean(means.map(mean));
+  const best = mean(means.map((units) => Math.max(...units)));
+  const apparentGain = best - overall;
+  return { mean: overall, best, apparentGain, expectedGain: apparentGain * share, reliability: share };
 }
 
 /** Compares the reliability of a training run's rewards. */

@@ -8,7 +8,7 @@ import { createRng } from "../../util/index.ts";
 import { defaultTemplates } from "../prompts.ts";
 import type { StageStore } from "../settings.ts";
 import { checkSizes } from "./checks.ts";
-import { type ContinualArgs, runContinual } from "./continual.ts";
+import { type ContinualArgs, runStreams, summariseStreams } from "./continual.ts";
 import { continualMethodNamed, continualMethods } from "./methods.ts";
 import { reportContinual } from "./report.ts";
 import type { StreamRecord } from "./stream.ts";
@@ -54,6 +54,9 @@ const args = (store: StageStore, more: Partial<ContinualArgs> = {}): ContinualAr
   checkSizes,
   ...more,
 });
+
+const runContinual = async (given: ContinualArgs) =>
+  summariseStreams(given.methods, [await runStreams(given)], given.seed);
 
 /** Blocks of the tiny model: one. */
 const methodsFor = [...continualMethods.keys()].filter((name) => !name.endsWith("-blocks"));

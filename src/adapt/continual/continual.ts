@@ -25,7 +25,7 @@ import type { ContinualMethod, StreamItem, StreamRoom } from "./method.ts";
 import { type ContinualReport, type QuestionCounts, reportContinual, type StreamOutcome } from "./report.ts";
 import { measureBase, runStream } from "./stream.ts";
 
-/** Inputs of {@link runContinual}. */
+/** Inputs of {@link runStreams}. */
 export interface ContinualArgs extends Writer {
   readonly passages: readonly SourcePassage[];
   readonly methods: readonly ContinualMethod[];
@@ -67,11 +67,6 @@ interface Common {
 export interface ContinualStreams {
   readonly outcomes: readonly StreamOutcome[];
   readonly questions: QuestionCounts;
-}
-
-/** Runs every method on every stream and puts the figures together. */
-export async function runContinual(args: ContinualArgs): Promise<ContinualReport> {
-  return summariseStreams(args.methods, [await runStreams(args)], args.seed);
 }
 
 /** The report of streams, of one policy or of several. */

@@ -16,7 +16,6 @@ export {
   type ContinualArgs,
   type ContinualStreams,
   membersOf,
-  runContinual,
   runStreams,
   summariseStreams,
 } from "./continual.ts";

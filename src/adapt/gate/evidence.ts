@@ -1,5 +1,6 @@
 /** @file How much a decision rests on: too few questions, canaries or tokens, or a figure that is no number, let nothing through. */
-import type { EvidenceThresholds, Measurement } from "./gate.ts";
+import type { Measurement } from "./measurement.ts";
+import type { EvidenceThresholds } from "./thresholds.ts";
 
 const tooFew = (found: number, least: number, what: string): string[] =>
   found >= least ? [] : [`too little was measured: ${found} ${what}, at least ${least} are needed`];

@@ -1,59 +1,7 @@
 /** @file `gate.json`: the gate as people edit it, in part; and the whole one that a program passes. */
-import { z } from "zod";
+import type { z } from "zod";
 import { SelkieError } from "../../util/index.ts";
-import { defaultGate } from "./default-gate.ts";
-import type { GatePolicy } from "./gate.ts";
-
-const share = z.number().min(0).max(1);
-const count = z.number().min(0);
-const whole = z.strictObject({
-  thresholds: z.strictObject({
-    minGain: z.number().min(-1).max(1),
-    minGainLow: z.number().min(-1).max(1),
-    minKeptLow: share,
-    maxBrokenShare: share,
-    maxCriticalBroken: count,
-    maxKlNats: count,
-    maxLost: share,
-    minSupport: share,
-    maxUnsupported: share,
-    maxContradictions: count,
-    minHeldProbability: share,
-    minNearKept: share,
-    allowSelfWrittenExam: z.boolean(),
-  }),
-  policies: z.strictObject({
-    minGain: z.number().min(-1).max(1),
-    minGainLow: z.number().min(-1).max(1),
-    requireHeldOut: z.boolean(),
-    minKeptLow: share,
-    maxBrokenShare: share,
-    maxCriticalBroken: count,
-    maxKlNats: count,
-    maxUnsupported: share,
-    maxUnfaithful: share,
-  }),
-  evidence: z.strictObject({ minQuestions: count, minKnown: count, minKlTokens: count, minHeldOut: count }),
-  budgets: z.strictObject({
-    maxAdaptersPerDay: count,
-    maxPoliciesPerDay: count,
-    maxSteps: count,
-    maxLearningRate: count,
-    maxRank: count,
-  }),
-  rescale: z.strictObject({ maxExaminations: z.int().min(0).max(20), minScale: share }),
-});
-const { thresholds, policies, evidence, budgets, rescale } = whole.shape;
-/** What people write: any part of it. */
-const part = z
-  .strictObject({
-    thresholds: thresholds.partial(),
-    policies: policies.partial(),
-    evidence: evidence.partial(),
-    budgets: budgets.partial(),
-    rescale: rescale.partial(),
-  })
-  .partial();
+import { type GatePolicy, gateSchema, wholeGateSchema } from "./thresholds.ts";
 
 const describeIssues = ({ issues }: z.ZodError): string =>
   issues.map(({ path, message }) => `${path.join(".") || "as a whole"}: ${message}`).join("; ");
@@ -64,7 +12,7 @@ const describeIssues = ({ issues }: z.ZodError): string =>
  * @throws {@link SelkieError} `"bad-option"` that names what is missing, unknown or out of bounds.
  */
 export function checkGate(value: unknown, who: string): GatePolicy {
-  const checked = whole.safeParse(value);
+  const checked = wholeGateSchema.safeParse(value);
   if (checked.success) return checked.data;
   throw new SelkieError(
     "bad-option",
@@ -91,15 +39,7 @@ export function parseGate(text: string, path: string): GatePolicy {
       { cause },
     );
   }
-  const parsed = part.safeParse(value);
-  if (!parsed.success)
-    throw new SelkieError("bad-file", `${path}: expected a gate, got ${describeIssues(parsed.error)}; ${cure}`);
-  const given = parsed.data;
-  return {
-    thresholds: { ...defaultGate.thresholds, ...given.thresholds },
-    policies: { ...defaultGate.policies, ...given.policies },
-    evidence: { ...defaultGate.evidence, ...given.evidence },
-    budgets: { ...defaultGate.budgets, ...given.budgets },
-    rescale: { ...defaultGate.rescale, ...given.rescale },
-  } as GatePolicy;
+  const parsed = gateSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new SelkieError("bad-file", `${path}: expected a gate, got ${describeIssues(parsed.error)}; ${cure}`);
 }

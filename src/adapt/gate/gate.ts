@@ -9,124 +9,12 @@
  * Policies have a gate of their own (`policy.ts`), by the same measures and with thresholds of their own.
  * Thresholds are a value; `gate.json` holds one that people edit.
  */
-import type { Interval } from "../../util/index.ts";
 import { type Contradiction, describeContradiction } from "./contradictions.ts";
 import { evidenceGaps } from "./evidence.ts";
 import { loosenedThresholds } from "./looseness.ts";
+import type { Measurement } from "./measurement.ts";
 import type { Screening } from "./screen.ts";
-
-/** What a policy must reach. */
-export interface PolicyThresholds {
-  /** Gain on held-out passages over the policy it began from, as a share of right answers after one edit … */
-  readonly minGain: number;
-  /** … and the lower end of its 95 % interval. */
-  readonly minGainLow: number;
-  /** Refuse a policy that was not examined on held-out passages; how many there must be is part of the evidence. */
-  readonly requireHeldOut: boolean;
-  readonly minKeptLow: number;
-  readonly maxBrokenShare: number;
-  readonly maxCriticalBroken: number;
-  /** KL(base ‖ policy) on probe prompts, nats per token. */
-  readonly maxKlNats: number;
-  /** An edit fails the screen when more than this share of its sentences is not in its passage … */
-  readonly maxUnsupported: number;
-  /** … and this share of the edits it was trained on may fail. */
-  readonly maxUnfaithful: number;
-}
-
-/** The least that a decision to promote rests on. */
-export interface EvidenceThresholds {
-  /** Questions of an adapter's exam. */
-  readonly minQuestions: number;
-  /** Canaries that the base answers, which a candidate could forget. */
-  readonly minKnown: number;
-  /** Tokens that the divergence is a mean over. */
-  readonly minKlTokens: number;
-  /** Held-out passages behind a policy's gain, where one is claimed. */
-  readonly minHeldOut: number;
-}
-
-/** What a candidate must reach, and what its training may cost. */
-export interface GatePolicy {
-  readonly thresholds: {
-    /** Gain in answers right, as a share, must be above this … */
-    readonly minGain: number;
-    /** … and the lower end of its 95 % interval at least this. */
-    readonly minGainLow: number;
-    /** Lower 95 % bound of the share of known answers kept. */
-    readonly minKeptLow: number;
-    /** Share of the canaries known before that may be broken after. */
-    readonly maxBrokenShare: number;
-    /** The same among canaries marked critical. */
-    readonly maxCriticalBroken: number;
-    /** KL(base ‖ candidate) on probe prompts, nats per token. */
-    readonly maxKlNats: number;
-    /** Share of what the adapter served so far answers right that the candidate may get wrong; 1 only reports it. */
-    readonly maxLost: number;
-    /** Share of an edit's content words and numbers found in its passage; the worst edit counts. */
-    readonly minSupport: number;
-    /** Share of an edit's sentences that its passage does not support; the worst edit counts. */
-    readonly maxUnsupported: number;
-    /** Facts of the passages that may contradict what the model, its known facts or earlier records hold. */
-    readonly maxContradictions: number;
-    /** An answer less probable than this is no knowledge that could be contradicted. */
-    readonly minHeldProbability: number;
-    /** Known answers near the passages that must be kept, as a share. */
-    readonly minNearKept: number;
-    /** Accept an exam that the model wrote itself, where no questions were given. */
-    readonly allowSelfWrittenExam: boolean;
-  };
-  /** For policies, in place of the thresholds of the same names. */
-  readonly policies: PolicyThresholds;
-  /** How much must have been measured before a candidate can pass: nothing asked shows nothing lost. */
-  readonly evidence: EvidenceThresholds;
-  readonly budgets: {
-    readonly maxAdaptersPerDay: number;
-    readonly maxPoliciesPerDay: number;
-    readonly maxSteps: number;
-    readonly maxLearningRate: number;
-    readonly maxRank: number;
-  };
-  readonly rescale: {
-    /** Examinations of a scaled adapter; 0 never rescales. */
-    readonly maxExaminations: number;
-    /** Smallest scale worth having. */
-    readonly minScale: number;
-  };
-}
-
-/** What one examination of the candidate, at one scale, found. */
-export interface Measurement {
-  /** Factor on the adapter, in (0, 1]. */
-  readonly scale: number;
-  readonly numQuestions: number;
-  /** Shares of the exam answered right; `null` without questions. */
-  readonly before: number | null;
-  readonly after: number | null;
-  /** Paired difference over the questions. */
-  readonly gain: Interval | null;
-  readonly numKnown: number;
-  readonly numKept: number;
-  /** Lower 95 % bound of the share kept; `null` when nothing was known. */
-  readonly keptLow: number | null;
-  /** Questions of the canaries that broke, and of the critical ones among them. */
-  readonly broken: readonly string[];
-  readonly criticalBroken: readonly string[];
-  /** Known answers near the passages; absent where the model directory names no known facts. */
-  readonly near?: { readonly numKnown: number; readonly numKept: number };
-  /** KL(base ‖ candidate), mean over probe positions, nats per token. */
-  readonly klNats: number;
-  /** Positions that this is the mean over. */
-  readonly numKlTokens: number;
-  /** Questions of the served adapter's own exam; absent where no other adapter is served. */
-  readonly served?: {
-    readonly record: string;
-    /** That it answers right. */
-    readonly numRight: number;
-    /** Those among them that the candidate gets wrong. */
-    readonly lost: readonly string[];
-  };
-}
+import type { GatePolicy, HarmThresholds } from "./thresholds.ts";
 
 /** What the training of the candidate used; `null` where its record does not say, which is over every budget. */
 export interface TrainingUsage {
@@ -228,12 +116,6 @@ export function shortfalls(
     found.push(`what it learned is not beyond chance: the gain's interval begins at ${percent(gain.low)}`);
   return found;
 }
-
-/** Thresholds of what may not come to harm. */
-export type HarmThresholds = Pick<
-  GatePolicy["thresholds"],
-  "minKeptLow" | "maxBrokenShare" | "maxCriticalBroken" | "maxKlNats" | "maxLost" | "minNearKept"
->;
 
 /** What the candidate harmed; scaling down may mend it. */
 export function harms(measured: Measurement, { thresholds }: { readonly thresholds: HarmThresholds }): string[] {

@@ -1,6 +1,7 @@
 /** @file Which thresholds of a gate let more through than the default gate: whoever promotes is told, and so is the log. */
-import { defaultGate } from "./default-gate.ts";
-import type { GatePolicy } from "./gate.ts";
+
+import type { GatePolicy } from "./thresholds.ts";
+import { defaultGate } from "./thresholds.ts";
 
 type Value = number | boolean;
 

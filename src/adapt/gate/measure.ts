@@ -6,7 +6,7 @@ import { bootstrapMean, type Interval, mean, type Rng } from "../../util/index.t
 import { type Canaries, measureRetention, whichKept } from "../canaries.ts";
 import { accuracy, type ExamAnswer, type ExamItem, type ExamRoom, examine } from "../exam.ts";
 import { questionPrompt } from "../prompts.ts";
-import type { Measurement } from "./gate.ts";
+import type { Measurement } from "./measurement.ts";
 
 /** What an examination needs. */
 export interface ExaminerArgs extends Omit<ExamRoom, "bank"> {

@@ -1,11 +1,12 @@
 /** @file The gate of policies on hand-made measurements; `src/cli/policies.test.ts` runs it on the shipped model. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { defaultGate } from "./default-gate.ts";
 import { parseGate } from "./file.ts";
-import type { GatePolicy, Measurement } from "./gate.ts";
+import type { Measurement } from "./measurement.ts";
 import { decidePolicyGate, type PolicyGateInputs } from "./policy.ts";
 import type { Screening } from "./screen.ts";
+import type { GatePolicy } from "./thresholds.ts";
+import { defaultGate } from "./thresholds.ts";
 
 const good: Measurement = {
   scale: 1,

@@ -12,16 +12,16 @@ import {
   describeLoosened,
   type GateDecision,
   type GateInputs,
-  type GatePolicy,
   harms,
   inventions,
-  type Measurement,
   orders,
   overruns,
   percent,
   shortfalls,
 } from "./gate.ts";
 import { loosenedThresholds } from "./looseness.ts";
+import type { Measurement } from "./measurement.ts";
+import type { GatePolicy } from "./thresholds.ts";
 
 /** What is known of a policy before it is examined. */
 export interface PolicyGateInputs extends GateInputs {

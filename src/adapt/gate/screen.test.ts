@@ -4,9 +4,9 @@ import { createWorld, type EditKind, examinationPassage, oracleEdit } from "../.
 import { createRng } from "../../util/index.ts";
 import { defaultTemplates } from "../prompts.ts";
 import { selfEditDocuments } from "../self-edit.ts";
-import { defaultGate } from "./default-gate.ts";
 import { suspicions } from "./gate.ts";
 import { findInjections, measureSupport, screenSources } from "./screen.ts";
+import { defaultGate } from "./thresholds.ts";
 
 const context = "Ann Marlow was born in Dover in 1908. She was a baker by trade and sailed on the Swift.";
 const support = (...documents: readonly string[]) => measureSupport({ context, documents });

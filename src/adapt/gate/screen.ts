@@ -3,7 +3,7 @@
  * does either of them speak to the model instead of about its subject? Words are compared, nothing is understood: what
  * the comparison catches is left out of training or put aside for a person, and `docs/leash.md` says how much it misses.
  *
- * `support` here is not the `faithfulness` of `rewards/proxy.ts`. A gate judges one edit against its own passage and
+ * `support` here is not the `faithfulness` of `src/adapt/rewards/proxy.ts`. A gate judges one edit against its own passage and
  * nothing else: were other edits let into the judgement, whoever writes those could move it.
  */
 import { claimsOf } from "./claims.ts";

@@ -2,7 +2,8 @@
 import { digestOf } from "../../registry/index.ts";
 import { bootstrapMean, createRng, type Estimate, type Interval, mean } from "../../util/index.ts";
 import { measureReliability } from "../rewards/reliability.ts";
-import { type MeasuredReward, type PassageTrials, rewardDesign } from "../rewards/rewards.ts";
+import { type MeasuredReward, rewardDesign } from "../rewards/rewards.ts";
+import type { PassageTrials } from "../rewards/trials.ts";
 import { type Expectation, meanAccuracy } from "./expectation.ts";
 import { type Kept, type KeptExample, keptExamples } from "./kept.ts";
 import type { MaximisationReport } from "./maximisation.ts";

@@ -6,12 +6,14 @@ import type { Checkpoint } from "../../models/index.ts";
 import { createRng } from "../../util/index.ts";
 import { almanacTemplates } from "../almanac-templates.ts";
 import { defaultTemplates, type PromptTemplates } from "../prompts.ts";
-import { endpointTeacher } from "./teacher.ts";
+import { type EndpointOptions, endpointTeacher } from "./teacher.ts";
 
 interface Asked {
   readonly path: string;
   readonly authorization: string | undefined;
   readonly body: Record<string, unknown>;
+  /** When it came, by `Date.now()`. */
+  readonly time: number;
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
@@ -20,17 +22,34 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return text;
 }
 
+interface Reply {
+  readonly status?: number;
+  readonly retryAfter?: string;
+  readonly json: unknown;
+}
+
+const abortAfter = (ms: number, reason: Error): AbortSignal => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(reason), ms);
+  return controller.signal;
+};
+
 /** A server that answers with what `reply` says and remembers what it was asked. */
 async function serve(
-  reply: (asked: Asked, count: number) => { status?: number; json: unknown },
+  reply: (asked: Asked, count: number) => Reply | Promise<Reply>,
 ): Promise<{ url: string; asked: Asked[]; server: Server } & Disposable> {
   const asked: Asked[] = [];
   const server = createServer(async (request, response) => {
     const body = JSON.parse(await readBody(request)) as Record<string, unknown>;
-    const entry = { path: request.url ?? "", authorization: request.headers.authorization, body };
+    const time = Date.now();
+    const entry = { path: request.url ?? "", authorization: request.headers.authorization, body, time };
     asked.push(entry);
-    const { status = 200, json } = reply(entry, asked.length);
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(json));
+    const { status = 200, retryAfter, json } = await reply(entry, asked.length);
+    const headers = {
+      "content-type": "application/json",
+      ...(retryAfter !== undefined && { "retry-after": retryAfter }),
+    };
+    response.writeHead(status, headers).end(JSON.stringify(json));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -100,9 +119,71 @@ describe("a teacher behind an address", () => {
     assert.deepEqual(Object.keys(server.asked[0]!.body).includes("messages"), true);
   });
 
+  const answer = { json: { choices: [{ text: "Tom plays.", finish_reason: "stop" }] } };
+  const askFor = (url: string, more: Partial<EndpointOptions> = {}, signal?: AbortSignal) =>
+    endpointTeacher({ url, model: "m", firstWaitMs: 1, ...more })(
+      { ...policyWith(defaultTemplates), ...(signal && { signal }) },
+      [sources[1]!],
+      1,
+      createRng(1),
+    );
+
+  test("is left alone for as many seconds as it asks", async () => {
+    using server = await serve((_, count) =>
+      count === 1 ? { status: 429, retryAfter: "1", json: { error: "slow down" } } : answer,
+    );
+    await askFor(server.url);
+    const [first, second] = server.asked.map(({ time }) => time);
+    assert.equal(server.asked.length, 2);
+    assert.ok(second! - first! >= 999, `${second! - first!} ms`);
+  });
+
+  test("is left alone until the date that it names", async () => {
+    let until = 0;
+    using server = await serve((_, count) => {
+      if (count > 1) return answer;
+      until = 1000 * Math.ceil(Date.now() / 1000 + 1); // dates of HTTP have whole seconds
+      return { status: 503, retryAfter: new Date(until).toUTCString(), json: { error: "busy" } };
+    });
+    await askFor(server.url);
+    assert.equal(server.asked.length, 2);
+    assert.ok(server.asked[1]!.time >= until - 1, `${server.asked[1]!.time - until} ms after it`);
+  });
+
+  test("that asks for too long a wait has failed, and one whose wait cannot be read is asked soon", async () => {
+    using patient = await serve(() => ({ status: 429, retryAfter: "7200", json: { error: "quota" } }));
+    await assert.rejects(askFor(patient.url), /HTTP 429: .*quota.*; it asks to wait 7200 s/);
+    assert.equal(patient.asked.length, 1);
+    using odd = await serve((_, count) => (count === 1 ? { status: 429, retryAfter: "soon", json: {} } : answer));
+    await askFor(odd.url);
+    assert.equal(odd.asked.length, 2);
+  });
+
+  test("is waited for no longer than the user does", async () => {
+    using server = await serve(() => ({ status: 429, retryAfter: "60", json: {} }));
+    const began = performance.now();
+    const reason = new Error("enough");
+    await assert.rejects(askFor(server.url, {}, abortAfter(200, reason)), (error) => error === reason);
+    assert.ok(performance.now() - began < 10_000);
+    assert.equal(server.asked.length, 1);
+  });
+
+  test("has no more requests under way than it may", async () => {
+    let [underWay, most] = [0, 0];
+    using server = await serve(async () => {
+      most = Math.max(most, ++underWay);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      underWay--;
+      return answer;
+    });
+    const teacher = endpointTeacher({ url: server.url, model: "m", maxConcurrent: 2 });
+    const edits = await teacher(policyWith(defaultTemplates), sources, 4, createRng(1));
+    assert.deepEqual([edits.flat().length, server.asked.length, most], [8, 8, 2]);
+  });
+
   test("that refuses, answers nonsense or is not there fails with its words", async () => {
     const ask = (url: string) =>
-      endpointTeacher({ url, model: "m" })(policyWith(defaultTemplates), sources, 1, createRng(1));
+      endpointTeacher({ url, model: "m", firstWaitMs: 1 })(policyWith(defaultTemplates), sources, 1, createRng(1));
     using refusing = await serve(() => ({ status: 401, json: { error: "no key" } }));
     await assert.rejects(ask(refusing.url), /HTTP 401: .*no key/);
     assert.ok(refusing.asked.length <= 2, "a refusal is not repeated");

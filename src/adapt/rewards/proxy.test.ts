@@ -11,7 +11,7 @@ import {
 import { createRng, mean } from "../../util/index.ts";
 import type { SelfEdit } from "../self-edit.ts";
 import { proxyParts } from "./proxy.ts";
-import type { PassageTrials } from "./rewards.ts";
+import type { PassageTrials } from "./trials.ts";
 
 const harp = "Ada Shaw was born in Leeds. She played the harp. She worked as an engraver.";
 

@@ -9,12 +9,13 @@
  *     use only where their passage does.
  * It reads words, not meaning: a passage's own words in a false order pass, so does a false word in small letters that
  * no passage of the round holds, and writing without spaces is one long word. The gate has another measure, `support`
- * (`gate/screen.ts`, which says why): a lenient one, of one edit alone, because the edits of others may not sway a gate.
+ * (`src/adapt/gate/screen.ts`, which says why): a lenient one, of one edit alone, because the edits of others may not
+ * sway a gate.
  */
 
 import { fullStops } from "../breaks.ts";
 import { parseQuestions, type SelfEdit } from "../self-edit.ts";
-import type { PassageTrials } from "./rewards.ts";
+import type { PassageTrials } from "./trials.ts";
 
 /** What the proxy sees in one edit; each part is in [0, 1]. */
 export interface ProxyParts {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createRng } from "../../util/index.ts";
-import { measureReliability, measureValidity, splitTrials, trialTokens } from "./reliability.ts";
-import { designOf, type PassageTrials, rewards } from "./rewards.ts";
+import { measureReliability, measureValidity, trialTokens } from "./reliability.ts";
+import { designOf, rewards } from "./rewards.ts";
+import type { PassageTrials } from "./trials.ts";
 
 /** Passages × 5 edits × 4 trials; edits differ by 0.3, seeds move all edits of a passage by 0.4, noise is 0.3. */
 function simulate(numPassages: number): PassageTrials[] {
@@ -26,6 +27,12 @@ function simulate(numPassages: number): PassageTrials[] {
   });
 }
 const passages = simulate(120);
+/** The same with some trials of each edit alone. */
+const withTrials = (from: number, to: number): PassageTrials[] =>
+  passages.map((passage) => ({
+    ...passage,
+    edits: passage.edits.map((edit) => ({ ...edit, trials: edit.trials.slice(from, to) })),
+  }));
 const near = (got: number, wanted: number, tolerance: number): void =>
   assert.ok(Math.abs(got - wanted) <= tolerance, `expected ${wanted}, got ${got}`);
 
@@ -65,7 +72,7 @@ describe("validity of a reward", () => {
   });
 
   test("on trials not seen is what reliability promises", () => {
-    const [seen, unseen] = splitTrials(passages, 2);
+    const [seen, unseen] = [withTrials(0, 2), withTrials(2, 4)];
     const { correlation, picked, blind } = measureValidity(
       rewards.seal.score(seen),
       designOf(unseen, "accuracy").map(meansOf),
@@ -79,7 +86,7 @@ describe("validity of a reward", () => {
 });
 
 test("a reward costs the tokens of its trials, the proxy none", () => {
-  const [few] = splitTrials(passages.slice(0, 2), 3);
+  const few = withTrials(0, 3).slice(0, 2);
   assert.equal(trialTokens(rewards.seal, few), 2 * 5 * 3 * 10);
   assert.equal(trialTokens(rewards.proxy, few), 0);
 });

@@ -14,7 +14,8 @@ import {
   ShapeError,
   varianceComponents,
 } from "../../util/index.ts";
-import { type MeasuredReward, type PassageTrials, rewardDesign } from "./rewards.ts";
+import { type MeasuredReward, rewardDesign } from "./rewards.ts";
+import type { PassageTrials } from "./trials.ts";
 
 /** Reliability of a reward in telling the edits of one passage apart; intervals are over passages. */
 export interface RewardReliability {
@@ -85,22 +86,6 @@ export function measureValidity(
     blind: mean(worth.map(mean)),
     best: mean(worth.map((row) => Math.max(...row))),
   };
-}
-
-/**
- * Trials in two halves, so that a reward can be judged by trials it has not seen: of each edit the first `count`, and the
- * rest.
- */
-export function splitTrials(
-  passages: readonly PassageTrials[],
-  count: number,
-): readonly [seen: PassageTrials[], unseen: PassageTrials[]] {
-  const part = (from: number, to?: number): PassageTrials[] =>
-    passages.map((passage) => ({
-      ...passage,
-      edits: passage.edits.map((edit) => ({ ...edit, trials: edit.trials.slice(from, to) })),
-    }));
-  return [part(0, count), part(count)];
 }
 
 /** Tokens of training documents that the trials went through per epoch: the cost of a reward, 0 for the proxy. */

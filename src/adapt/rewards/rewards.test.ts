@@ -2,17 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { createRng, mean, reliability, varianceComponents } from "../../util/index.ts";
-import {
-  designOf,
-  type EditTrials,
-  lengthReward,
-  type PassageTrials,
-  retentionReward,
-  rewardDesign,
-  rewards,
-  shrunkReward,
-  type TrialScore,
-} from "./rewards.ts";
+import { designOf, lengthReward, retentionReward, rewardDesign, rewards, shrunkReward } from "./rewards.ts";
+import type { EditTrials, PassageTrials, TrialScore } from "./trials.ts";
 
 const near = (got: number, wanted: number, tolerance = 1e-9): void =>
   assert.ok(Math.abs(got - wanted) <= tolerance, `expected ${wanted}, got ${got}`);

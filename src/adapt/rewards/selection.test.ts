@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { createRng, crossedComponents, mean, reliability, varianceComponents } from "../../util/index.ts";
-import type { EditTrials, PassageTrials } from "./rewards.ts";
+import { createRng, mean } from "../../util/index.ts";
 import {
   advantages,
-  crossedDesign,
   halvingRounds,
-  pairedGap,
   preferencePairs,
   selectAboveBase,
   selectBest,
@@ -15,19 +12,6 @@ import {
   survivors,
   trialSeed,
 } from "./selection.ts";
-
-const toEdit = (trials: readonly (readonly [seed: number, accuracy: number])[]): EditTrials => ({
-  edit: { kind: "plain", text: "" },
-  numTokens: 1,
-  trials: trials.map(([seed, accuracy]) => ({ seed, accuracy, goldLogprob: 10 * accuracy, kept: null })),
-});
-const toPassage = (edits: readonly EditTrials[]): PassageTrials => ({
-  passageId: "p",
-  passage: "",
-  baseAccuracy: 0,
-  baseGoldLogprob: 0,
-  edits,
-});
 
 const scoreRows = fc.array(fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 1, maxLength: 6 }), { maxLength: 5 });
 
@@ -121,57 +105,6 @@ describe("common random numbers", () => {
     assert.equal(new Set(seeds("independent")).size, 12);
     assert.equal(trialSeed(place, "common"), trialSeed({ ...place, edit: 4 }, "common"));
     assert.notEqual(trialSeed(place, "common"), trialSeed({ ...place, runSeed: 2 }, "common"));
-  });
-
-  test("by hand: edits are compared where both were trained", () => {
-    const first = toEdit([
-      [7, 0.5],
-      [8, 0.9],
-      [9, 1],
-    ]);
-    const second = toEdit([
-      [8, 0.5],
-      [7, 0.3],
-    ]);
-    const { gap, standardError, numPairs } = pairedGap(first, second, "accuracy");
-    assert.equal(numPairs, 2);
-    assert.ok(Math.abs(gap - 0.3) < 1e-12);
-    assert.ok(Math.abs(standardError - 0.1) < 1e-12); // gaps 0.2 and 0.4
-    assert.ok(Number.isNaN(pairedGap(first, toEdit([[1, 1]]), "accuracy").gap));
-  });
-
-  test("bring the shared luck out of the comparison", () => {
-    const rng = createRng("common");
-    const round = Array.from({ length: 300 }, () => {
-      const luck = [1, 2, 3].map((seed) => [seed, 0.5 * rng.normal()] as const);
-      return toPassage(
-        Array.from({ length: 5 }, () => {
-          const worth = 0.3 * rng.normal();
-          return toEdit(luck.map(([seed, shared]) => [seed, worth + shared + 0.1 * rng.normal()]));
-        }),
-      );
-    });
-    const design = crossedDesign(round, "accuracy");
-    const crossed = reliability(crossedComponents(design), 3);
-    const expected = 0.09 / (0.09 + 0.01 / 3);
-    assert.ok(Math.abs(crossed - expected) < 0.01, `${crossed}, expected ${expected}`);
-    assert.ok(reliability(varianceComponents(design), 3) < 0.6);
-  });
-
-  test("a crossed design holds the seeds that all edits share, in one order", () => {
-    const round = [
-      toPassage([
-        toEdit([
-          [1, 0.1],
-          [2, 0.2],
-        ]),
-        toEdit([
-          [2, 0.4],
-          [3, 0.5],
-        ]),
-      ]),
-    ];
-    assert.deepEqual(crossedDesign(round, "accuracy"), [[[0.2], [0.4]]]);
   });
 });
 

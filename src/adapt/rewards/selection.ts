@@ -3,8 +3,7 @@
  * how to spend trials so that the rewards are worth something: common random numbers and successive halving.
  * All are pure functions of numbers.
  */
-import { createRng, mean, type RepeatedDesign, SelkieError } from "../../util/index.ts";
-import type { EditTrials, PassageTrials, TrialMeasure } from "./rewards.ts";
+import { createRng, mean, SelkieError } from "../../util/index.ts";
 
 /**
  * How much each edit of each passage counts when the policy learns, 0 for not at all.
@@ -96,39 +95,6 @@ export function trialSeed(place: TrialPlace, numbers: "common" | "independent"):
   const { runSeed, passageId, edit, repetition } = place;
   const rng = createRng(runSeed).fork("trial", passageId);
   return (numbers === "common" ? rng.fork(repetition) : rng.fork(repetition, edit)).nextUint32();
-}
-
-/** How much better one edit is than another. */
-export interface PairedGap {
-  readonly gap: number;
-  /** Standard error of `gap`; `NaN` with fewer than two pairs. */
-  readonly standardError: number;
-  readonly numPairs: number;
-}
-
-/** Compares two edits over the seeds at which both were trained; trials without a partner are left out. */
-export function pairedGap(first: EditTrials, second: EditTrials, measure: TrialMeasure): PairedGap {
-  const partners = new Map(second.trials.map((trial) => [trial.seed, trial]));
-  const gaps = first.trials.flatMap((trial) => {
-    const partner = partners.get(trial.seed);
-    return partner === undefined ? [] : [trial[measure] - partner[measure]];
-  });
-  const centre = mean(gaps);
-  const squares = gaps.reduce((total, value) => total + (value - centre) ** 2, 0);
-  const numPairs = gaps.length;
-  return { gap: centre, standardError: Math.sqrt(squares / (numPairs - 1 || Number.NaN) / numPairs), numPairs };
-}
-
-/**
- * Trials in crossed order, passages × edits × repetitions: repetition `r` is the `r`-th seed that all edits of the passage
- * share. What `crossedComponents` takes, to see how reliable comparisons under common random numbers are.
- */
-export function crossedDesign(passages: readonly PassageTrials[], measure: TrialMeasure): RepeatedDesign {
-  return passages.map(({ edits }) => {
-    const bySeed = edits.map(({ trials }) => new Map(trials.map((trial) => [trial.seed, trial[measure]])));
-    const seeds = [...(bySeed[0]?.keys() ?? [])].filter((seed) => bySeed.every((trials) => trials.has(seed)));
-    return bySeed.map((trials) => seeds.map((seed) => trials.get(seed)!));
-  });
 }
 
 /** One round of trials. */

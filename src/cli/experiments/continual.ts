@@ -15,7 +15,7 @@ import type { Cell, ResultTable } from "../../lab/index.ts";
 import { countOf, SelkieError } from "../../util/index.ts";
 import { parseCount, parseRounds } from "../verb.ts";
 import { type DrawnStreams, drawAges, drawAllAges, drawMatrices } from "./continual-pictures.ts";
-import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
+import type { Experiment, ExperimentOptions, ExperimentRoom } from "./experiment.ts";
 
 interface ContinualOptions extends ExperimentOptions {
   readonly length: number;

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { SpendingTables } from "../../lab/index.ts";
 import { parseCount } from "../verb.ts";
-import type { Experiment } from "./frame.ts";
+import type { Experiment } from "./experiment.ts";
 import { addPolicyOptions, namingSetsOf, type PolicyOptions, studyPolicies } from "./policy-study.ts";
 
 interface SpendingOptions extends PolicyOptions {

@@ -2,106 +2,16 @@
  * @file The frame every experiment runs in: shared options, a run on disk that resumes, and its results as JSON, Markdown
  * and pictures. An experiment is a value; this file knows none of them.
  */
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import type { AdaptEvent, Canaries, LearnSettings, PromptTemplates, StageStore } from "../../adapt/index.ts";
-import type { PassageSet, ResultTable } from "../../lab/index.ts";
-import type { Checkpoint } from "../../models/index.ts";
+import type { LearnSettings } from "../../adapt/index.ts";
 import type { Json } from "../../registry/index.ts";
-import type { SourcePassage } from "../../tasks/index.ts";
-import type { Backend } from "../../tensor/index.ts";
 import { formatSeconds } from "../format.ts";
 import type { LearningResult } from "../learning.ts";
 import { packagePath, shippedModelDirectory } from "../paths.ts";
-import type { HeldOut } from "../people.ts";
 import { createProgressTeller } from "../progress.ts";
-import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
-import type { Draw, Origin } from "./write.ts";
-
-/** Options of every experiment. */
-export interface ExperimentOptions extends CommonOptions {
-  readonly model: string;
-  readonly heldOut: string;
-  readonly heldOutLimit?: number;
-  /** Read the test people instead of validation people. */
-  readonly testSet?: boolean;
-  /** Compute the tables from the record beside them and nothing else. */
-  readonly recompute?: boolean;
-  readonly seed: number;
-  readonly out: string;
-  readonly runs: string;
-  readonly fresh?: boolean;
-  readonly precision?: string;
-}
-
-/** What an experiment works with. */
-export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOptions> extends VerbContext {
-  readonly options: Options;
-  readonly backend: Backend;
-  /** How the model in `options.model` is asked. */
-  readonly templates: PromptTemplates;
-  readonly canaries: Canaries;
-  /** Passages that the figures are about: of people whom no round learns from, where they are the Almanac's. */
-  readonly heldOut: readonly SourcePassage[];
-  /** Who they are about, and of which split. */
-  readonly about: Omit<HeldOut, "passages">;
-  /** The sets of the experiment; empty for one without. */
-  readonly sets: readonly PassageSet[];
-  /** Finished stages of this very experiment. */
-  readonly store: StageStore;
-  /** A directory of this very experiment for checkpoints, by name. */
-  readonly directoryOf: (name: string) => string;
-  readonly onEvent: (event: AdaptEvent) => void;
-  /** The caller disposes of the model. @defaultValue the model in `options.model` */
-  open(directory?: string): Promise<Checkpoint>;
-  /**
-   * A run of `selkie learn knowledge` on the Almanac's people for rounds, which examines nobody held out: that is the
-   * experiment's business. A finished run of the same settings is reused, whichever experiment made it; an interrupted one goes on.
-   */
-  learn(settings: LearnSettings, seed: number): Promise<LearningResult>;
-}
-
-/** Tables and pictures. */
-export interface Tabulation {
-  readonly tables: readonly ResultTable[];
-  /** What pictures are drawn from, besides tables; kept in the JSON file. @defaultValue nothing more */
-  readonly drawing?: object;
-}
-
-/** What an experiment found: its tables, or what {@link Experiment.tabulate} makes them from. */
-export type ExperimentFindings = {
-  /** Figures for the JSON file. */
-  readonly data: object;
-  /** Trials of the outer loops behind it, for a file of their own. */
-  readonly rewards?: object;
-} & (Tabulation | { readonly record: object });
-
-/** Findings with their tables. */
-export interface ExperimentReport extends Tabulation {
-  readonly data: object;
-  readonly rewards?: object;
-  /** What the tables were computed from, as it is kept. */
-  readonly record?: object;
-}
-
-/** An experiment. Modules that load the engine are imported inside `run`, so that help is instant. */
-export interface Experiment<Options extends ExperimentOptions = ExperimentOptions> {
-  readonly name: string;
-  readonly summary: string;
-  /** Name of the result files, where options make different tables. @defaultValue the experiment's name */
-  resultName?(options: Options): string;
-  /** Adds options of its own. */
-  addOptions?(command: Command): void;
-  /** What of the options determines the result, besides model, held-out passages and seed. */
-  config(options: Options): Json;
-  /** Sets of passages that it measures; part of what names its run. */
-  sets?(about: Omit<HeldOut, "passages">, heldOut: readonly SourcePassage[], options: Options): Promise<PassageSet[]>;
-  run(room: ExperimentRoom<Options>): Promise<ExperimentFindings>;
-  /** Tables from the record alone, so that every figure can be computed again without a model. */
-  tabulate?(record: never): Promise<Tabulation>;
-  /** Draws what a results file of it holds. @defaultValue bars of the first table that names a column to draw */
-  draw?: Draw;
-}
+import { parseCount, parseSeed, runVerb, type VerbContext, withCommonOptions } from "../verb.ts";
+import type { Experiment, ExperimentFindings, ExperimentOptions, Origin } from "./experiment.ts";
+import { readResult } from "./result-file.ts";
 
 /** Adds the experiment as a subcommand of `parent`. */
 export function registerExperimentCommand<Options extends ExperimentOptions>(
@@ -272,7 +182,7 @@ async function learnForExperiment(
 function publishedTime(name: string, command: string): string | null {
   try {
     const file = packagePath(`docs/results/${name}.json`);
-    const { command: theirs, machine, seconds } = JSON.parse(readFileSync(file, "utf8")) as Partial<Origin>;
+    const { command: theirs, machine, seconds } = JSON.parse(readResult(file)) as Partial<Origin>;
     if (theirs !== command || seconds === undefined) return null;
     return `took ${formatSeconds(seconds)} when docs/results/${name}.json was made (${machine}); progress tells what it takes here`;
   } catch {

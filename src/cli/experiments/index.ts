@@ -2,10 +2,12 @@
 import type { Command } from "commander";
 import { continualExperiment } from "./continual.ts";
 import { equalComputeExperiment } from "./equal-compute.ts";
-import { type Experiment, type ExperimentOptions, registerExperimentCommand } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
+import { registerExperimentCommand } from "./frame.ts";
 import { innerLoopExperiment } from "./inner-loop.ts";
 import { mainJobExperiment } from "./main-job.ts";
 import { manyPassagesExperiment } from "./many-passages.ts";
+import { registerPacking } from "./packing.ts";
 import { promptsExperiment } from "./prompts.ts";
 import { quantisationExperiment } from "./quantisation.ts";
 import { registerRedraw } from "./redraw.ts";
@@ -29,7 +31,7 @@ export const experiments: readonly Pick<Experiment, "name" | "summary" | "tabula
   voicesExperiment,
 ];
 
-/** Adds all experiments as subcommands, and the one that draws their results again. */
+/** Adds all experiments as subcommands, and those that draw, pack and unpack their results. */
 export function registerExperiments(parent: Command): void {
   const drawings: Pick<Experiment, "name" | "draw">[] = [];
   const add = <Options extends ExperimentOptions>(experiment: Experiment<Options>): void => {
@@ -48,4 +50,5 @@ export function registerExperiments(parent: Command): void {
   add(voicesExperiment);
   add(roundTimeExperiment);
   registerRedraw(parent, drawings);
+  registerPacking(parent);
 }

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { MainJobTable, ResultTable } from "../../lab/index.ts";
 import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
-import type { Experiment, ExperimentOptions } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
 
 interface MainJobOptions extends ExperimentOptions {
   readonly people: number;

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { ManyPassagesRow } from "../../lab/index.ts";
 import { parseCount } from "../verb.ts";
-import type { Experiment, ExperimentOptions } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
 
 interface ManyPassagesOptions extends ExperimentOptions {
   readonly counts: readonly number[];

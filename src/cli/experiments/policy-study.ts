@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { LearnReport, LearnSettings } from "../../adapt/index.ts";
 import type { LoopTrials, PolicyRun, PolicyStudy } from "../../lab/index.ts";
 import { parseCount } from "../verb.ts";
-import type { Experiment, ExperimentOptions, ExperimentRoom } from "./frame.ts";
+import type { Experiment, ExperimentOptions, ExperimentRoom } from "./experiment.ts";
 
 /** Options of experiments on policies. */
 export interface PolicyOptions extends ExperimentOptions {

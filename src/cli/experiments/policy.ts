@@ -1,5 +1,5 @@
 /** @file The policy that experiments call trained: two rounds of the outer loop. */
-import type { ExperimentRoom } from "./frame.ts";
+import type { ExperimentRoom } from "./experiment.ts";
 
 /** Directory of the policy after two rounds of 50 passages with the settings of `selkie learn knowledge`; found again once learned. */
 export async function twoRounds(learn: ExperimentRoom["learn"], seed: number): Promise<string> {

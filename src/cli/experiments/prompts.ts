@@ -5,7 +5,7 @@ import type { EditPrompt, PromptFigures, ResultTable, WriterFigures } from "../.
 import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import { cellOf } from "./cells.ts";
-import type { Experiment, ExperimentOptions } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
 
 interface PromptsOptions extends ExperimentOptions {
   readonly passagesPerRound: number;

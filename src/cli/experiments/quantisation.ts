@@ -1,7 +1,7 @@
 /** @file `selkie experiment quantisation`: what formats of frozen weights cost and save. */
 import { type Command, Option } from "commander";
 import { parseCount, parsePositive } from "../verb.ts";
-import type { Experiment, ExperimentOptions } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
 
 interface QuantisationOptions extends ExperimentOptions {
   readonly texts: number;

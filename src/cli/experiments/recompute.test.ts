@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { meanOver, meanOverSeeds, type SeedTable } from "../../lab/index.ts";
 import { createRun } from "../../registry/index.ts";
-import type { Experiment } from "./frame.ts";
+import type { Experiment } from "./experiment.ts";
 import { complete, readRecord, recompute, recordFile } from "./recompute.ts";
 import { createStageClock } from "./stage-clock.ts";
 import { writeReport } from "./write.ts";

@@ -3,13 +3,12 @@
  * experiment in columns, `<name>.rewards.json` the trials of its outer loops. Tables are computed from the record as it is
  * kept, in the run itself as later, so that they cannot differ.
  */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { compact, expand, type JsonValue, type ResultTable, roundNumbers } from "../../lab/index.ts";
-import { writeFileAtomic } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
-import type { Experiment, ExperimentFindings, ExperimentOptions, ExperimentReport } from "./frame.ts";
-import { formatExactJson, formatJson, type Origin, writeReport } from "./write.ts";
+import type { Experiment, ExperimentFindings, ExperimentOptions, ExperimentReport, Origin } from "./experiment.ts";
+import { findResult, readResult, writeResult } from "./result-file.ts";
+import { formatExactJson, formatJson, writeReport } from "./write.ts";
 
 /** Digits of what is no share; shares are kept exactly. */
 const numDigits = 6;
@@ -49,21 +48,21 @@ export function recordFile(
   { record, rewards }: ExperimentReport,
 ): void {
   const kept = { experiment, version, origin, record: compact(record as JsonValue) };
-  writeFileAtomic(placeOf(directory, name, "trials"), formatExactJson(kept));
+  writeResult(placeOf(directory, name, "trials"), formatExactJson(kept));
   if (rewards === undefined) return;
   const trials = { experiment, version, record: compact(shorten(rewards)) };
-  writeFileAtomic(placeOf(directory, name, "rewards"), formatExactJson(trials));
+  writeResult(placeOf(directory, name, "rewards"), formatExactJson(trials));
 }
 
 /** Reads a record file. */
 export function readRecord(file: string): RecordFile & { readonly record: JsonValue } {
-  if (!existsSync(file))
+  if (findResult(file) === null)
     throw new SelkieError(
       "bad-input",
       `${file}: expected the record of an experiment, got no such file; run the experiment first, or name its folder with --out`,
     );
   try {
-    const found = JSON.parse(readFileSync(file, "utf8")) as RecordFile;
+    const found = JSON.parse(readResult(file)) as RecordFile;
     if (found.version === version && typeof found.experiment === "string" && found.origin !== undefined)
       return { ...found, record: expand(found.record) };
   } catch (cause) {
@@ -96,7 +95,7 @@ export async function recompute<Options extends ExperimentOptions>(
     throw new SelkieError("bad-input", `${file}: expected a record of ${experiment.name}, got one of ${kind}`);
   const tabulation = await experiment.tabulate(record as never);
   const known = join(directory, `${name}.json`);
-  const before = existsSync(known) ? (JSON.parse(readFileSync(known, "utf8")) as { tables: object }) : { tables: [] };
+  const before = findResult(known) === null ? { tables: [] } : (JSON.parse(readResult(known)) as { tables: object });
   const { tables: old, ...rest } = before;
   const isSame = formatJson(old) === formatJson(tabulation.tables);
   const data = Object.fromEntries(Object.entries(rest).filter(([key]) => !(key in origin)));

@@ -1,9 +1,10 @@
 /** @file `selkie experiment redraw`: draws the pictures of results again from their JSON files, without running anything. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { type CommonOptions, runVerb, withCommonOptions } from "../verb.ts";
-import type { Experiment } from "./frame.ts";
+import type { Experiment } from "./experiment.ts";
+import { isResultName, readResult } from "./result-file.ts";
 
 type Drawing = Pick<Experiment, "name" | "draw">;
 
@@ -11,8 +12,8 @@ type Drawing = Pick<Experiment, "name" | "draw">;
 export function registerRedraw(parent: Command, experiments: readonly Drawing[]): void {
   const command = parent
     .command("redraw")
-    .description("draw the pictures of results again from their .json files, without running anything")
-    .argument("<paths...>", "results (.json), or folders of them");
+    .description("draw the pictures of results again from their JSON files, without running anything")
+    .argument("<paths...>", "results (.json, .json.gz), or folders of them");
   withCommonOptions(command).action((paths: string[], options: CommonOptions) =>
     runVerb(options, async ({ output }) => {
       const pictures = await redrawResults(paths, experiments);
@@ -45,14 +46,14 @@ export async function redrawResults(paths: readonly string[], experiments: reado
 function filesOf(path: string): string[] {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return [path];
-  const names = readdirSync(path).filter((name) => name.endsWith(".json"));
+  const names = readdirSync(path).filter(isResultName);
   return names.toSorted().map((name) => join(path, name));
 }
 
 /** Name of the experiment that wrote `file`; `null` for files that none wrote. */
 function experimentOf(file: string): string | null {
   try {
-    const { command, tables } = JSON.parse(readFileSync(file, "utf8")) as { command?: unknown; tables?: unknown };
+    const { command, tables } = JSON.parse(readResult(file)) as { command?: unknown; tables?: unknown };
     return typeof command === "string" && Array.isArray(tables) ? (command.split(" ")[2] ?? null) : null;
   } catch {
     return null; // missing or no JSON: no results either way

@@ -5,7 +5,7 @@ import type { ReliabilityResult, ResultTable, RewardComparison } from "../../lab
 import { countOf } from "../../util/index.ts";
 import { parseCount } from "../verb.ts";
 import { cellOf } from "./cells.ts";
-import type { Experiment, ExperimentOptions } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
 
 interface RewardsOptions extends ExperimentOptions {
   readonly seeds: number;

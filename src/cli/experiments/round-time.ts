@@ -1,7 +1,7 @@
 /** @file `selkie experiment round-time`: a round of the outer loop on this machine, against the reference's way of running trials. */
 import type { Command } from "commander";
 import { parseCount } from "../verb.ts";
-import type { Experiment, ExperimentOptions } from "./frame.ts";
+import type { Experiment, ExperimentOptions } from "./experiment.ts";
 
 interface RoundTimeOptions extends ExperimentOptions {
   readonly passages: number;

@@ -1,6 +1,6 @@
 /** @file `selkie experiment single-passage`: one passage learned raw, by a rule, by self-edits, by SEAL's rounds, by an all-knowing editor. */
 import type { ScoreFigures, SetFindings } from "../../lab/index.ts";
-import type { Experiment } from "./frame.ts";
+import type { Experiment } from "./experiment.ts";
 import { addPolicyOptions, namingSetsOf, type PolicyOptions, rewardsOf, studyPolicies } from "./policy-study.ts";
 
 /** What the tables are computed from. */

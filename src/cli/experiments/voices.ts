@@ -1,6 +1,6 @@
 /** @file `selkie experiment voices`: the same arms in many voices, hand-written plain English among them. */
 import type { VoiceFindings } from "../../lab/index.ts";
-import type { Experiment } from "./frame.ts";
+import type { Experiment } from "./experiment.ts";
 import { addPolicyOptions, namingSetsOf, type PolicyOptions, studyPolicies } from "./policy-study.ts";
 
 /** What the tables are computed from. */

@@ -1,5 +1,7 @@
-/** @file Results of an experiment on disk: `<name>.json` with every figure, `<name>.md` with the tables, `<name>.svg`. */
-import { readFileSync } from "node:fs";
+/**
+ * @file Results of an experiment on disk: `<name>.json` with every figure, packed where it is long, `<name>.md` with the
+ * tables, `<name>.svg`.
+ */
 import { join } from "node:path";
 import type { Cell, Column, ResultTable } from "../../lab/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
@@ -7,20 +9,8 @@ import type { Interval } from "../../util/index.ts";
 import { formatSeconds, formatTable, outputColumns, wrapText } from "../format.ts";
 import { drawBars } from "../pictures/bars.ts";
 import { roleOf } from "../pictures/roles.ts";
-import type { ExperimentReport } from "./frame.ts";
-
-/** Where figures come from. */
-export interface Origin {
-  readonly command: string;
-  readonly machine: string;
-  readonly seconds: number;
-  /** Seconds by part of the work. */
-  readonly stages?: Readonly<Record<string, number>>;
-  /** SHA-256 of the model. */
-  readonly model?: string;
-  /** Of which split the people are. */
-  readonly split?: string;
-}
+import type { Draw, ExperimentReport, Origin, SavedResults } from "./experiment.ts";
+import { placeOfResult, readResult, writeResult } from "./result-file.ts";
 
 const isInterval = (cell: Cell): cell is Interval => typeof cell === "object" && cell !== null;
 
@@ -77,14 +67,6 @@ export function drawResultTable({ title, caption, columns, rows, drawn }: Result
   return drawBars(title, caption, bars);
 }
 
-/** SVG by suffix of the file's name, from what a results file holds; `""` is the main picture. */
-export type Draw = (saved: SavedResults) => Readonly<Record<string, string>>;
-
-/** What pictures need of a results file; experiments with pictures of their own read more of it. */
-export interface SavedResults {
-  readonly tables: readonly ResultTable[];
-}
-
 /** Bars of the first table that names a column to draw. */
 export const drawFirstTable: Draw = ({ tables }) => {
   const [first] = tables.flatMap((table) => drawResultTable(table) ?? []);
@@ -93,9 +75,9 @@ export const drawFirstTable: Draw = ({ tables }) => {
 
 /** Writes the pictures of a results file beside it, from what the file holds and nothing else; returns their paths. */
 export function writePictures(jsonPath: string, draw: Draw): string[] {
-  const pictures = draw(JSON.parse(readFileSync(jsonPath, "utf8")) as SavedResults);
+  const pictures = draw(JSON.parse(readResult(jsonPath)) as SavedResults);
   return Object.entries(pictures).map(([suffix, svg]) => {
-    const path = `${jsonPath.replace(/\.json$/, "")}${suffix === "" ? "" : `-${suffix}`}.svg`;
+    const path = `${placeOfResult(jsonPath)}${suffix === "" ? "" : `-${suffix}`}.svg`;
     writeFileAtomic(path, svg);
     return path;
   });
@@ -142,9 +124,9 @@ export function writeReport(
   draw: Draw = drawFirstTable,
 ): string {
   const place = join(directory, name);
-  writeFileAtomic(`${place}.json`, formatJson({ ...origin, tables, ...data, ...drawing }));
+  const saved = writeResult(`${place}.json`, formatJson({ ...origin, tables, ...data, ...drawing }));
   writeFileAtomic(`${place}.md`, `${describeReport(name, origin, tables)}\n`);
   const pictures = writePictures(`${place}.json`, draw);
-  const kinds = ["json", "md", ...(pictures.length > 0 ? ["svg"] : [])];
+  const kinds = [saved.slice(place.length + 1), "md", ...(pictures.length > 0 ? ["svg"] : [])];
   return [...tables.map((table) => describeInTerminal(table)), `${place}.{${kinds.join(",")}}`].join("\n\n");
 }

@@ -7,8 +7,8 @@ import { SelkieError } from "../../util/index.ts";
 import { parseForeign } from "../files.ts";
 import { MaxHeap } from "../heap.ts";
 import { byteToken } from "./bytes.ts";
-import type { Vocabulary } from "./model.ts";
 import { vocabSchema } from "./schema.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 const bpeSchema = z.looseObject({
   vocab: vocabSchema,

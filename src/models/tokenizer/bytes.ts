@@ -1,5 +1,12 @@
 /** @file Text to the letters that stand for bytes in byte-level vocabularies, and back. */
-import { byteAlphabet } from "../bpe.ts";
+
+/** The character that stands for each byte in tokenizer.json: printable Latin-1 for itself, others from U+0100 on. */
+export function byteAlphabet(): string[] {
+  const isPrintable = (byte: number): boolean =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte !== 0xad);
+  let next = 0x100;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPrintable(byte) ? byte : next++));
+}
 
 const letters = byteAlphabet();
 const byteOfLetter = new Map(letters.map((letter, byte) => [letter, byte]));

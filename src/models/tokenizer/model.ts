@@ -4,14 +4,8 @@ import { parseForeign } from "../files.ts";
 import { createBpe } from "./bpe-model.ts";
 import { refuseType } from "./schema.ts";
 import { createUnigram } from "./unigram-model.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 import { createWordLevel, createWordPiece } from "./word-models.ts";
-
-/** Tokens with their ids, and how a piece of text is written with them. */
-export interface Vocabulary {
-  readonly vocab: ReadonlyMap<string, number>;
-  /** Ids of a piece that is not empty. */
-  encode(piece: string): readonly number[];
-}
 
 const known = {
   BPE: createBpe,

@@ -4,10 +4,9 @@
  * first, then character by character, and always the shortest entry that a text begins with.
  */
 import { SelkieError } from "../../util/index.ts";
-import type { Normalizer } from "./normalizers.ts";
 
 /** The table in base64 as a normalizer. */
-export function createPrecompiled(base64: string, where: string): Normalizer {
+export function createPrecompiled(base64: string, where: string): (text: string) => string {
   const bytes = Buffer.from(base64, "base64");
   const trieBytes = bytes.length >= 4 ? bytes.readUInt32LE(0) : Number.NaN;
   if (!(trieBytes >= 4 && 4 + trieBytes <= bytes.length))

@@ -46,3 +46,10 @@ export function refuseType(where: string, type: string, known: readonly string[]
     `${where}: expected one of ${known.join(", ")}, got "${type}"; this kind is not supported`,
   );
 }
+
+/** Parsed contents of a tokenizer.json; what we do not read is kept as it is. */
+export interface TokenizerJson {
+  readonly model: { readonly [key: string]: unknown };
+  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly [key: string]: unknown }[];
+  readonly [key: string]: unknown;
+}

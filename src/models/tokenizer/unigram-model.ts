@@ -6,7 +6,7 @@ import { z } from "zod";
 import { SelkieError } from "../../util/index.ts";
 import { parseForeign } from "../files.ts";
 import { byteToken } from "./bytes.ts";
-import type { Vocabulary } from "./model.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 const isScored = (item: unknown): boolean =>
   Array.isArray(item) && item.length === 2 && typeof item[0] === "string" && typeof item[1] === "number";

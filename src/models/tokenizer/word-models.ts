@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { SelkieError } from "../../util/index.ts";
 import { parseForeign } from "../files.ts";
-import type { Vocabulary } from "./model.ts";
 import { vocabSchema } from "./schema.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 
 const wordPieceSchema = z.looseObject({
   vocab: vocabSchema,

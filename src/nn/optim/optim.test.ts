@@ -39,7 +39,7 @@ function descend(store: ParameterStore, transform: GradientTransform) {
   };
 }
 
-test("AdamW follows the hand-computed two-step oracle of training.md 1.1", () => {
+test("AdamW takes two steps computed by hand: gradients 1 and -1, rate 0.1, decay 0.01", () => {
   using store = createStore([{ name: "w", shape: [1, 1] }]);
   const { update } = descend(store, adamW({ learningRate: 0.1, weightDecay: 0.01 }));
   close(update([1])[0]!, 0.899000001, 1e-9);
@@ -217,7 +217,7 @@ test("what cannot work is refused", () => {
   assert.throws(() => chain(adamW({ learningRate: 1 }), clipByGlobalNorm(1)), /after adamW, .* got clipByGlobalNorm/);
 });
 
-test("cosine with warm-up gives the multipliers of training.md 1.1", () => {
+test("cosine with warm-up rises in a line, then follows (1 + cos(π · progress)) / 2", () => {
   const schedule = { kind: "cosine", warmupSteps: 2 } as const;
   const want = [0, 1, 0.8535534, 0.5, 0.1464466, 0];
   [0, 2, 4, 6, 8, 10].forEach((step, i) => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createRng } from "../../util/index.ts";
 import { pretrainingDocuments } from "./corpus.ts";
 import { demonstrateEdit, demonstrationShares, drawEditKind, editDocument, editKinds, oracleEdit } from "./edits.ts";
-import { firstNames } from "./names.ts";
+import { menNames, womenNames } from "./names.ts";
 import { examinationPassage, type PassageForm, plainPassage } from "./passages.ts";
 import { questionDocument, questionWordings, type WordingSplit } from "./questions.ts";
 import { statePerson } from "./statements.ts";
@@ -35,6 +35,7 @@ for (const document of corpus) {
 }
 const isTold = (value: string): boolean => everyWord.has(value);
 
+const firstNames = [...womenNames, ...menNames];
 const fullName = new RegExp(`(?:${firstNames.join("|")}) [A-Z][a-z]+(?:'s)?`, "g");
 
 /** Questions without whom they are about: names are "_", pronouns "~". */

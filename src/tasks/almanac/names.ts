@@ -27,8 +27,6 @@ export const menNames: readonly string[] = words(`
   Oliver Oscar Owen Patrick Paul Percy Peter Philip Ralph Reginald Robert Roland Rupert Samuel Simon Stephen Thomas Walter
 `);
 
-export const firstNames: readonly string[] = [...womenNames, ...menNames];
-
 export const surnamePieces: Pieces = {
   first: words(`
     Al Ash Bar Beck Blan Bos Brad Cald Chad Col Crom Dal Dun Ed Els Fal Far Gar Gran Had Hal Har Hol Kel Lang Lam Lyn Mal

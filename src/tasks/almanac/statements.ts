@@ -289,13 +289,6 @@ function drawFrame(split: FamilySplit, mostFacts: number, rng: Rng): Frame {
   return rng.choice(wanted.length === 0 ? fitting : wanted);
 }
 
-/** One sentence in a given family, about as many facts as the family holds. */
-export const tellIn = (family: StatementFamily, told: Told, mention: Mention, rng: Rng): string =>
-  raiseFirst(frames[family].tell(told, mention, rng));
-
-/** Facts a sentence of `family` holds. */
-export const factsOf = (family: StatementFamily): number => frames[family].numFacts;
-
 function open(sentence: string, split: FamilySplit, rng: Rng): string {
   const isOpened = split === "training" && rng.uniform() < openerShare;
   return raiseFirst(isOpened ? `${rng.choice(openers)} ${sentence}` : sentence);

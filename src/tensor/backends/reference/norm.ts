@@ -1,4 +1,4 @@
-/** @file RMSNorm and LayerNorm with their gradients (models-and-kernels.md 2.3 derives both). */
+/** @file RMSNorm and LayerNorm with their gradients, each with its formula. */
 import type { Kernels } from "../../backend.ts";
 import { store, storeGrad, widen } from "./values.ts";
 

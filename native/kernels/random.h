@@ -5,32 +5,57 @@
 
 namespace selkie::SELKIE_ISA {
 
-constexpr int kPhiloxLanes = 16;  // blocks side by side, which the compiler turns into vectors
+constexpr int kPhiloxLanes = 16;  // blocks side by side
 
 struct PhiloxStream {
   uint32_t key[2];
   uint32_t stream[2];
 };
 
+// Eight 32-bit words in the low halves of 64-bit lanes; what is in the high halves has no meaning.
+typedef uint64_t WideWords __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(32)));
+constexpr int kWideLanes = 8;
+
+// The 64-bit products of the words with `factor`.
+inline void multiplyWords(const WideWords& words, uint32_t factor, WideWords& product) {
+#if defined(__AVX512F__)
+  const __m512i result = _mm512_mul_epu32(reinterpret_cast<const __m512i&>(words), _mm512_set1_epi64(factor));
+  __builtin_memcpy(&product, &result, sizeof(product));
+#elif defined(__AVX2__)
+  const __m256i factors = _mm256_set1_epi64x(factor);
+  __m256i halves[2];
+  __builtin_memcpy(halves, &words, sizeof(halves));
+  for (__m256i& half : halves) half = _mm256_mul_epu32(half, factors);
+  __builtin_memcpy(&product, halves, sizeof(product));
+#else
+  product = (words & uint64_t{0xffffffff}) * uint64_t{factor};
+#endif
+}
+
 // Four words of each of kPhiloxLanes blocks from `first` on.
 inline void philoxBlocks(const PhiloxStream& stream, uint64_t first, uint32_t (*words)[kPhiloxLanes]) {
-  for (int lane = 0; lane < kPhiloxLanes; lane++) {
-    words[0][lane] = static_cast<uint32_t>(first + lane);
-    words[1][lane] = static_cast<uint32_t>((first + lane) >> 32);
-    words[2][lane] = stream.stream[0];
-    words[3][lane] = stream.stream[1];
-  }
-  uint32_t key0 = stream.key[0], key1 = stream.key[1];
-  for (int round = 0; round < 10; round++) {
-    for (int lane = 0; lane < kPhiloxLanes; lane++) {
-      const uint64_t left = uint64_t{0xd2511f53} * words[0][lane], right = uint64_t{0xcd9e8d57} * words[2][lane];
-      words[0][lane] = static_cast<uint32_t>(right >> 32) ^ words[1][lane] ^ key0;
-      words[1][lane] = static_cast<uint32_t>(right);
-      words[2][lane] = static_cast<uint32_t>(left >> 32) ^ words[3][lane] ^ key1;
-      words[3][lane] = static_cast<uint32_t>(left);
+  for (int start = 0; start < kPhiloxLanes; start += kWideLanes) {
+    WideWords c0 = {0, 1, 2, 3, 4, 5, 6, 7};
+    c0 += first + static_cast<uint64_t>(start);
+    WideWords c1 = c0 >> 32, c2 = WideWords{} + stream.stream[0], c3 = WideWords{} + stream.stream[1];
+    uint32_t key0 = stream.key[0], key1 = stream.key[1];
+    for (int round = 0; round < 10; round++) {
+      WideWords left, right;
+      multiplyWords(c0, 0xd2511f53, left);
+      multiplyWords(c2, 0xcd9e8d57, right);
+      c0 = (right >> 32) ^ c1 ^ uint64_t{key0};
+      c1 = right;
+      c2 = (left >> 32) ^ c3 ^ uint64_t{key1};
+      c3 = left;
+      key0 += 0x9e3779b9;
+      key1 += 0xbb67ae85;
     }
-    key0 += 0x9e3779b9;
-    key1 += 0xbb67ae85;
+    const WideWords* results[4] = {&c0, &c1, &c2, &c3};
+    for (int word = 0; word < 4; word++) {
+      const Words narrow = __builtin_convertvector(*results[word], Words);
+      __builtin_memcpy(words[word] + start, &narrow, sizeof(narrow));
+    }
   }
 }
 

@@ -15,6 +15,25 @@ struct CopyPlan {
   bool isPlain() const { return scale == 1.0f && !accumulate; }
 };
 
+// out[r][c] = tile[c][r].
+inline void transposeTile(const float (*tile)[kTile], float (*out)[kTile]) {
+#if defined(__x86_64__)
+  for (int64_t c = 0; c < kTile; c += 4)
+    for (int64_t r = 0; r < kTile; r += 4) {
+      __m128 a = _mm_loadu_ps(tile[c] + r), b = _mm_loadu_ps(tile[c + 1] + r);
+      __m128 d = _mm_loadu_ps(tile[c + 2] + r), e = _mm_loadu_ps(tile[c + 3] + r);
+      _MM_TRANSPOSE4_PS(a, b, d, e);
+      _mm_storeu_ps(out[r] + c, a);
+      _mm_storeu_ps(out[r + 1] + c, b);
+      _mm_storeu_ps(out[r + 2] + c, d);
+      _mm_storeu_ps(out[r + 3] + c, e);
+    }
+#else
+  for (int64_t r = 0; r < kTile; r++)
+    for (int64_t c = 0; c < kTile; c++) out[r][c] = tile[c][r];
+#endif
+}
+
 // y[i] = scale · x[i] (+ y[i]).
 template <typename S, typename T>
 inline void moveRun(const S* x, T* y, int64_t length, const CopyPlan& plan) {
@@ -97,11 +116,12 @@ inline void copyTransposed(const S* x, T* y, const CopyPlan& plan, int across, T
       T* target = y + i * plan.yStrides[first] + j * plan.yStrides[second] + start * plan.yStrides[across];
       for (int64_t column = 0; column < columns; column += kTile) {
         const int64_t width = smaller(kTile, columns - column);
-        float tile[kTile][kTile], row[kTile];
+        float tile[kTile][kTile], turned[kTile][kTile];  // at an edge what lies past it has no meaning
         for (int64_t c = 0; c < width; c++) convertRow(source + (column + c) * plan.xStrides[3], tile[c], height);
+        transposeTile(tile, turned);
         for (int64_t r = 0; r < height; r++) {
-          for (int64_t c = 0; c < width; c++) row[c] = tile[c][r];
-          moveRun(static_cast<const float*>(row), target + r * plan.yStrides[across] + column, width, plan);
+          const float* row = turned[r];
+          moveRun(row, target + r * plan.yStrides[across] + column, width, plan);
         }
       }
     }

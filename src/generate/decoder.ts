@@ -1,8 +1,7 @@
-/** @file The decoding loop's state: who waits, who runs, whose rows of the cache are whose. */
-import type { CausalLm, KvCache } from "../models/index.ts";
-import type { LoraBank } from "../nn/index.ts";
+/** @file The decoding loop's state: who waits, who runs, which sequence of the cache is whose. */
+import type { CausalLm } from "../models/index.ts";
+import type { DecodeCache, LoraBank } from "../nn/index.ts";
 import { gatherRows, linear, Scope } from "../tensor/index.ts";
-import { CacheRows } from "./cache-rows.ts";
 import { adaptersOf, groupByAdapter, packRuns, type TokenRun } from "./packing.ts";
 import type { Sequence } from "./request.ts";
 import { type SampledToken, TokenSampler } from "./samplers.ts";
@@ -18,11 +17,11 @@ export interface DecoderOptions {
   readonly wantLogprobs: boolean;
 }
 
-/** A sequence that holds cache rows. */
+/** A sequence that has room in the cache. */
 interface Slot {
   readonly sequence: Sequence;
   readonly cacheStart: number;
-  /** Slots that entered with the same prompt and adapter; they take this one's keys, values and first logits. */
+  /** Slots that entered with the same prompt and adapter; they take this one's cached prompt and first logits. */
   readonly followers: Slot[];
 }
 
@@ -38,8 +37,7 @@ export class Decoder implements Disposable {
   readonly #lm: CausalLm;
   readonly #options: DecoderOptions;
   readonly #sampler: TokenSampler;
-  readonly #rows: CacheRows;
-  readonly #kvCache: KvCache;
+  readonly #cache: DecodeCache;
   readonly #waiting: Sequence[];
   #active: Slot[] = [];
   #numFinished = 0;
@@ -52,8 +50,7 @@ export class Decoder implements Disposable {
     this.#waiting = [...sequences];
     const needs = sequences.map(numRowsOf).sort((a, b) => b - a);
     const together = needs.slice(0, options.maxBatch).reduce((sum, rows) => sum + rows, 0);
-    this.#rows = new CacheRows(Math.max(needs[0] ?? 1, Math.min(together, options.maxBatchTokens)));
-    this.#kvCache = lm.createCache(this.#rows.numRows);
+    this.#cache = lm.createCache(Math.max(needs[0] ?? 1, Math.min(together, options.maxBatchTokens)));
   }
 
   get numFinished(): number {
@@ -73,7 +70,7 @@ export class Decoder implements Disposable {
     for (const group of groupByAdapter(runs)) this.#pass(group);
     this.#active = this.#active.filter((slot) => {
       if (slot.sequence.stopReason === null) return true;
-      this.#rows.give(slot.cacheStart, numRowsOf(slot.sequence));
+      this.#cache.free(slot.cacheStart);
       this.#numFinished++;
       return false;
     });
@@ -89,7 +86,7 @@ export class Decoder implements Disposable {
       const key = `${sequence.adapterIndex}:${Array.prototype.join.call(sequence.promptIds)}`;
       const leader = leaders.get(key);
       if (leader === undefined && numEntering > 0 && numPrefill + sequence.promptIds.length > maxPrefillTokens) break;
-      const cacheStart = this.#rows.take(numRowsOf(sequence));
+      const cacheStart = this.#cache.allocate(numRowsOf(sequence));
       if (cacheStart === null) break;
       this.#waiting.shift();
       numEntering++;
@@ -106,16 +103,16 @@ export class Decoder implements Disposable {
   /** One forward pass and one sampled token for each of its sequences. */
   #pass(runs: readonly SlotRun[]): void {
     const { precision, outputWeight, backend } = this.#lm;
-    const { batch, cacheRows, lastRows } = packRuns(runs, true);
+    const { batch, lastRows } = packRuns(runs, true);
     using scope = new Scope(backend);
     const adapters = adaptersOf(runs, this.#options.bank);
-    const hidden = this.#lm.hidden(scope, batch, { adapters, cache: { kvCache: this.#kvCache, rows: cacheRows } }); // [N, D]
-    const last = lastRows.length === cacheRows.length ? hidden : gatherRows(scope, hidden, lastRows); // [B, D]
+    const hidden = this.#lm.hidden(scope, batch, { adapters, cache: this.#cache }); // [N, D]
+    const last = lastRows.length === batch.tokenIds.length ? hidden : gatherRows(scope, hidden, lastRows); // [B, D]
     const dtype = hidden.dtype === "f64" ? "f64" : "f32";
     const logits = linear(scope, last, outputWeight, { compute: precision.compute, dtype }); // [B, V]
     const entries = runs.flatMap(({ slot, tokenIds }, row) => {
       const followers = slot.followers.splice(0);
-      for (const { cacheStart } of followers) this.#copyRows(slot.cacheStart, cacheStart, tokenIds.length);
+      for (const { cacheStart } of followers) this.#cache.copy(slot.cacheStart, cacheStart, tokenIds.length);
       return [slot, ...followers].map(({ sequence }) => ({ row, sequence }));
     });
     const draws = entries.map(({ row, sequence }) => ({ row, config: sequence.sampler, rng: sequence.rng }));
@@ -132,19 +129,8 @@ export class Decoder implements Disposable {
     else if (sequence.tokenIds.length >= sequence.limit) sequence.stopReason = "length";
   }
 
-  /** Copies keys and values of `count` rows. */
-  #copyRows(from: number, to: number, count: number): void {
-    for (const { keys, values } of this.#kvCache.layers)
-      for (const tensor of [keys, values]) {
-        const width = tensor.shape[1]!;
-        const source = tensor.view(from * width, [count, width]);
-        const target = tensor.view(to * width, [count, width]);
-        this.#lm.backend.kernels.axpby({ x: source, alpha: 1, y: target, beta: 0 });
-      }
-  }
-
   [Symbol.dispose](): void {
-    this.#kvCache[Symbol.dispose]();
+    this.#cache[Symbol.dispose]();
   }
 }
 

@@ -28,8 +28,19 @@ export interface BlockNames {
   readonly kNorm: string;
 }
 
+const knownNames: BlockNames[] = []; // the same strings in every pass: maps need not hash them anew
+
 /** {@link BlockNames} of block `layer`. */
 export function blockNames(layer: number): BlockNames {
+  let names = knownNames[layer];
+  if (names === undefined) {
+    names = spellNames(layer);
+    knownNames[layer] = names;
+  }
+  return names;
+}
+
+function spellNames(layer: number): BlockNames {
   const prefix = `model.layers.${layer}`;
   return {
     attentionNorm: `${prefix}.input_layernorm.weight`,

@@ -47,12 +47,12 @@ export interface BlockPass {
 
 /** `x Wᵀ + bias`, the bias where the model has one, with the adapters of the pass, plus `residual` where it is given. */
 export function project(pass: BlockPass, name: string, x: Tensor, residual: Tensor | null = null): Tensor {
-  const { scope, parameters, compute } = pass;
-  return linear(scope, x, parameters.get(`${name}.weight`), {
-    bias: parameters.has(`${name}.bias`) ? parameters.get(`${name}.bias`) : null,
+  const { weight, bias } = pass.parameters.linear(name);
+  return linear(pass.scope, x, weight, {
+    bias,
     lora: pass.adapters?.weightsFor(name) ?? null,
     residual,
-    compute,
+    compute: pass.compute,
   });
 }
 

@@ -1,7 +1,7 @@
 """Records the oracles of src/models with transformers, torch and tokenizers.
 
 Run from the repository root: python test/oracles/record-models.py
-Writes test/oracles/fixtures/{llama,qwen3,mistral}-*/ (tiny random checkpoints with logits, loss, gradients and a
+Writes test/oracles/fixtures/{llama,qwen3,mistral,custom}-*/ (tiny random checkpoints with logits, loss, gradients and a
 greedy continuation), rope-frequencies.json, config-keys.json (the same configurations under the keys of
 transformers 4 and 5), and tokenizer/ (a byte-level BPE with the ids of awkward texts).
 The model runs in float64, so what is recorded is exact to the digits of float32.
@@ -17,7 +17,7 @@ import transformers
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+    LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
 )
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
@@ -65,6 +65,9 @@ OTHERS = {
     )),
     "mistral-sliding": (MistralConfig, MistralForCausalLM, dict(
         tie_word_embeddings=True, head_dim=8, sliding_window=4, rope_parameters=PLAIN_ROPE,
+    )),
+    "custom-qwen2": (Qwen2Config, Qwen2ForCausalLM, dict(  # for an architecture that a user brings
+        tie_word_embeddings=True, use_sliding_window=False, rope_parameters=PLAIN_ROPE,
     )),
 }
 PROMPTS = [[1, 17, 5], [1, 90, 44, 7, 12]]

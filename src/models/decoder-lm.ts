@@ -58,6 +58,7 @@ class DecoderLm<Config extends DecoderConfig> implements ConfiguredLm<Config> {
   readonly attentionWindows: readonly number[];
   readonly #parts: DecoderParts<Config>;
   readonly #rope: GrowingRopeTable;
+  readonly #caches = new WeakSet<DecodeCache>();
 
   constructor(parts: DecoderParts<Config>, backend: Backend, config: Config, precision: Precision) {
     this.#parts = parts;
@@ -105,7 +106,9 @@ class DecoderLm<Config extends DecoderConfig> implements ConfiguredLm<Config> {
   createCache(numRows: number): DecodeCache {
     const { numLayers, numKvHeads, headDim } = this.config;
     const dtype = this.precision.activations;
-    return new KvCache(this.backend, { numRows, numLayers, width: numKvHeads * headDim, dtype });
+    const cache = new KvCache(this.backend, { numRows, numLayers, width: numKvHeads * headDim, dtype });
+    this.#caches.add(cache);
+    return cache;
   }
 
   [Symbol.dispose](): void {
@@ -137,11 +140,11 @@ class DecoderLm<Config extends DecoderConfig> implements ConfiguredLm<Config> {
     };
   }
 
-  /** The cache, if {@link createCache} of such a model made it. */
+  /** The cache, if {@link createCache} made it: kernels trust its sizes. */
   #ownCache(scope: Scope, cache: DecodeCache): KvCache {
     if (scope.isRecording)
       throw new SelkieError("bad-option", "internal: a cache stops gradients; use a scope that does not record");
-    if (cache instanceof KvCache) return cache;
+    if (cache instanceof KvCache && this.#caches.has(cache)) return cache;
     throw new SelkieError("bad-option", "internal: cache: expected one that createCache of this model made");
   }
 }

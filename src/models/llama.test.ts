@@ -95,6 +95,8 @@ test("ids, positions and cache rows out of range are refused by name", async () 
     () => lm.hidden(scope, batch, { cache }),
     /kLengths\[0\]: expected 0 cached and 3 new tokens within 2 rows, got 3/,
   );
+  using other = (await loadModel(lm.backend, fixtureDirectory("llama-biases"), { precision: f32Precision })).lm;
+  assert.throws(() => other.hidden(scope, batch, { cache }), /expected one that createCache of this model made/);
   using recording = new Scope(lm.backend, { grad: true });
   assert.throws(() => lm.hidden(recording, batch, { cache }), /a cache stops gradients/);
 });

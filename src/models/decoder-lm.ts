@@ -100,7 +100,13 @@ class DecoderLm<Config extends DecoderConfig> implements ConfiguredLm<Config> {
   hidden(scope: Scope, batch: TokenBatch, options: ForwardOptions = {}): Tensor<"N D"> {
     const { adapters = null, cache = null } = options;
     checkBatch(batch, this.config);
-    return this.#parts.forward(this.#passOf(scope, batch, adapters, cache), this.config);
+    const pass = this.#passOf(scope, batch, adapters, cache);
+    try {
+      return this.#parts.forward(pass, this.config);
+    } catch (error) {
+      if (cache !== null) retract(cache, batch.layout);
+      throw error;
+    }
   }
 
   createCache(numRows: number): DecodeCache {
@@ -147,6 +153,12 @@ class DecoderLm<Config extends DecoderConfig> implements ConfiguredLm<Config> {
     if (cache instanceof KvCache && this.#caches.has(cache)) return cache;
     throw new SelkieError("bad-option", "internal: cache: expected one that createCache of this model made");
   }
+}
+
+/** Takes the tokens of a pass that failed back, so that it can be tried again. */
+function retract(cache: DecodeCache, { qOffsets, kStarts, kLengths }: AttentionLayout): void {
+  for (const [b, sequence] of kStarts.entries())
+    cache.truncate(sequence, kLengths[b]! - (qOffsets[b + 1]! - qOffsets[b]!));
 }
 
 /**

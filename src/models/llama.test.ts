@@ -97,6 +97,11 @@ test("ids, positions and cache rows out of range are refused by name", async () 
   );
   using other = (await loadModel(lm.backend, fixtureDirectory("llama-biases"), { precision: f32Precision })).lm;
   assert.throws(() => other.hidden(scope, batch, { cache }), /expected one that createCache of this model made/);
+  using room = lm.createCache(3);
+  room.allocate(3);
+  const failing = { weightsFor: () => assert.fail("no adapter") };
+  assert.throws(() => lm.hidden(scope, batch, { cache: room, adapters: failing }), /no adapter/);
+  assert.equal(lm.hidden(scope, batch, { cache: room }).shape[0], 3, "a pass that failed can be tried again");
   using recording = new Scope(lm.backend, { grad: true });
   assert.throws(() => lm.hidden(recording, batch, { cache }), /a cache stops gradients/);
 });

@@ -8,12 +8,24 @@ interface FreeRun {
 
 /** Allocator of contiguous rows `0 .. numRows`. */
 export class CacheRows {
-  readonly numRows: number;
+  #numRows: number;
   readonly #free: FreeRun[];
 
   constructor(numRows: number) {
-    this.numRows = numRows;
-    this.#free = [{ start: 0, length: numRows }];
+    this.#numRows = numRows;
+    this.#free = numRows > 0 ? [{ start: 0, length: numRows }] : [];
+  }
+
+  get numRows(): number {
+    return this.#numRows;
+  }
+
+  /** Adds free rows at the end, up to `numRows` in all. */
+  grow(numRows: number): void {
+    const added = numRows - this.#numRows;
+    const start = this.#numRows;
+    this.#numRows = numRows;
+    if (added > 0) this.give(start, added);
   }
 
   /** First row of a run of `length` rows, or `null` when no gap is that long. */

@@ -13,6 +13,8 @@ export interface DecodeCache extends Disposable {
   readonly numRows: number;
   /** Memory of one token, all layers. */
   readonly bytesPerRow: number;
+  /** Makes room for `numRows` tokens in all, at least as many as before; sequences keep their names and their tokens. */
+  grow(numRows: number): void;
   /** Room for a new sequence of up to `length` tokens, at least 1; `null` while there is not that much in one piece. */
   allocate(length: number): number | null;
   /**

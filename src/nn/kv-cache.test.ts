@@ -72,6 +72,28 @@ test("a copied prefix is in every layer, and the room of a freed sequence is giv
   assert.equal(cache.allocate(4), a);
 });
 
+test("a cache that grows keeps its sequences and gives the new room out", () => {
+  const backend = createReferenceBackend();
+  {
+    using cache = new KvCache(backend, { ...sizes, numRows: 0 });
+    assert.equal(cache.allocate(1), null);
+    cache.grow(3);
+    const a = cache.allocate(3)!;
+    const rows = cache.extend(layoutOf([[a, 2, 2]]));
+    using scope = new Scope(backend);
+    const x = scope.from([1, 2, 3, 4], [2, 2]);
+    for (const layer of [0, 1]) cache.write(layer, rows, x, x);
+    cache.grow(7);
+    assert.deepEqual([cache.numRows, cache.allocate(4)], [7, 3]);
+    const next = cache.extend(layoutOf([[a, 1, 3]]));
+    const y = scope.from([5, 6], [1, 2]);
+    const { values } = cache.write(1, next, y, y);
+    assert.deepEqual([...values.readSync().subarray(0, 6)], [1, 2, 3, 4, 5, 6]);
+    assert.throws(() => cache.grow(6), /at least 7 rows, got 6/);
+  }
+  assert.equal(backend.memory().liveTensors, 0);
+});
+
 test("a pass that does not go on where its sequence stands is refused, and so is room that was never given", () => {
   using cache = new KvCache(createReferenceBackend(), sizes);
   const [a, b] = [cache.allocate(4)!, cache.allocate(2)!];

@@ -1,5 +1,12 @@
 /** @file The cache of attention layers: one row of keys and one of values per token and layer. */
-import { type AttentionLayout, type Backend, createTensor, type DType, type Tensor } from "../tensor/index.ts";
+import {
+  type AttentionLayout,
+  type Backend,
+  bytesPerElement,
+  createTensor,
+  type DType,
+  type Tensor,
+} from "../tensor/index.ts";
 import { SelkieError, ShapeError } from "../util/index.ts";
 import { CacheRows } from "./cache-rows.ts";
 import type { DecodeCache } from "./decode-cache.ts";
@@ -20,20 +27,39 @@ interface CachedSequence {
 
 /** Keys and values of past tokens, `[numRows, K·E]` per layer; a sequence has consecutive rows. */
 export class KvCache implements DecodeCache {
-  readonly numRows: number;
   readonly bytesPerRow: number;
   readonly #backend: Backend;
-  readonly #layers: readonly { readonly keys: Tensor<"S KE">; readonly values: Tensor<"S KE"> }[];
+  readonly #sizes: KvCacheSizes;
+  #layers: readonly { readonly keys: Tensor<"S KE">; readonly values: Tensor<"S KE"> }[];
   readonly #rows: CacheRows;
   readonly #sequences = new Map<number, CachedSequence>();
 
-  constructor(backend: Backend, { numRows, numLayers, width, dtype }: KvCacheSizes) {
+  constructor(backend: Backend, sizes: KvCacheSizes) {
     this.#backend = backend;
-    this.#rows = new CacheRows(numRows);
-    this.numRows = numRows;
-    const rows = (): Tensor => createTensor(backend, [numRows, width], dtype);
-    this.#layers = Array.from({ length: numLayers }, () => ({ keys: rows(), values: rows() }));
-    this.bytesPerRow = this.#tensors.reduce((sum, tensor) => sum + tensor.numBytes, 0) / numRows;
+    this.#sizes = sizes;
+    this.#rows = new CacheRows(sizes.numRows);
+    this.#layers = this.#createLayers(sizes.numRows);
+    this.bytesPerRow = 2 * sizes.numLayers * sizes.width * bytesPerElement[sizes.dtype];
+  }
+
+  get numRows(): number {
+    return this.#rows.numRows;
+  }
+
+  grow(numRows: number): void {
+    const { width } = this.#sizes;
+    if (numRows < this.numRows)
+      throw new SelkieError("bad-option", `internal: cache: expected at least ${this.numRows} rows, got ${numRows}`);
+    const old = this.#tensors;
+    const layers = this.#createLayers(numRows);
+    const larger = layers.flatMap(({ keys, values }) => [keys, values]);
+    for (const [index, x] of old.entries()) {
+      if (x.size > 0)
+        this.#backend.kernels.axpby({ x, alpha: 1, y: larger[index]!.view(0, [this.numRows, width]), beta: 0 });
+      x[Symbol.dispose]();
+    }
+    this.#layers = layers;
+    this.#rows.grow(numRows);
   }
 
   allocate(length: number): number | null {
@@ -106,6 +132,12 @@ export class KvCache implements DecodeCache {
 
   get #tensors(): readonly Tensor[] {
     return this.#layers.flatMap(({ keys, values }) => [keys, values]);
+  }
+
+  #createLayers(numRows: number): { keys: Tensor; values: Tensor }[] {
+    const { numLayers, width, dtype } = this.#sizes;
+    const rows = (): Tensor => createTensor(this.#backend, [numRows, width], dtype);
+    return Array.from({ length: numLayers }, () => ({ keys: rows(), values: rows() }));
   }
 
   #sequence(start: number): CachedSequence {

@@ -248,6 +248,7 @@ function describeDecoding(checkpoint: string, load: Load): void {
     near(decodeOn(lm, cache, second, 5, [50, 61]), rowsOf([...ids.slice(0, 5), 50, 61], 5));
     cache.truncate(first, 3);
     near(decodeOn(lm, cache, first, 3, [8, 71]), rowsOf([...ids.slice(0, 3), 8, 71], 3));
+    cache.grow(40);
     near(decodeOn(lm, cache, second, 7, [9]), rowsOf([...ids.slice(0, 5), 50, 61, 9], 7));
   });
 

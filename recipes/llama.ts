@@ -146,7 +146,12 @@ if (import.meta.main) {
   const tokenIds = [...encodePrompt(tokenizer, process.argv[2] ?? "Question: Where was")];
   for (let i = 0; i < 8; i++) {
     using scope = new Scope(backend);
-    const logits = llamaLogits(scope, (name) => lm.parameters.get(name), config, Int32Array.from(tokenIds));
+    const logits = llamaLogits(
+      scope,
+      (name) => lm.parameters.get(name),
+      config as LlamaConfig,
+      Int32Array.from(tokenIds),
+    );
     tokenIds.push(argmax(scope, logits, 1).at(-1)!);
   }
   console.log(tokenizer.decode(tokenIds));

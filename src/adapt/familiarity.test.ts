@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import {
   type Checkpoint,
+  type ConfiguredLm,
   createLlama,
   createTokenizer,
   f32Precision,
@@ -23,7 +24,7 @@ const tokenizer = createTokenizer(json, "<end>");
 
 /** A tiny model, trained on `learned` for so many steps. */
 async function modelAfter(steps: number): Promise<Checkpoint> {
-  const lm = createLlama(
+  const lm: ConfiguredLm = createLlama(
     openBackend(),
     {
       ...plainLlama,

@@ -220,7 +220,7 @@ export class Model implements Disposable {
 }
 
 /**
- * Opens a model: a Hugging Face checkpoint directory of the Llama architecture, or a policy that a store serves.
+ * Opens a model: a Hugging Face checkpoint directory of an architecture that Selkie knows (Llama, Mistral, Qwen3), or a policy that a store serves.
  *
  * @param model - Directory, or `@alias` of the store. @defaultValue the small model that ships with Selkie
  * @throws {@link SelkieError} `"missing-file"`, `"bad-file"` or `"unsupported-model"`, naming the file.

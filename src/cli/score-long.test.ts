@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { encodePieces, scoreLongText, scoreText } from "../app/index.ts";
 import {
   type Checkpoint,
+  type ConfiguredLm,
   createLlama,
   createTokenizer,
   encodePrompt,
@@ -30,7 +31,7 @@ const json = trainByteLevelBpe(["the sea is calm and the sea is wide, said the o
   specialTokens: ["<end>"],
 });
 const tokenizer = createTokenizer(json, "<end>");
-const lm = createLlama(
+const lm: ConfiguredLm = createLlama(
   openBackend(),
   {
     ...plainLlama,

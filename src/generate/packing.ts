@@ -1,4 +1,4 @@
-/** @file Packs runs of tokens into one forward pass: ids, positions, layout, cache rows, adapter segments. */
+/** @file Packs runs of tokens into one forward pass: ids, positions, layout, adapter segments. */
 import type { TokenBatch } from "../models/index.ts";
 import type { AdapterBatch, AdapterPlaces } from "../nn/index.ts";
 import { packedLayout } from "../tensor/index.ts";
@@ -9,7 +9,7 @@ export interface TokenRun {
   readonly tokenIds: ArrayLike<number>;
   /** Position of the first of them. */
   readonly position: number;
-  /** Row of position 0 in the cache. */
+  /** The sequence in the cache. */
   readonly cacheStart: number;
   /** `null` runs the base model. */
   readonly adapterIndex: number | null;
@@ -18,13 +18,11 @@ export interface TokenRun {
 /** A packed pass. */
 export interface PackedPass {
   readonly batch: TokenBatch;
-  /** Cache row of each token, `[N]`. */
-  readonly cacheRows: Int32Array;
   /** Index in the pass of each run's last token. */
   readonly lastRows: Int32Array;
 }
 
-/** Packs `runs`; with `cached`, queries look at each run's cache rows from position 0 on, else at the run itself. */
+/** Packs `runs`; with `cached`, queries look at each run's sequence in the cache from position 0 on, else at the run itself. */
 export function packRuns(runs: readonly TokenRun[], cached: boolean): PackedPass {
   const qOffsets = new Int32Array(runs.length + 1);
   runs.forEach((run, index) => {
@@ -33,13 +31,11 @@ export function packRuns(runs: readonly TokenRun[], cached: boolean): PackedPass
   const numTokens = qOffsets.at(-1)!;
   const tokenIds = new Int32Array(numTokens);
   const positionIds = new Int32Array(numTokens);
-  const cacheRows = new Int32Array(numTokens);
   runs.forEach((run, index) => {
     const offset = qOffsets[index]!;
     for (let i = 0; i < run.tokenIds.length; i++) {
       tokenIds[offset + i] = run.tokenIds[i]!;
       positionIds[offset + i] = run.position + i;
-      cacheRows[offset + i] = run.cacheStart + run.position + i;
     }
   });
   const layout = cached
@@ -49,7 +45,7 @@ export function packRuns(runs: readonly TokenRun[], cached: boolean): PackedPass
         kLengths: Int32Array.from(runs, (run) => run.position + run.tokenIds.length),
       }
     : packedLayout(qOffsets);
-  return { batch: { tokenIds, positionIds, layout }, cacheRows, lastRows: qOffsets.slice(1).map((end) => end - 1) };
+  return { batch: { tokenIds, positionIds, layout }, lastRows: qOffsets.slice(1).map((end) => end - 1) };
 }
 
 /** Splits runs into passes by what they need: base-model runs, and adapter runs in ascending adapter order. */

@@ -2,10 +2,9 @@
  * @file The running batch: sequences enter and leave at any step. A step is one packed pass: the prompts of those that
  * enter, the last token of the others. Nothing a sequence does, failing included, changes what another one gets.
  */
-import type { CausalLm, KvCache } from "../models/index.ts";
-import type { AdapterPlaces } from "../nn/index.ts";
+import type { CausalLm } from "../models/index.ts";
+import type { AdapterPlaces, DecodeCache } from "../nn/index.ts";
 import { gatherRows, linear, Scope } from "../tensor/index.ts";
-import { CacheRows } from "./cache-rows.ts";
 import { adaptersOf, groupByAdapter, packRuns, type TokenRun } from "./packing.ts";
 import type { Sequence } from "./request.ts";
 import { notFinite, type SampledToken, TokenSampler } from "./samplers.ts";
@@ -27,11 +26,11 @@ export interface RunningBatchOptions {
   readonly bank: AdapterPlaces | null;
 }
 
-/** A sequence that holds cache rows. */
+/** A sequence that has room in the cache. */
 interface Slot {
   readonly sequence: Sequence;
   readonly cacheStart: number;
-  /** Slots that entered with the same prompt and adapter; they take this one's keys, values and first logits. */
+  /** Slots that entered with the same prompt and adapter; they take this one's cached prompt and first logits. */
   readonly followers: Slot[];
 }
 
@@ -48,13 +47,13 @@ export class RunningBatch implements Disposable {
   readonly #options: RunningBatchOptions;
   readonly #sampler: TokenSampler;
   readonly #waiting: Sequence[] = [];
-  #rows = new CacheRows(0);
-  #kvCache: KvCache | null = null;
+  readonly #cache: DecodeCache;
   #active: Slot[] = [];
 
   constructor(lm: CausalLm, options: RunningBatchOptions) {
     this.#lm = lm;
     this.#options = options;
+    this.#cache = lm.createCache(0);
     this.#sampler = new TokenSampler(lm.backend, lm.vocabSize, options.wantLogprobs);
   }
 
@@ -70,7 +69,7 @@ export class RunningBatch implements Disposable {
 
   /** Rows of the cache. */
   get cacheRows(): number {
-    return this.#rows.numRows;
+    return this.#cache.numRows;
   }
 
   /** Puts a sequence at the end of the queue; it starts at the next step that has room. */
@@ -98,15 +97,13 @@ export class RunningBatch implements Disposable {
     return moved;
   }
 
-  /** Makes room for `numRows` cache rows, or as many as the limit allows; nothing may be running. */
+  /** Makes room for `numRows` cache rows in all, where it is known how many will be needed. */
   reserve(numRows: number): void {
-    this.#kvCache?.[Symbol.dispose]();
-    this.#rows = new CacheRows(numRows);
-    this.#kvCache = numRows > 0 ? this.#lm.createCache(numRows) : null;
+    if (numRows > this.#cache.numRows) this.#cache.grow(numRows);
   }
 
   #leave(slot: Slot): void {
-    this.#rows.give(slot.cacheStart, numRowsOf(slot.sequence));
+    this.#cache.free(slot.cacheStart);
     this.#active = this.#active.filter((other) => other !== slot);
   }
 
@@ -136,40 +133,29 @@ export class RunningBatch implements Disposable {
 
   /** First of `count` free rows; the cache grows for them while the limit allows, and beyond it for a sequence that runs alone. */
   #takeRows(count: number, isAlone: boolean): number | null {
-    const start = this.#rows.take(count);
+    const start = this.#cache.allocate(count);
     if (start !== null) return start;
-    const { numRows } = this.#rows;
+    const { numRows } = this.#cache;
     const limit = isAlone ? Math.max(count, this.#options.maxBatchTokens) : this.#options.maxBatchTokens;
     const wanted = Math.min(limit, Math.max(firstRows, 2 * numRows, numRows + count));
     if (wanted <= numRows) return null;
-    if (isAlone) this.reserve(wanted);
-    else this.#grow(wanted);
-    return this.#rows.take(count);
-  }
-
-  /** Moves to a larger cache. */
-  #grow(numRows: number): void {
-    const larger = this.#lm.createCache(numRows);
-    if (this.#kvCache !== null) larger.copyRows(this.#kvCache, 0, 0, this.#rows.numRows);
-    this.#kvCache?.[Symbol.dispose]();
-    this.#kvCache = larger;
-    this.#rows.grow(numRows);
+    this.#cache.grow(wanted);
+    return this.#cache.allocate(count);
   }
 
   /** One forward pass and one sampled token for each of its sequences. */
   #pass(runs: readonly SlotRun[]): void {
     const { precision, outputWeight, backend } = this.#lm;
-    const kvCache = this.#kvCache!;
-    const { batch, cacheRows, lastRows } = packRuns(runs, true);
+    const { batch, lastRows } = packRuns(runs, true);
     using scope = new Scope(backend);
     const adapters = adaptersOf(runs, this.#options.bank);
-    const hidden = this.#lm.hidden(scope, batch, { adapters, cache: { kvCache, rows: cacheRows } }); // [N, D]
-    const last = lastRows.length === cacheRows.length ? hidden : gatherRows(scope, hidden, lastRows); // [B, D]
+    const hidden = this.#lm.hidden(scope, batch, { adapters, cache: this.#cache }); // [N, D]
+    const last = lastRows.length === batch.tokenIds.length ? hidden : gatherRows(scope, hidden, lastRows); // [B, D]
     const dtype = hidden.dtype === "f64" ? "f64" : "f32";
     const logits = linear(scope, last, outputWeight, { compute: precision.compute, dtype }); // [B, V]
     const entries = runs.flatMap(({ slot, tokenIds }, row) => {
       const followers = slot.followers.splice(0);
-      for (const { cacheStart } of followers) kvCache.copyRows(kvCache, slot.cacheStart, cacheStart, tokenIds.length);
+      for (const { cacheStart } of followers) this.#cache.copy(slot.cacheStart, cacheStart, tokenIds.length);
       return [slot, ...followers].map(({ sequence }) => ({ row, sequence }));
     });
     const draws = entries.map(({ row, sequence }) => ({ row, config: sequence.sampler, rng: sequence.rng }));
@@ -179,8 +165,7 @@ export class RunningBatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#kvCache?.[Symbol.dispose]();
-    this.#kvCache = null;
+    this.#cache[Symbol.dispose]();
   }
 }
 

@@ -1,5 +1,5 @@
 /** @file What training, generation and scoring need of a causal language model, whatever its blocks are. */
-import type { AdapterBatch, LinearLayer, ParameterStore } from "../nn/index.ts";
+import type { AdapterBatch, DecodeCache, LinearLayer, ParameterStore } from "../nn/index.ts";
 import type { AttentionLayout, Backend, ComputeType, DType, QuantisedFormat, Scope, Tensor } from "../tensor/index.ts";
 
 /** Number formats, chosen once and passed down. Losses, norms' statistics, the residual stream and sums are f32 in all of them. */
@@ -30,20 +30,14 @@ export interface TokenBatch {
   readonly layout: AttentionLayout;
 }
 
-/** Keys and values of past tokens; rows are handed out by whoever decodes. */
-export interface KvCache extends Disposable {
-  readonly numRows: number;
-  /** Copies `count` rows of `source`, a cache of the same model or this one, from row `from` on to row `to` on. */
-  copyRows(source: KvCache, from: number, to: number, count: number): void;
-  /** Per layer, `[numRows, K·E]` each. */
-  readonly layers: readonly { readonly keys: Tensor; readonly values: Tensor }[];
-}
-
 /** Options of {@link CausalLm.hidden}. */
 export interface ForwardOptions {
   readonly adapters?: AdapterBatch | null;
-  /** Writes this pass's keys and values to `rows [N]` of the cache and attends to the cache, where the layout points. */
-  readonly cache?: { readonly kvCache: KvCache; readonly rows: Int32Array } | null;
+  /**
+   * Goes on with sequences of this cache, made by {@link CausalLm.createCache}: the layout names each by its row in
+   * `kStarts`, and `kLengths` counts its tokens with those of this pass. Refused where the scope records gradients.
+   */
+  readonly cache?: DecodeCache | null;
 }
 
 /** A decoder-only language model. */
@@ -56,11 +50,14 @@ export interface CausalLm extends Disposable {
   readonly parameters: ParameterStore;
   /** Linear layers of the blocks, in order; what LoRA attaches to. */
   readonly linearLayers: readonly LinearLayer[];
+  /** Positions each layer looks back on, one's own included, one entry per layer; `Infinity` where there is no window. */
+  readonly attentionWindows: readonly number[];
   /** `[V, D]`; the embedding itself when the two are tied. */
   readonly outputWeight: Tensor<"V D">;
   /** Final hidden states after the last norm, `[N, D]`; feed them to `crossEntropy`, `tokenLogprobs` or {@link logits}. */
   hidden(scope: Scope, batch: TokenBatch, options?: ForwardOptions): Tensor<"N D">;
-  createCache(numRows: number): KvCache;
+  /** A cache with room for `numRows` tokens; whoever decodes hands it back to {@link hidden} and disposes of it. */
+  createCache(numRows: number): DecodeCache;
 }
 
 /** Options of {@link Tokenizer.encode}. */

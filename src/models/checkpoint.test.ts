@@ -9,9 +9,8 @@ import { createRng } from "../util/index.ts";
 import { trainByteLevelBpe } from "./bpe.ts";
 import { bf16Precision, type CausalLm, f32Precision } from "./causal-lm.ts";
 import { loadCheckpoint, loadModel, saveCheckpoint } from "./checkpoint.ts";
-import { parseConfig } from "./config.ts";
 import { digestCheckpoint } from "./digest.ts";
-import { createLlama } from "./llama.ts";
+import { createLlama, llama } from "./llama.ts";
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 const fixture = (name: string): string =>
@@ -228,7 +227,7 @@ test("a model and a tokenizer of our own make a checkpoint that loads whole", as
     eos_token_id: 0,
     tie_word_embeddings: true,
   };
-  using lm = createLlama(backend, parseConfig({ ...sizes, vocab_size: 270 }, "config.json"), f32Precision, {
+  using lm = createLlama(backend, llama.parseConfig({ ...sizes, vocab_size: 270 }, "config.json"), f32Precision, {
     rng: createRng(1),
   });
   const directory = join(root, "own");
@@ -238,7 +237,7 @@ test("a model and a tokenizer of our own make a checkpoint that loads whole", as
   assert.equal(tokenizer.eosTokenId, 0);
   assert.equal(tokenizer.decode(tokenizer.encode("the sea")), "the sea");
   assert.deepEqual(loaded.parameters.flat.readSync(), lm.parameters.flat.readSync());
-  using small = createLlama(backend, parseConfig({ ...sizes, vocab_size: 260 }, "config.json"), f32Precision, {
+  using small = createLlama(backend, llama.parseConfig({ ...sizes, vocab_size: 260 }, "config.json"), f32Precision, {
     rng: createRng(1),
   });
   await saveCheckpoint(directory, { lm: small, tokenizer: { json } });

@@ -7,11 +7,12 @@ import { join } from "node:path";
 import type { ParameterSpec } from "../nn/index.ts";
 import { type Backend, quantiseRows, type Tensor } from "../tensor/index.ts";
 import { makeDirectory, SelkieError } from "../util/index.ts";
+import type { ArchitectureCatalog, ConfiguredLm, ModelConfig } from "./architecture.ts";
+import { architectures } from "./catalog.ts";
 import type { Precision, Tokenizer } from "./causal-lm.ts";
-import { configToJson, loadConfig, type ModelConfig } from "./config.ts";
+import { loadConfig } from "./config.ts";
 import { combineDigests, type DigestPart, digestCheckpoint, digestParts } from "./digest.ts";
 import { hasFile, writeBytes, writeJson } from "./files.ts";
-import { createLlama, type LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type SavedDType, writeSafetensors } from "./safetensors.ts";
 import { limitTokenizer, loadTokenizer, type TokenizerJson } from "./tokenizer.ts";
 import { checkWeights, listWeights, weightsFile } from "./weights.ts";
@@ -20,13 +21,15 @@ import { checkWeights, listWeights, weightsFile } from "./weights.ts";
 export interface LoadOptions {
   /** Stored values are rounded to `precision.params`. */
   readonly precision: Precision;
+  /** Which architectures there are; `architectures.with(mine)` adds one. @defaultValue those that come with Selkie */
+  readonly architectures?: ArchitectureCatalog | undefined;
   /** Told what is odd about the checkpoint and how it was understood. */
   readonly warn?: ((message: string) => void) | undefined;
 }
 
 /** A model read from disk. The caller disposes of `lm`. */
 export interface LoadedModel {
-  readonly lm: LlamaLm;
+  readonly lm: ConfiguredLm;
   readonly config: ModelConfig;
   /** sha256 over {@link parts}, in hex: what adapters are bound to. */
   readonly digest: string;
@@ -42,18 +45,21 @@ export interface Checkpoint extends LoadedModel {
 
 /** Reads a checkpoint directory, tokenizer included. */
 export async function loadCheckpoint(backend: Backend, directory: string, options: LoadOptions): Promise<Checkpoint> {
-  const config = await loadConfig(join(directory, "config.json"));
+  const config = await loadConfig(join(directory, "config.json"), options.architectures);
   const tokenizer = limitTokenizer(await loadTokenizer(directory), config.vocabSize, directory); // first: it is quick to fail
   return { ...(await loadModel(backend, directory, options)), tokenizer };
 }
 
 /** Reads the model of a checkpoint directory. Weights go straight to their place, so memory peaks at the model's size. */
 export async function loadModel(backend: Backend, directory: string, options: LoadOptions): Promise<LoadedModel> {
-  const claimed = await loadConfig(join(directory, "config.json"));
+  const { precision, architectures: catalog = architectures } = options;
+  const configPath = join(directory, "config.json");
+  const claimed = await loadConfig(configPath, catalog);
+  const architecture = catalog.get(claimed.modelType, configPath);
   const paths = (await listWeights(directory)).map((name) => join(directory, name));
-  const { config, ignored, warnings } = await checkWeights(paths, claimed);
+  const { config, ignored, warnings } = await checkWeights(paths, claimed, architecture);
   for (const warning of warnings) options.warn?.(warning);
-  const lm = createLlama(backend, config, options.precision);
+  const lm = architecture.create(backend, config, precision);
   try {
     for (const path of paths) await readWeights(lm, path, ignored);
     const parts = await digestParts(directory);
@@ -64,7 +70,7 @@ export async function loadModel(backend: Backend, directory: string, options: Lo
   }
 }
 
-async function readWeights(lm: LlamaLm, path: string, ignored: ReadonlySet<string>): Promise<void> {
+async function readWeights(lm: ConfiguredLm, path: string, ignored: ReadonlySet<string>): Promise<void> {
   const specs = new Map(lm.parameters.specs.map((spec) => [spec.name, spec]));
   await using reader = await SafetensorsReader.open(path);
   for (const name of reader.entries.keys())
@@ -80,7 +86,7 @@ async function readTensor(reader: SafetensorsReader, { name, shape }: ParameterS
 
 /** What {@link saveCheckpoint} writes. */
 export interface SaveCheckpointOptions {
-  readonly lm: LlamaLm;
+  readonly lm: ConfiguredLm;
   /** Contents of a tokenizer.json, or the directory whose tokenizer files are copied. */
   readonly tokenizer: { readonly json: TokenizerJson } | { readonly copyFrom: string };
   /** Storage of the weights; bf16 rounds. @defaultValue "f32" */
@@ -99,7 +105,7 @@ export async function saveCheckpoint(directory: string, options: SaveCheckpointO
   else await copyTokenizer(tokenizer.copyFrom, directory);
   const tensors = lm.parameters.specs.map(({ name, shape }) => ({ name, shape, values: lm.parameters.get(name).data }));
   await writeSafetensors(join(directory, weightsFile), tensors, dtype);
-  const json = configToJson(lm.config, dtype === "f32" ? "float32" : "bfloat16");
+  const json = lm.architecture.configToJson(lm.config, dtype === "f32" ? "float32" : "bfloat16");
   if ("json" in tokenizer)
     // else that of the other checkpoint was copied: it may name more ends of a text
     await writeJson(join(directory, "generation_config.json"), {

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createReferenceBackend } from "../tensor/index.ts";
-import { configToJson, loadConfig, parseConfig } from "./config.ts";
+import { loadConfig, parseConfig } from "./config.ts";
+import { llama } from "./llama.ts";
 import { computeRopeFrequencies, createRopeTable } from "./rope-scaling.ts";
 
 const fixtures = new URL("../../test/oracles/fixtures/", import.meta.url);
@@ -24,10 +25,13 @@ interface RopeCase {
   readonly attentionFactor: number;
 }
 
+const readFixture = async (name: string) =>
+  llama.parseConfig(JSON.parse(await readFile(new URL(`${name}/config.json`, fixtures), "utf8")), name);
+
 test("rotary frequencies of every kind equal those of transformers", async () => {
   const cases = JSON.parse(await readFile(new URL("rope-frequencies.json", fixtures), "utf8")) as RopeCase[];
   for (const { rope_parameters, head_dim, max_position_embeddings, ...expected } of cases) {
-    const config = parseConfig({ ...sizes, head_dim, max_position_embeddings, rope_parameters }, "config.json");
+    const config = llama.parseConfig({ ...sizes, head_dim, max_position_embeddings, rope_parameters }, "config.json");
     const { frequencies, attentionFactor } = computeRopeFrequencies(head_dim, config.ropeTheta, config.ropeScaling);
     assert.ok(Math.abs(attentionFactor - expected.attentionFactor) < 1e-12);
     assert.equal(frequencies.length, expected.frequencies.length);
@@ -50,11 +54,11 @@ test("the rotary table holds cosines and sines of position times frequency", () 
 
 test("old and new key names give the same configuration", () => {
   const scaling = { factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64 };
-  const old = parseConfig(
+  const old = llama.parseConfig(
     { ...sizes, rope_theta: 5e5, rope_scaling: { type: "llama3", ...scaling }, torch_dtype: "bfloat16" },
     "a",
   );
-  const current = parseConfig(
+  const current = llama.parseConfig(
     {
       ...sizes,
       rope_parameters: { rope_type: "llama3", rope_theta: 5e5, ...scaling },
@@ -75,7 +79,7 @@ test("old and new key names give the same configuration", () => {
 });
 
 test("absent keys take the defaults of transformers", () => {
-  const config = parseConfig(sizes, "config.json");
+  const config = llama.parseConfig(sizes, "config.json");
   assert.deepEqual(
     [
       config.numKvHeads,
@@ -92,10 +96,11 @@ test("absent keys take the defaults of transformers", () => {
 
 test("a configuration survives being written and read, in every fixture", async () => {
   for (const name of ["llama-tied", "llama-biases", "llama-llama3-rope"]) {
-    const config = await loadConfig(fileURLToPath(new URL(`${name}/config.json`, fixtures)));
-    assert.deepEqual(parseConfig(configToJson(config, "float32"), "config.json"), config);
+    const config = await readFixture(name);
+    assert.deepEqual(llama.parseConfig(llama.configToJson(config, "float32"), "config.json"), config);
+    assert.deepEqual(await loadConfig(fileURLToPath(new URL(`${name}/config.json`, fixtures))), config);
   }
-  const biases = await loadConfig(fileURLToPath(new URL("llama-biases/config.json", fixtures)));
+  const biases = await readFixture("llama-biases");
   assert.deepEqual(
     [biases.attentionBias, biases.mlpBias, biases.tieWordEmbeddings, biases.eosTokenIds],
     [true, true, false, [2, 3]],
@@ -105,7 +110,7 @@ test("a configuration survives being written and read, in every fixture", async 
 test("what we cannot run is refused, naming the file, what was found and what is supported", () => {
   assert.throws(() => parseConfig({ ...sizes, model_type: "mamba" }, "m/config.json"), {
     code: "unsupported-model",
-    message: 'm/config.json: expected model_type "llama", got "mamba"',
+    message: 'm/config.json: expected model_type "llama", "mistral" or "qwen3", got "mamba"',
   });
   assert.throws(() => parseConfig({ ...sizes, rope_scaling: { type: "dynamic", factor: 2 } }, "c"), {
     code: "unsupported-model",

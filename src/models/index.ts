@@ -1,5 +1,15 @@
 /** @file Door of `models`: causal language models, their files, tokenizers. */
+
+export {
+  type Architecture,
+  ArchitectureCatalog,
+  type ConfiguredLm,
+  type CreateModelOptions,
+  type ModelConfig,
+  type StoredDType,
+} from "./architecture.ts";
 export { type BpeOptions, trainByteLevelBpe } from "./bpe.ts";
+export { architectures, type CreateAnyModelOptions, createModel } from "./catalog.ts";
 export * from "./causal-lm.ts";
 export {
   type Checkpoint,
@@ -10,20 +20,16 @@ export {
   type SaveCheckpointOptions,
   saveCheckpoint,
 } from "./checkpoint.ts";
-export {
-  configToJson,
-  type LlamaConfig,
-  type LlamaSize,
-  loadConfig,
-  type ModelConfig,
-  parseConfig,
-  plainLlama,
-} from "./config.ts";
+export { loadConfig, parseConfig } from "./config.ts";
+export { type DecoderConfig, type DecoderDefaults, decoderToJson, parseDecoder } from "./decoder-config.ts";
+export { createDecoder, type DecoderParts, type DecoderPass } from "./decoder-lm.ts";
 export { changedParts, combineDigests, type DigestPart, digestCheckpoint, digestParts } from "./digest.ts";
-export { type CreateLlamaOptions, createLlama, type LlamaLm } from "./llama.ts";
+export { createLlama, type LlamaConfig, type LlamaLm, type LlamaSize, llama, plainLlama } from "./llama.ts";
 export { mergeAdapter } from "./merge.ts";
+export { type MistralConfig, mistral } from "./mistral.ts";
 export { type AdapterOrigin, checkAdapterBase, type LoadedAdapter, loadAdapter, saveAdapter } from "./peft.ts";
 export { choosePrecision } from "./precision.ts";
+export { type Qwen3Config, qwen3 } from "./qwen3.ts";
 export { computeRopeFrequencies, type RopeFrequencies, type RopeScaling } from "./rope-scaling.ts";
 export {
   SafetensorsReader,

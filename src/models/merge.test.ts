@@ -4,8 +4,7 @@ import { bankOf, type LoraAdapter } from "../nn/index.ts";
 import { createReferenceBackend, packedLayout, Scope, tokenLogprobs } from "../tensor/index.ts";
 import { createRng } from "../util/index.ts";
 import { bf16Precision, f32Precision } from "./causal-lm.ts";
-import { plainLlama } from "./config.ts";
-import { createLlama, type LlamaLm } from "./llama.ts";
+import { createLlama, type LlamaLm, plainLlama } from "./llama.ts";
 import { mergeAdapter } from "./merge.ts";
 
 const config = {

@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { createReferenceBackend, packedLayout, Scope } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
+import type { ConfiguredLm } from "./architecture.ts";
 import { f32Precision } from "./causal-lm.ts";
 import { loadCheckpoint, loadModel } from "./checkpoint.ts";
-import type { LlamaLm } from "./llama.ts";
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from "./safetensors.ts";
 
 const fixture = (name: string): string =>
@@ -50,7 +50,7 @@ const extra = (name: string, shape: readonly number[]): TensorToWrite => ({
   values: new Float32Array(shape.reduce((product, size) => product * size, 1)),
 });
 
-async function load(directory: string): Promise<{ lm: LlamaLm; tie: boolean; warnings: string[] }> {
+async function load(directory: string): Promise<{ lm: ConfiguredLm; tie: boolean; warnings: string[] }> {
   const warnings: string[] = [];
   const { lm, config } = await loadModel(backend, directory, {
     precision: f32Precision,
@@ -171,7 +171,7 @@ describe("numbers in config.json that the weights do not bear out", () => {
 });
 
 describe("the rotary table", () => {
-  const hidden = (lm: LlamaLm, positions: readonly number[]): Float32Array | Float64Array => {
+  const hidden = (lm: ConfiguredLm, positions: readonly number[]): Float32Array | Float64Array => {
     using scope = new Scope(lm.backend);
     const positionIds = Int32Array.from(positions);
     const layout = packedLayout(Int32Array.of(0, positions.length));

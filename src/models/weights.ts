@@ -4,11 +4,11 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
+import { embeddingName, outputName } from "../nn/index.ts";
 import { describeShape } from "../tensor/index.ts";
 import { SelkieError, ShapeError } from "../util/index.ts";
-import type { ModelConfig } from "./config.ts";
+import type { Architecture, ModelConfig } from "./architecture.ts";
 import { hasFile, parseForeign, readJson } from "./files.ts";
-import { embeddingName, llamaParameters, outputName, parametersPerLayer } from "./llama.ts";
 import { SafetensorsReader, type TensorEntry } from "./safetensors.ts";
 
 /** The file of a model that is not split. */
@@ -62,16 +62,19 @@ export interface CheckedWeights {
  *
  * @throws {@link SelkieError} `"missing-tensor"`, `"bad-file"` or `"duplicate-name"` naming file and tensor; {@link ShapeError}.
  */
-export async function checkWeights(paths: readonly string[], config: ModelConfig): Promise<CheckedWeights> {
+export async function checkWeights(
+  paths: readonly string[],
+  config: ModelConfig,
+  architecture: Architecture,
+): Promise<CheckedWeights> {
   const tensors = await readHeaders(paths);
   const where = paths.join(", ");
-  const least = parametersPerLayer * config.numLayers;
-  if (least > tensors.size)
+  if (config.numLayers > tensors.size)
     throw new SelkieError(
       "missing-tensor",
-      `${where}: expected at least ${least} tensors for the ${config.numLayers} layers of config.json, got ${tensors.size}; the weights do not fit config.json`,
+      `${where}: expected at least one tensor for each of the ${config.numLayers} layers of config.json, got ${tensors.size}; the weights do not fit config.json`,
     );
-  const specs = llamaParameters(config);
+  const specs = architecture.parameters(config);
   const missing = specs.filter(({ name }) => !tensors.has(name));
   if (missing.length > 0)
     throw new SelkieError(
@@ -141,7 +144,7 @@ function judgeUnknown({ path, name }: PlacedTensor): string | null {
   if (name.startsWith("model.") || name.startsWith("lm_head."))
     throw new SelkieError(
       "bad-file",
-      `${path}: tensor "${name}" has no place in a model of this config.json; check num_hidden_layers, attention_bias, mlp_bias and model_type`,
+      `${path}: tensor "${name}" has no place in a model of this config.json; check num_hidden_layers, the keys that end in _bias, and model_type`,
     );
   return `${path}: tensor "${name}" is no part of a language model of this kind and is left out`;
 }

@@ -1,4 +1,26 @@
-/** @file Door of `nn`: parameters, adapters, optimizers. */
+/** @file Door of `nn`: parameters, blocks, caches, adapters, optimizers. */
+export {
+  type BlockExtras,
+  type BlockNames,
+  type BlockSizes,
+  blockLinears,
+  blockNames,
+  decoderParameters,
+  embeddingName,
+  finalNormName,
+  outputName,
+} from "./block-parameters.ts";
+export {
+  type BlockPass,
+  type GroupedAttentionOptions,
+  gatedMlp,
+  groupedAttention,
+  norm,
+  project,
+  residual,
+} from "./blocks.ts";
+export type { DecodeCache } from "./decode-cache.ts";
+export { KvCache, type KvCacheSizes } from "./kv-cache.ts";
 export {
   type AdapterBatch,
   type AdapterPlaces,

@@ -38,6 +38,7 @@ export class ParameterStore implements Disposable {
   readonly #views = new Map<string, Tensor>();
   readonly #offsets = new Map<string, number>();
   readonly #quantised = new Map<string, Tensor>();
+  readonly #linears = new Map<string, { readonly weight: Tensor; readonly bias: Tensor | null }>();
   #flatGrad: Tensor | null = null;
 
   constructor(
@@ -67,6 +68,16 @@ export class ParameterStore implements Disposable {
     const tensor = this.#views.get(name) ?? this.#quantised.get(name);
     if (tensor === undefined) throw new SelkieError("unknown-name", `internal: no parameter "${name}"`);
     return tensor;
+  }
+
+  /** `name.weight` and `name.bias` of a linear layer; `null` where it has no bias. Kept, since every pass asks for each. */
+  linear(name: string): { readonly weight: Tensor; readonly bias: Tensor | null } {
+    let layer = this.#linears.get(name);
+    if (layer === undefined) {
+      layer = { weight: this.get(`${name}.weight`), bias: this.#views.get(`${name}.bias`) ?? null };
+      this.#linears.set(name, layer);
+    }
+    return layer;
   }
 
   has(name: string): boolean {

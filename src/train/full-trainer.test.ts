@@ -76,6 +76,7 @@ function createScriptedLm(losses: ReadonlyMap<number, number>): CausalLm {
     maxSeqLen: 16,
     parameters,
     linearLayers: [],
+    attentionWindows: [],
     outputWeight,
     hidden: (scope, batch) => embedding(scope, parameters.get("embedding"), batch.tokenIds),
     createCache: () => assert.fail("training needs no cache"),

@@ -1,8 +1,9 @@
 """Records the oracles of src/models with transformers, torch and tokenizers.
 
 Run from the repository root: python test/oracles/record-models.py
-Writes test/oracles/fixtures/llama-*/ (tiny random checkpoints with logits, loss and gradients),
-rope-frequencies.json, and tokenizer/ (a byte-level BPE with the ids of awkward texts).
+Writes test/oracles/fixtures/{llama,qwen3,mistral,custom}-*/ (tiny random checkpoints with logits, loss, gradients and a
+greedy continuation), rope-frequencies.json, config-keys.json (the same configurations under the keys of
+transformers 4 and 5), and tokenizer/ (a byte-level BPE with the ids of awkward texts).
 The model runs in float64, so what is recorded is exact to the digits of float32.
 """
 
@@ -15,7 +16,9 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import (
+    LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+)
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
@@ -37,6 +40,37 @@ VARIANTS = {
         },
     ),
 }
+# The others are small enough for the gradients of all parameters; no head_dim is hidden_size / num_attention_heads by chance.
+SMALL = {**COMMON, "hidden_size": 24, "intermediate_size": 40}
+PLAIN_ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+OTHERS = {
+    "qwen3-tied": (Qwen3Config, Qwen3ForCausalLM, dict(
+        tie_word_embeddings=True, head_dim=8, rms_norm_eps=1e-6,
+        rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+    )),
+    "qwen3-biases": (Qwen3Config, Qwen3ForCausalLM, dict(
+        tie_word_embeddings=False, attention_bias=True, head_dim=10, num_key_value_heads=1, eos_token_id=[2, 3],
+        rope_parameters=PLAIN_ROPE,
+    )),
+    "qwen3-sliding": (Qwen3Config, Qwen3ForCausalLM, dict(  # layer 0 sees everything, layer 1 four positions
+        tie_word_embeddings=True, head_dim=8, use_sliding_window=True, sliding_window=4, max_window_layers=1,
+        rope_parameters=PLAIN_ROPE,
+    )),
+    "mistral-tied": (MistralConfig, MistralForCausalLM, dict(
+        tie_word_embeddings=True, head_dim=8, sliding_window=None, rope_parameters=PLAIN_ROPE,
+    )),
+    "mistral-untied": (MistralConfig, MistralForCausalLM, dict(
+        tie_word_embeddings=False, num_key_value_heads=4, sliding_window=64,
+        rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16},
+    )),
+    "mistral-sliding": (MistralConfig, MistralForCausalLM, dict(
+        tie_word_embeddings=True, head_dim=8, sliding_window=4, rope_parameters=PLAIN_ROPE,
+    )),
+    "custom-qwen2": (Qwen2Config, Qwen2ForCausalLM, dict(  # for an architecture that a user brings
+        tie_word_embeddings=True, use_sliding_window=False, rope_parameters=PLAIN_ROPE,
+    )),
+}
+PROMPTS = [[1, 17, 5], [1, 90, 44, 7, 12]]
 DOCUMENTS = [[1, 17, 5, 80, 33, 5, 61, 2], [1, 90, 44, 44, 7, 12, 95, 3, 28, 66, 51, 9, 0, 2], [1, 40, 2]]
 
 
@@ -49,14 +83,13 @@ def randomize(model, seed):
             parameter.copy_(1 + 0.3 * noise if "norm" in name else 0.25 * noise)
 
 
-def record_model(name, settings, seed):
+def record_model(name, model, seed, wanted=None):
+    """Gradients of `wanted` parameters, by default of all."""
     directory = FIXTURES / name
     shutil.rmtree(directory, ignore_errors=True)
-    config = LlamaConfig(**{**COMMON, **settings}, attn_implementation="eager")
-    model = LlamaForCausalLM(config).float()
     randomize(model, seed)
     model.save_pretrained(directory)
-    model = model.double()
+    model = model.double().eval()
     logits = [model(input_ids=torch.tensor([ids])).logits[0] for ids in DOCUMENTS]
     losses = [
         torch.nn.functional.cross_entropy(rows[:-1], torch.tensor(ids[1:]), reduction="sum")
@@ -64,25 +97,64 @@ def record_model(name, settings, seed):
     ]
     loss = sum(losses) / sum(len(ids) - 1 for ids in DOCUMENTS)
     loss.backward()
-    wanted = [
-        "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight", "model.layers.0.input_layernorm.weight",
-        "model.layers.0.self_attn.q_proj.weight", "model.layers.0.self_attn.k_proj.weight",
-        "model.layers.1.self_attn.v_proj.weight", "model.layers.1.self_attn.o_proj.weight",
-        "model.layers.0.mlp.gate_proj.weight", "model.layers.1.mlp.down_proj.weight",
-        "model.layers.0.self_attn.q_proj.bias", "model.layers.1.mlp.up_proj.bias",
-    ]
-    parameters = dict(model.named_parameters())
     tensors = {"logits": torch.cat(logits).detach()}
-    for parameter_name in wanted:
-        if parameter_name in parameters:
-            tensors[f"grad.{parameter_name}"] = parameters[parameter_name].grad
+    for parameter_name, parameter in model.named_parameters():
+        if wanted is None or parameter_name in wanted:
+            tensors[f"grad.{parameter_name}"] = parameter.grad
     tensors = {key: value.to(torch.float32).contiguous() for key, value in tensors.items()}
     save_file(tensors, directory / "expected.safetensors", metadata={"format": "pt"})
     expected = {
-        "recordedWith": f"transformers {transformers.__version__}, torch {torch.__version__}",
-        "documents": DOCUMENTS, "loss": loss.item(),
+        "recordedWith": f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}",
+        "documents": DOCUMENTS, "loss": loss.item(), "allGradients": wanted is None,
+        "greedy": [continue_greedily(model, ids) for ids in PROMPTS],
     }
     (directory / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+def continue_greedily(model, prompt):
+    """Twelve tokens, each the likeliest after one full pass, without a cache; also the smallest lead over the second."""
+    ids, leads = list(prompt), []
+    for _ in range(12):
+        with torch.no_grad():
+            best = model(input_ids=torch.tensor([ids])).logits[0, -1].topk(2)
+        ids.append(best.indices[0].item())
+        leads.append((best.values[0] - best.values[1]).item())
+    return {"promptIds": prompt, "tokenIds": ids[len(prompt):], "smallestLead": min(leads)}
+
+
+LLAMA_GRADIENTS = {
+    "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight", "model.layers.0.input_layernorm.weight",
+    "model.layers.0.self_attn.q_proj.weight", "model.layers.0.self_attn.k_proj.weight",
+    "model.layers.1.self_attn.v_proj.weight", "model.layers.1.self_attn.o_proj.weight",
+    "model.layers.0.mlp.gate_proj.weight", "model.layers.1.mlp.down_proj.weight",
+    "model.layers.0.self_attn.q_proj.bias", "model.layers.1.mlp.up_proj.bias",
+}
+
+
+def record_config_keys():
+    """config.json under the keys of transformers 4 and 5, of one meaning: read by `AutoConfig`, what it understood."""
+    sizes = {**SMALL, "head_dim": 8}
+    stretch = {"factor": 4.0, "original_max_position_embeddings": 16}
+    rest = {"qwen3": {"attention_bias": True, "use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1},
+            "mistral": {"sliding_window": 32}, "llama": {"attention_bias": True, "mlp_bias": True}}
+    cases = []
+    for model_type, own in rest.items():
+        common = {"model_type": model_type, **sizes, **own, "tie_word_embeddings": True}
+        old = {**common, "torch_dtype": "bfloat16", "rope_theta": 5e5, "rope_scaling": {"type": "yarn", **stretch}}
+        new = {**common, "dtype": "bfloat16", "rope_parameters": {"rope_type": "yarn", "rope_theta": 5e5, **stretch}}
+        if model_type == "qwen3":
+            new["layer_types"] = ["full_attention", "sliding_attention"]
+        understood = []
+        for keys in (old, new):
+            plain = {key: value for key, value in keys.items() if key != "model_type"}
+            config = transformers.AutoConfig.for_model(model_type, **json.loads(json.dumps(plain)))
+            understood.append({
+                "ropeTheta": config.rope_parameters["rope_theta"], "ropeType": config.rope_parameters["rope_type"],
+                "window": getattr(config, "sliding_window", None), "layerTypes": getattr(config, "layer_types", None),
+                "headDim": config.head_dim, "attentionBias": getattr(config, "attention_bias", None),
+            })
+        cases.append({"v4": old, "v5": new, "understood": understood})
+    (FIXTURES / "config-keys.json").write_text(json.dumps(cases, indent=1) + "\n")
 
 
 def record_rope():
@@ -148,6 +220,11 @@ def record_tokenizer():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for seed, (name, settings) in enumerate(VARIANTS.items()):
-        record_model(name, settings, seed)
+        config = LlamaConfig(**{**COMMON, **settings}, attn_implementation="eager")
+        record_model(name, LlamaForCausalLM(config).float(), seed, LLAMA_GRADIENTS)
+    for seed, (name, (config_class, model_class, settings)) in enumerate(OTHERS.items(), start=100):
+        config = config_class(**{**SMALL, **settings}, attn_implementation="eager")
+        record_model(name, model_class(config).float(), seed)
+    record_config_keys()
     record_rope()
     record_tokenizer()

@@ -47,7 +47,7 @@ const examples: readonly Example[] = [
   ["selkie adapt examples/documents --register", "store it, ask the gate; selkie registry promote serves it"],
   [
     "selkie adapt path/to/squad.json --limit 3 --model path/to/checkpoint",
-    "any Llama-architecture Hugging Face checkpoint",
+    "any Hugging Face checkpoint of a known architecture",
   ],
 ];
 

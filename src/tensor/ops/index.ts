@@ -8,7 +8,7 @@ export { type DropoutStreams, dropout } from "./dropout.ts";
 export { add, cast, scale, weightedSum } from "./elementwise.ts";
 export { type LinearOptions, type LoraWeights, linear } from "./linear.ts";
 export { abs, exp, log, neg, reciprocal, relu, rsqrt, sigmoid, silu, softplus, sqrt, square, tanh } from "./map.ts";
-export { layerNorm, rmsNorm } from "./norm.ts";
+export { layerNorm, rmsNorm, rmsNormHeads } from "./norm.ts";
 export { broadcastTo, concatenate, permute, reshape, slice, transpose } from "./rearrange.ts";
 export {
   type CumulativeSumOptions,

@@ -1,4 +1,5 @@
 /** @file RMSNorm (Zhang & Sennrich 2019, arXiv 1910.07467) and LayerNorm (Ba et al. 2016, arXiv 1607.06450); statistics in f32. */
+import { ShapeError } from "../../util/index.ts";
 import type { DType } from "../dtype.ts";
 import type { Scope } from "../scope.ts";
 import { checkShape } from "../shape.ts";
@@ -31,6 +32,39 @@ export function rmsNorm(
         gradX: gradients.into(x),
         gradWeight: gradients.into(weight),
       }),
+    [rstd],
+  );
+  return y;
+}
+
+/**
+ * {@link rmsNorm} of every head by itself: `x [N, H·E]`, `weight [E]` is shared by all heads, statistics are of `E` numbers.
+ * Queries and keys go through it in models with "QK norm" (Henry et al. 2020, arXiv 2010.04245, with RMSNorm).
+ */
+export function rmsNormHeads(scope: Scope, x: Tensor<"N HE">, weight: Tensor<"E">, eps: number): Tensor<"N HE"> {
+  const [numRows, width] = x.shape as [number, number];
+  const headDim = weight.size;
+  if (width % headDim !== 0)
+    throw new ShapeError("rmsNormHeads: x", `whole heads of ${headDim}`, `rows of ${width}`, "one weight per feature");
+  const byHead = (tensor: Tensor): Tensor => tensor.reshape([(numRows * width) / headDim, headDim]);
+  const { kernels } = scope.backend;
+  const y = scope.empty(x.shape, x.dtype);
+  const rstd = scope.empty([(numRows * width) / headDim], statisticsDtype(x));
+  kernels.rmsNorm({ x: byHead(x), weight, eps, y: byHead(y), rstd });
+  scope.record(
+    [x, weight],
+    [y],
+    (gradients) => {
+      const into = gradients.into(x);
+      kernels.rmsNormBackward({
+        x: byHead(x),
+        weight,
+        rstd,
+        gradY: byHead(gradients.of(y)!),
+        gradX: into && { grad: byHead(into.grad), accumulate: into.accumulate },
+        gradWeight: gradients.into(weight),
+      });
+    },
     [rstd],
   );
   return y;

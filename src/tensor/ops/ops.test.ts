@@ -16,6 +16,7 @@ import {
   linear,
   packedLayout,
   rmsNorm,
+  rmsNormHeads,
   rope,
   scale,
   sum,
@@ -187,6 +188,16 @@ const cases = [
     title: "rmsNorm with a frozen weight",
     inputs: { x: [4, 5], weight: frozen([5]) },
     run: (scope, { x, weight }) => rmsNorm(scope, x, weight, 0.1),
+  }),
+  gradientCase({
+    title: "rmsNormHeads over three heads of four",
+    inputs: { x: [2, 12], weight: [4] },
+    run: (scope, { x, weight }) => rmsNormHeads(scope, x, weight, 1e-5),
+  }),
+  gradientCase({
+    title: "rmsNormHeads of an input that is used again",
+    inputs: { x: [2, 6], weight: frozen([3]) },
+    run: (scope, { x, weight }) => add(scope, rmsNormHeads(scope, x, weight, 0.1), rmsNormHeads(scope, x, weight, 1)),
   }),
   gradientCase({
     title: "layerNorm",

@@ -16,6 +16,7 @@ import { quantisedCases } from "./kernel-contract/quantised.ts";
 import { rowwiseCases } from "./kernel-contract/rowwise.ts";
 import { sampleCases } from "./kernel-contract/sample.ts";
 import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
+import { visibilityCases } from "./kernel-contract/visibility.ts";
 
 const cases: readonly ContractCase[] = [
   ...productCases,
@@ -23,6 +24,7 @@ const cases: readonly ContractCase[] = [
   ...invarianceCases,
   ...quantisedCases,
   ...attentionCases,
+  ...visibilityCases,
   ...crossEntropyCases,
   ...rowwiseCases,
   ...memoryCases,

@@ -190,12 +190,13 @@ export function compare(got: readonly Observation[], expected: readonly Observat
 function compareValues({ label, values, tolerance, leastSize }: Observation, expected: Observation): void {
   assert.equal(values.length, expected.values.length, label);
   let squares = 0;
-  for (const value of expected.values) squares += value * value;
+  for (const value of expected.values) if (Number.isFinite(value)) squares += value * value;
   const size = Math.max(leastSize, Math.sqrt(squares / Math.max(1, values.length)));
   for (let i = 0; i < values.length; i++) {
     const want = expected.values[i]!;
+    if (values[i] === want) continue; // an infinite number has no error
     const error = Math.abs(values[i]! - want);
-    if (error <= tolerance * (Math.abs(want) + size)) continue; // false for NaN
+    if (Number.isFinite(want) && error <= tolerance * (Math.abs(want) + size)) continue; // false for NaN
     assert.fail(
       `${label}: element ${i} of ${values.length} is ${values[i]}, expected ${want} within ${tolerance} of ${Math.abs(want) + size}`,
     );

@@ -7,3 +7,4 @@ export { type LinearOptions, type LoraWeights, linear } from "./linear.ts";
 export { layerNorm, rmsNorm } from "./norm.ts";
 export { type RopeTable, rope } from "./rope.ts";
 export { embedding, gatherRows } from "./rows.ts";
+export { blockCausal, causal, full, prefix, slidingWindow, type Visibility } from "./visibility.ts";

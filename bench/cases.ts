@@ -37,9 +37,9 @@ const innerCase = (dtype: string, docsPerStep: number): BenchCase => ({
   figures: [{ field: "adapters_per_s", unit: "adapters/s" }],
 });
 
-const attentionCase = (dtype: string): BenchCase => ({
-  name: `attention ${dtype}`,
-  args: ["attention", "--dtype", dtype, "--seq", "2048"],
+const attentionCase = (dtype: string, ...more: string[]): BenchCase => ({
+  name: ["attention", dtype, ...more.slice(1)].join(" "),
+  args: ["attention", "--dtype", dtype, "--seq", "2048", ...more],
   peerScript: "attention.py",
   figures: [2048, 4096, 8192, 16384].map((length) => ({ field: `ms_${length}`, unit: "ms/step", isLessBetter: true })),
 });
@@ -67,6 +67,8 @@ export const benchCases: readonly BenchCase[] = [
   innerCase("f32", 1),
   attentionCase("bf16"),
   attentionCase("f32"),
+  attentionCase("bf16", "--visibility", "sliding:512"),
+  attentionCase("f32", "--visibility", "sliding:512"),
   decodeCase("nano", "f32", 16),
   decodeCase("135m", "bf16", 1),
   decodeCase("135m", "bf16", 16),

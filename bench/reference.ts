@@ -17,6 +17,7 @@ const smallest: BenchOptions = {
   dtype: "bf16",
   batch: 1,
   seq: 16,
+  visibility: { kind: "causal", size: 0 },
   candidates: 1,
   docs: 1,
   docTokens: 8,

@@ -18,7 +18,8 @@ constexpr int64_t kPanelTiles = 16;  // at most, in a panel
 
 // One number per query row of a span; rows past the last one have weight 0.
 struct GradStatistics {
-  float limits[kSpan];  // visible keys
+  float begins[kSpan];  // visible keys
+  float ends[kSpan];
   float shifts[kSpan];  // -logSumExp, to base 2
   float deltas[kSpan];  // rowsum(dO ⊙ O)
 };
@@ -86,7 +87,7 @@ inline void packBackwardKeys(const BackwardCall& call, const AttentionItem& item
   const AttentionShape& shape = call.shape;
   const int64_t stride = shape.keyWidth(), headDim = shape.headDim;
   for (int64_t first = 0; first < item.numKeys; first += kSpan) {
-    const int64_t count = smaller(kSpan, item.numKeys - first), offset = shape.keyOffset(item.sequence, item.kvHead, first);
+    const int64_t count = smaller(kSpan, item.numKeys - first), offset = shape.keyOffset(item.sequence, item.kvHead, item.firstKey + first);
     const bf16* k = static_cast<const bf16*>(call.k().data) + offset;
     const bf16* v = static_cast<const bf16*>(call.v().data) + offset;
     const HeadRows keys(k, stride, count, headDim), values(v, stride, count, headDim);
@@ -111,7 +112,8 @@ inline void openSpan(const BackwardCall& call, const QueryTile& rows, int64_t in
   packRight(gradOutputs, tiles, at.gradOutputsAsDepth + index * tiles.broad * kTileNumbers);
   GradStatistics& statistics = at.statistics[index];
   for (int64_t i = 0; i < kSpan; i++) {
-    statistics.limits[i] = places.limits[i];
+    statistics.begins[i] = places.begins[i];
+    statistics.ends[i] = places.ends[i];
     statistics.shifts[i] = kMasked;
     statistics.deltas[i] = 0;
     if (i >= rows.numRows) continue;
@@ -123,13 +125,14 @@ inline void openSpan(const BackwardCall& call, const QueryTile& rows, int64_t in
 }
 
 // 32 by 32 scores and dO Vᵀ become probabilities and gradients of scores, in the forms that products need.
-template <bool kIsMasked>
+template <Mask kMask>
 inline void gradBlock(const BackwardTiles& at, const GradStatistics& statistics, int64_t firstKey, float factor,
                       bf16* weights, bf16* gradScores, int64_t nextKeyTile, bf16* gradScoresAsDepth) {
   const Vec scale = Vec::set(factor);
-  Vec limits[2], shifts[2], deltas[2];
+  Vec begins[2], ends[2], shifts[2], deltas[2];
   for (int half = 0; half < 2; half++) {
-    limits[half] = Vec::load(statistics.limits + half * 16);
+    begins[half] = Vec::load(statistics.begins + half * 16);
+    ends[half] = Vec::load(statistics.ends + half * 16);
     shifts[half] = Vec::load(statistics.shifts + half * 16);
     deltas[half] = Vec::load(statistics.deltas + half * 16);
   }
@@ -141,9 +144,8 @@ inline void gradBlock(const BackwardTiles& at, const GradStatistics& statistics,
       Vec probabilities[2], grads[2];
 #pragma GCC unroll 2
       for (int half = 0; half < 2; half++) {
-        Vec p = exp2Weight(fma(Vec::load(at.scores + key * kSpan + half * 16), scale, shifts[half]));
-        if constexpr (kIsMasked)
-          p = select(lessThan(Vec::set(static_cast<float>(firstKey + key)), limits[half]), p, Vec::zero());
+        const Vec weight = exp2Weight(fma(Vec::load(at.scores + key * kSpan + half * 16), scale, shifts[half]));
+        const Vec p = visible<kMask>(firstKey + key, begins[half], ends[half], weight, Vec::zero());
         probabilities[half] = p;
         grads[half] = p * (Vec::load(at.gradWeights + key * kSpan + half * 16) - deltas[half]);
       }
@@ -157,61 +159,73 @@ inline void gradBlock(const BackwardTiles& at, const GradStatistics& statistics,
   }
 }
 
-// A tile of query rows as spans: which rows, and how many keys the first and last row of each see.
+// A tile of query rows as spans: which rows, and which keys each span sees.
 struct SpanTable {
   int64_t index;  // of its first span in the panel
   int64_t count;
-  int64_t newKeys;  // the item's earlier rows saw no key from here on
+  int64_t newKeys;  // sums of keys from here on are overwritten: the item's earlier rows saw none of them
   QueryTile rows[kBackwardRows / kSpan];
-  int64_t fewest[kBackwardRows / kSpan], most[kBackwardRows / kSpan];
+  TileKeys keys[kBackwardRows / kSpan];
+  int64_t firstKeys[kBackwardRows / kSpan];  // `keys[s].begin`, in whole spans
 
   void fill(const AttentionShape& shape, const AttentionItem& item, int64_t row, int64_t firstSpan) {
     index = firstSpan;
     count = spansOf(smaller(kBackwardRows, item.endRow - row));
-    newKeys = row == item.firstRow ? 0 : spansOf(shape.visibleKeys(item.sequence, row - 1)) * kSpan;
+    newKeys = row == item.firstRow ? 0 : spansOf(shape.endKey(item.sequence, row - 1)) * kSpan;
+    if (shape.hasRanges()) newKeys = item.numKeys + kSpan;  // sums start from zeros: some keys may be seen by no row
     for (int64_t s = 0; s < count; s++) {
-      const int64_t first = row + s * kSpan;
-      rows[s] = {item.sequence, item.kvHead, first, smaller(kSpan, item.endRow - first)};
-      fewest[s] = shape.visibleKeys(item.sequence, first);
-      most[s] = shape.visibleKeys(item.sequence, first + rows[s].numRows - 1);
+      rows[s] = item.tile(row + s * kSpan, kSpan);
+      keys[s] = tileKeys(shape, rows[s]);
+      firstKeys[s] = keys[s].begin / kSpan * kSpan;
     }
   }
-  int64_t numKeys() const { return most[count - 1]; }
-  // The first span that sees `key`.
+  int64_t firstKey() const { return firstKeys[0]; }
+  int64_t endKey() const { return keys[count - 1].end; }
+  // The spans that see keys of the 32 from `key` on, which lie before endKey(): the first of them, and where they end.
   int64_t firstThatSees(int64_t key) const {
     int64_t s = 0;
-    while (most[s] <= key) s++;
+    while (keys[s].end <= key) s++;
+    return s;
+  }
+  int64_t endOfThoseThatSee(int64_t key) const {
+    int64_t s = count;
+    while (s > 0 && firstKeys[s - 1] > key) s--;
     return s;
   }
 };
 
 // Probabilities and gradients of scores of a tile of query rows and 32 keys, `keySpan` of the block.
-inline void gradKeySpan(const BackwardTiles& at, const HeadTiles& tiles, const SpanTable& spans, int64_t firstKey,
-                        int64_t keySpan, float factor) {
+inline void gradKeySpan(const AttentionShape& shape, const BackwardTiles& at, const HeadTiles& tiles,
+                        const SpanTable& spans, int64_t firstKey, int64_t keySpan) {
   constexpr int64_t numSpans = kBackwardRows / kSpan;
   const int64_t deepStep = tiles.deep * kTileNumbers;
   const TileFactor keys = {at.keys + firstKey / 16 * deepStep, deepStep, kTileNumbers};
   const TileFactor values = {at.values + firstKey / 16 * deepStep, deepStep, kTileNumbers};
   const TileSums scores = {at.scores, 16 * kSpan, 16, kSpan}, gradWeights = {at.gradWeights, 16 * kSpan, 16, kSpan};
-  for (int64_t s = spans.firstThatSees(firstKey); s < spans.count; s++) {
+  const int64_t end = spans.endOfThoseThatSee(firstKey);
+  for (int64_t s = spans.firstThatSees(firstKey); s < end; s++) {
     const int64_t rows = 2 * (spans.index + s) * deepStep;
     multiplyBlock<2, 2>(keys, {at.queries + rows, deepStep, kTileNumbers}, scores, tiles.deep, false);
     multiplyBlock<2, 2>(values, {at.gradOutputs + rows, deepStep, kTileNumbers}, gradWeights, tiles.deep, false);
-    const auto grad = firstKey + kSpan > spans.fewest[s] ? gradBlock<true> : gradBlock<false>;
+    const Mask mask = maskOf(shape, spans.keys[s].isMasked(firstKey, firstKey + kSpan));
+    const auto grad = mask == Mask::none ? gradBlock<Mask::none>
+                      : mask == Mask::ends ? gradBlock<Mask::ends>
+                                           : gradBlock<Mask::ranges>;
     const int64_t left = (keySpan * 2 * numSpans + s) * kTileNumbers;
-    grad(at, at.statistics[spans.index + s], firstKey, factor, at.weights + left, at.gradScores + left,
+    grad(at, at.statistics[spans.index + s], firstKey, shape.scale * kLog2E, at.weights + left, at.gradScores + left,
          numSpans * kTileNumbers, at.gradScoresAsDepth + (keySpan * numSpans + s) * 2 * kTileNumbers);
   }
 }
 
 // A tile of query rows and the block of keys from `first` on: adds to dK, dV and dQ.
-inline void backwardBlock(const BackwardTiles& at, const HeadTiles& tiles, const SpanTable& spans, const KeySums& sums,
-                          int64_t first, float factor) {
+inline void backwardBlock(const AttentionShape& shape, const BackwardTiles& at, const HeadTiles& tiles,
+                          const SpanTable& spans, const KeySums& sums, int64_t first) {
   constexpr int64_t numSpans = kBackwardRows / kSpan;
-  const int64_t broadStep = tiles.broad * kTileNumbers, keySpans = spansOf(smaller(kBackwardKeys, spans.numKeys() - first));
+  const int64_t broadStep = tiles.broad * kTileNumbers, keySpans = spansOf(smaller(kBackwardKeys, spans.endKey() - first));
   for (int64_t c = 0; c < keySpans; c++) {
-    const int64_t key = first + c * kSpan, s = spans.firstThatSees(key), depth = spans.count - s;
-    gradKeySpan(at, tiles, spans, key, c, factor);
+    const int64_t key = first + c * kSpan, s = spans.firstThatSees(key), depth = spans.endOfThoseThatSee(key) - s;
+    if (depth <= 0) continue;
+    gradKeySpan(shape, at, tiles, spans, key, c);
     const int64_t left = (c * 2 * numSpans + s) * kTileNumbers, place = key / 16 * tiles.broad * kTileSums;
     const auto addTo = [&](float* target, const bf16* scores, const bf16* rows) {
       multiplyWide({scores + left, numSpans * kTileNumbers, kTileNumbers},
@@ -222,13 +236,20 @@ inline void backwardBlock(const BackwardTiles& at, const HeadTiles& tiles, const
     addTo(sums.keys, at.gradScores, at.queriesAsDepth);
   }
   for (int64_t s = 0; s < spans.count; s++) {
-    if (first >= spans.most[s]) continue;
-    const int64_t depth = spansOf(smaller(kBackwardKeys, spans.most[s] - first));
-    multiplyTall({at.keysAsDepth + first / kSpan * broadStep, kTileNumbers, broadStep},
-                 {at.gradScoresAsDepth + s * 2 * kTileNumbers, kTileNumbers, numSpans * 2 * kTileNumbers},
+    const int64_t begin = larger(first, spans.firstKeys[s]), end = smaller(first + kBackwardKeys, spans.keys[s].end);
+    if (begin >= end) continue;
+    const int64_t place = ((begin - first) / kSpan * numSpans + s) * 2 * kTileNumbers;
+    multiplyTall({at.keysAsDepth + begin / kSpan * broadStep, kTileNumbers, broadStep},
+                 {at.gradScoresAsDepth + place, kTileNumbers, numSpans * 2 * kTileNumbers},
                  {at.gradQueries + (spans.index + s) * tiles.broad * 2 * kTileSums, 2 * kTileSums, kTileSums, 16},
-                 tiles.broad, depth, first > 0);
+                 tiles.broad, spansOf(end - begin), begin > spans.firstKeys[s]);
   }
+}
+
+// Of a span that sees no key.
+inline void clearGradQueries(const BackwardTiles& at, const HeadTiles& tiles, int64_t index) {
+  const int64_t length = tiles.broad * 2 * kTileSums;
+  __builtin_memset(at.gradQueries + index * length, 0, static_cast<size_t>(length) * sizeof(float));
 }
 
 // Writes dQ of the rows of one span.
@@ -249,6 +270,8 @@ inline void backwardTiles(const BackwardCall& call, const AttentionItem& item, c
   const int64_t numRows = item.endRow - item.firstRow, rowsPerPanel = panelRows(tiles, numRows);
   const BackwardTiles at(memory, tiles, numRows, item.numKeys);
   packBackwardKeys(call, item, tiles, at);
+  if (call.shape.hasRanges())
+    __builtin_memset(sums.keys, 0, static_cast<size_t>(KeySums::length(call.shape, item.numKeys)) * sizeof(float));
   SpanTable table[kPanelTiles];
   for (int64_t panel = item.firstRow; panel < item.endRow; panel += rowsPerPanel) {
     const int64_t endRow = smaller(panel + rowsPerPanel, item.endRow);
@@ -256,11 +279,15 @@ inline void backwardTiles(const BackwardCall& call, const AttentionItem& item, c
     for (int64_t row = panel; row < endRow; row += kBackwardRows) {
       SpanTable& spans = table[numTiles++];
       spans.fill(call.shape, item, row, (row - panel) / kSpan);
-      for (int64_t s = 0; s < spans.count; s++) openSpan(call, spans.rows[s], spans.index + s, tiles, at);
+      for (int64_t s = 0; s < spans.count; s++) {
+        openSpan(call, spans.rows[s], spans.index + s, tiles, at);
+        if (spans.firstKeys[s] >= spans.keys[s].end) clearGradQueries(at, tiles, spans.index + s);
+      }
     }
-    for (int64_t first = 0; first < table[numTiles - 1].numKeys(); first += kBackwardKeys)
+    for (int64_t first = table[0].firstKey(); first < table[numTiles - 1].endKey(); first += kBackwardKeys)
       for (int64_t t = 0; t < numTiles; t++)
-        if (first < table[t].numKeys()) backwardBlock(at, tiles, table[t], sums, first, call.shape.scale * kLog2E);
+        if (first < table[t].endKey() && first + kBackwardKeys > table[t].firstKey())
+          backwardBlock(call.shape, at, tiles, table[t], sums, first);
     for (int64_t t = 0; t < numTiles; t++)
       for (int64_t s = 0; s < table[t].count; s++) closeSpan(call, table[t].rows[s], table[t].index + s, tiles, at);
   }

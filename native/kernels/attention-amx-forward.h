@@ -24,7 +24,8 @@ inline int64_t forwardPanel(const HeadTiles& tiles) {
 struct ForwardSpan {
   RowPlaces rows;
   float maxima[kSpan], sums[kSpan];  // of the scores so far
-  int64_t fewest, most;              // visible keys of the first and of the last row
+  TileKeys keys;
+  int64_t firstKey;  // of its first block: `keys.begin`, in whole spans
 };
 
 // Scratch of one item.
@@ -57,13 +58,13 @@ struct ForwardTiles {
 
 // Scores of `numKeys` (whole spans) keys become weights; maxima and sums move on. True when a maximum grew; `decays`
 // says what that leaves of everything summed so far.
-template <bool kIsMasked>
+template <Mask kMask>
 inline bool softmaxSpan(const float* scores, int64_t numKeys, int64_t firstKey, float factor, ForwardSpan& span,
                         bf16* weights, Vec* decays) {
-  const Vec limits[2] = {Vec::load(span.rows.limits), Vec::load(span.rows.limits + 16)};
+  const Vec begins[2] = {Vec::load(span.rows.begins), Vec::load(span.rows.begins + 16)};
+  const Vec ends[2] = {Vec::load(span.rows.ends), Vec::load(span.rows.ends + 16)};
   const auto masked = [&](Vec value, int64_t j, int half, float otherwise) {
-    if constexpr (!kIsMasked) return value;
-    return select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limits[half]), value, Vec::set(otherwise));
+    return visible<kMask>(firstKey + j, begins[half], ends[half], value, Vec::set(otherwise));
   };
   const Vec before[2] = {Vec::load(span.maxima), Vec::load(span.maxima + 16)};
   Vec most[4] = {before[0], before[1], before[0], before[1]};
@@ -89,6 +90,9 @@ inline bool softmaxSpan(const float* scores, int64_t numKeys, int64_t firstKey, 
 #pragma GCC unroll 2
   for (int half = 0; half < 2; half++) {
     decays[half] = exp2Weight(fma(before[half], scale, shifts[half]));
+    // of a row that has seen nothing so far, scale · kMasked is too large for its rounding to cancel
+    if constexpr (kMask == Mask::ranges)
+      decays[half] = select(lessThan(before[half], after[half]), decays[half], Vec::set(1.0f));
     after[half].store(span.maxima + half * 16);
     fma(Vec::load(span.sums + half * 16), decays[half], sums[half] + sums[half + 2]).store(span.sums + half * 16);
   }
@@ -108,7 +112,7 @@ inline void scaleOutputs(float* outputs, int64_t broad, Vec low, Vec high) {
 inline void packForwardKeys(const AttentionShape& shape, const View* views, const AttentionItem& item,
                             const HeadTiles& tiles, const ForwardTiles& at) {
   for (int64_t first = 0; first < item.numKeys; first += kSpan) {
-    const int64_t count = smaller(kSpan, item.numKeys - first), offset = shape.keyOffset(item.sequence, item.kvHead, first);
+    const int64_t count = smaller(kSpan, item.numKeys - first), offset = shape.keyOffset(item.sequence, item.kvHead, item.firstKey + first);
     const bf16* keys = static_cast<const bf16*>(views[1].data) + offset;
     const bf16* values = static_cast<const bf16*>(views[2].data) + offset;
     const int64_t stride = shape.keyWidth(), headDim = shape.headDim;
@@ -130,12 +134,16 @@ inline void scoreBlock(const HeadTiles& tiles, const ForwardTiles& at, const For
                2 * block.keySpans, tiles.deep, false);
 }
 
-inline void weighBlock(const HeadTiles& tiles, const ForwardTiles& at, const ForwardBlock& block, float factor) {
+inline void weighBlock(const AttentionShape& shape, const HeadTiles& tiles, const ForwardTiles& at,
+                       const ForwardBlock& block, float factor) {
   const int64_t numKeys = block.keySpans * kSpan;
-  const auto softmax = block.first + numKeys > block.span->fewest ? softmaxSpan<true> : softmaxSpan<false>;
+  const Mask mask = maskOf(shape, block.span->keys.isMasked(block.first, block.first + numKeys));
+  const auto softmax = mask == Mask::none ? softmaxSpan<Mask::none>
+                       : mask == Mask::ends ? softmaxSpan<Mask::ends>
+                                            : softmaxSpan<Mask::ranges>;
   Vec decays[2];
   const bool hasGrown = softmax(at.scores, numKeys, block.first, factor, *block.span, at.weights, decays);
-  if (hasGrown && block.first > 0)
+  if (hasGrown && block.first > block.span->firstKey)
     scaleOutputs(at.outputs + block.index * 2 * tiles.broad * kTileSums, tiles.broad, decays[0], decays[1]);
 }
 
@@ -144,7 +152,7 @@ inline void addOutputs(const HeadTiles& tiles, const ForwardTiles& at, const For
   multiplyTall({at.values + block.first / kSpan * step, kTileNumbers, step},
                {at.weights, kTileNumbers, 2 * kTileNumbers},
                {at.outputs + block.index * 2 * tiles.broad * kTileSums, 2 * kTileSums, kTileSums, 16}, tiles.broad,
-               block.keySpans, block.first > 0);
+               block.keySpans, block.first > block.span->firstKey);
 }
 
 inline void openSpan(const AttentionShape& shape, const View* views, const QueryTile& rows, const HeadTiles& tiles,
@@ -155,8 +163,10 @@ inline void openSpan(const AttentionShape& shape, const View* views, const Query
     span.maxima[i] = kMasked;
     span.sums[i] = 0;
   }
-  span.fewest = static_cast<int64_t>(span.rows.limits[0]);
-  span.most = static_cast<int64_t>(span.rows.limits[rows.numRows - 1]);
+  const int64_t last = rows.numRows - 1;
+  span.keys = {static_cast<int64_t>(span.rows.begins[0]), static_cast<int64_t>(span.rows.ends[last]),
+               static_cast<int64_t>(span.rows.begins[last]), static_cast<int64_t>(span.rows.ends[0])};
+  span.firstKey = span.keys.begin / kSpan * kSpan;
 }
 
 inline void closeSpan(const AttentionShape& shape, const View* views, const HeadTiles& tiles, const float* outputs,
@@ -165,27 +175,32 @@ inline void closeSpan(const AttentionShape& shape, const View* views, const Head
   untangleRows(outputs, tiles, scratch, stride);
   for (int64_t i = 0; i < span.rows.count; i++) {
     const int64_t place = span.rows.places[i];
-    writeRow(views[6], place * shape.headDim, scratch + i * stride, shape.headDim, 1.0f / span.sums[i], false);
-    floatsOf(views[7])[place] = span.maxima[i] * shape.scale + __builtin_logf(span.sums[i]);
+    float* output = scratch + i * stride;
+    if (span.rows.begins[i] < span.rows.ends[i])
+      writeAttended(shape, views, place, output, span.sums[i], span.maxima[i] * shape.scale + __builtin_logf(span.sums[i]));
+    else
+      writeUnattended(shape, views, place, output);
   }
 }
 
 // All blocks of a panel of query rows. The scores of a block come before the outputs of the block before it, so that
 // weights just written have reached the cache when tile registers ask for them.
-inline void forwardBlocks(const HeadTiles& tiles, const ForwardTiles& at, ForwardSpan* spans, int64_t numSpans,
-                          float factor) {
+inline void forwardBlocks(const AttentionShape& shape, const HeadTiles& tiles, const ForwardTiles& at, ForwardSpan* spans,
+                          int64_t numSpans) {
   ForwardBlock previous = {};
   const int64_t panelKeys = forwardPanel(tiles);
-  for (int64_t panel = 0; panel < spans[numSpans - 1].most; panel += panelKeys)
-    for (int64_t s = 0; s < numSpans; s++)
-      for (int64_t first = panel; first < smaller(panel + panelKeys, spans[s].most); first += kForwardKeys) {
-        const ForwardBlock block = {&spans[s], s, first, spansOf(smaller(kForwardKeys, spans[s].most - first))};
+  for (int64_t panel = spans[0].firstKey; panel < spans[numSpans - 1].keys.end; panel += panelKeys)
+    for (int64_t s = 0; s < numSpans; s++) {
+      const int64_t end = smaller(panel + panelKeys, spans[s].keys.end);
+      for (int64_t first = larger(panel, spans[s].firstKey); first < end; first += kForwardKeys) {
+        const ForwardBlock block = {&spans[s], s, first, spansOf(smaller(kForwardKeys, end - first))};
         scoreBlock(tiles, at, block);
         if (previous.span != nullptr) addOutputs(tiles, at, previous);
-        weighBlock(tiles, at, block, factor);
+        weighBlock(shape, tiles, at, block, shape.scale * kLog2E);
         previous = block;
       }
-  addOutputs(tiles, at, previous);
+    }
+  if (previous.span != nullptr) addOutputs(tiles, at, previous);
 }
 
 inline void forwardTiles(const AttentionShape& shape, const View* views, const AttentionItem& item, float* memory) {
@@ -196,13 +211,10 @@ inline void forwardTiles(const AttentionShape& shape, const View* views, const A
   const int64_t panelRows = forwardPanel(tiles);
   for (int64_t row = item.firstRow; row < item.endRow; row += panelRows) {
     const int64_t numSpans = spansOf(smaller(panelRows, item.endRow - row));
-    const auto rowsOf = [&](int64_t s) {
-      const int64_t first = row + s * kSpan;
-      return QueryTile{item.sequence, item.kvHead, first, smaller(kSpan, item.endRow - first)};
-    };
     for (int64_t s = 0; s < numSpans; s++)
-      openSpan(shape, views, rowsOf(s), tiles, at.queries + s * 2 * tiles.deep * kTileNumbers, spans[s]);
-    forwardBlocks(tiles, at, spans, numSpans, shape.scale * kLog2E);
+      openSpan(shape, views, item.tile(row + s * kSpan, kSpan), tiles, at.queries + s * 2 * tiles.deep * kTileNumbers,
+               spans[s]);
+    forwardBlocks(shape, tiles, at, spans, numSpans);
     for (int64_t s = 0; s < numSpans; s++)
       closeSpan(shape, views, tiles, at.outputs + s * 2 * tiles.broad * kTileSums, at.rows, spans[s]);
   }

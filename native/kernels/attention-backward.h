@@ -18,11 +18,11 @@ constexpr AttentionCut kBackwardCut = {.wantedItems = 8, .mostParts = 4, .leastR
 // Scratch of one item: the tile at hand, and keys and values where they must be widened.
 struct BackwardScratch {
   float *queries, *queriesT, *gradOutputs, *gradOutputsT, *gradQueries, *weights, *gradScores;
-  float *limits, *logSumExp, *deltas;  // one number per query row
+  float *begins, *ends, *logSumExp, *deltas;  // one number per query row
   float *keys, *values;
 
   static int64_t length(int64_t paddedDim, int64_t numKeys) {
-    return 5 * kTileRows * paddedDim + 2 * kTileKeys * kTileRows + 3 * kTileRows + 2 * numKeys * paddedDim + 64;
+    return 5 * kTileRows * paddedDim + 2 * kTileKeys * kTileRows + 4 * kTileRows + 2 * numKeys * paddedDim + 64;
   }
   BackwardScratch(float* memory, int64_t paddedDim, int64_t numKeys) {
     Carver carver{memory};
@@ -33,7 +33,8 @@ struct BackwardScratch {
     gradQueries = carver.take(kTileRows * paddedDim);
     weights = carver.take(kTileKeys * kTileRows);     // [keys, rows]: scores, then P
     gradScores = carver.take(kTileKeys * kTileRows);  // [keys, rows]: dO Vᵀ, then dS
-    limits = carver.take(kTileRows);
+    begins = carver.take(kTileRows);
+    ends = carver.take(kTileRows);
     logSumExp = carver.take(kTileRows);
     deltas = carver.take(kTileRows);
     keys = carver.take(numKeys * paddedDim);
@@ -54,25 +55,26 @@ inline void openBackward(const BackwardCall& call, const QueryTile& tile, const 
     const float* gradO = at.gradOutputs + inside * stride;
     at.deltas[i] =
         sumVectors(stride, [=](int64_t e, auto lanes) { return loadLanes(o + e, lanes) * loadLanes(gradO + e, lanes); });
-    at.limits[i] = static_cast<float>(shape.visibleKeys(tile.sequence, row));
+    at.begins[i] = static_cast<float>(shape.firstKey(tile.sequence, row) - tile.keyBase);
+    at.ends[i] = static_cast<float>(shape.endKey(tile.sequence, row) - tile.keyBase);
     at.logSumExp[i] = call.logSumExp()[shape.statisticOffset(tile.sequence, tile.kvHead, row)];
   }
   transposeTile(at.queries, stride, at.queriesT, tile.numRows, headDim);
   transposeTile(at.gradOutputs, stride, at.gradOutputsT, tile.numRows, headDim);
 }
 
-// One vector of query rows over one tile of keys: raw scores to P, dO Vᵀ to dS.
-inline void gradColumn(float* weights, float* gradScores, int64_t numKeys, int64_t firstKey, bool isMasked,
-                       const float* limits, const float* logSumExp, const float* deltas, float scale) {
-  const Vec limit = Vec::load(limits), shift = negate(Vec::load(logSumExp)), delta = Vec::load(deltas);
+// Query rows lane .. of a tile over one tile of keys: raw scores to P, dO Vᵀ to dS.
+template <Mask kMask>
+inline void gradColumn(const BackwardScratch& at, int64_t lane, int64_t numKeys, int64_t firstKey, float scale) {
+  const Vec begin = Vec::load(at.begins + lane), end = Vec::load(at.ends + lane);
+  const Vec shift = negate(Vec::load(at.logSumExp + lane)), delta = Vec::load(at.deltas + lane);
   const Vec toBase2 = Vec::set(kLog2E), factor = Vec::set(scale);
   for (int64_t j = 0; j < numKeys; j++) {
-    float* weight = weights + j * kTileRows;
-    float* gradScore = gradScores + j * kTileRows;
+    float* weight = at.weights + j * kTileRows + lane;
+    float* gradScore = at.gradScores + j * kTileRows + lane;
     // The shift comes first: large scores and sums cancel before anything else is rounded.
-    Vec probability = exp2Weight(toBase2 * fma(factor, Vec::load(weight), shift));
-    if (isMasked)
-      probability = select(lessThan(Vec::set(static_cast<float>(firstKey + j)), limit), probability, Vec::zero());
+    const Vec exponential = exp2Weight(toBase2 * fma(factor, Vec::load(weight), shift));
+    const Vec probability = visible<kMask>(firstKey + j, begin, end, exponential, Vec::zero());
     probability.store(weight);
     (probability * (Vec::load(gradScore) - delta)).store(gradScore);
   }
@@ -85,10 +87,15 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
   const int64_t headDim = shape.headDim, stride = shape.paddedDim(), dimVectors = stride / Vec::width;
   const int64_t rowVectors = (tile.numRows + Vec::width - 1) / Vec::width;
   openBackward(call, tile, at);
-  const int64_t fewest = shape.visibleKeys(tile.sequence, tile.firstRow);
-  const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
-  for (int64_t first = 0; first < numKeys; first += kTileKeys) {
-    const int64_t count = smaller(kTileKeys, numKeys - first);
+  const TileKeys keys = tileKeys(shape, tile);
+  if (keys.begin >= keys.end)
+    __builtin_memset(at.gradQueries, 0, static_cast<size_t>(tile.numRows * stride) * sizeof(float));
+  for (int64_t first = keys.begin; first < keys.end; first += kTileKeys) {
+    const int64_t count = smaller(kTileKeys, keys.end - first);
+    const Mask mask = maskOf(shape, keys.isMasked(first, first + count));
+    const auto grad = mask == Mask::none ? gradColumn<Mask::none>
+                      : mask == Mask::ends ? gradColumn<Mask::ends>
+                                           : gradColumn<Mask::ranges>;
     const float* k = at.keys + first * stride;
     const float* v = at.values + first * stride;
     tileProduct(Factor<true>{k, stride}, {at.queriesT, kTileRows, at.weights, kTileRows}, count, rowVectors, headDim,
@@ -96,14 +103,13 @@ inline void backwardTile(const BackwardCall& call, const QueryTile& tile, const 
     tileProduct(Factor<true>{v, stride}, {at.gradOutputsT, kTileRows, at.gradScores, kTileRows}, count, rowVectors,
                 headDim, kOverwrite);
     for (int64_t lane = 0; lane < rowVectors * Vec::width; lane += Vec::width)
-      gradColumn(at.weights + lane, at.gradScores + lane, count, first, first + count > fewest, at.limits + lane,
-                 at.logSumExp + lane, at.deltas + lane, shape.scale);
+      grad(at, lane, count, first, shape.scale);
     const Factor<true> weights = {at.weights, kTileRows}, gradScores = {at.gradScores, kTileRows};
     tileProduct(weights, {at.gradOutputs, stride, gradValues + first * stride, stride}, count, dimVectors, tile.numRows,
                 kAdd);
     tileProduct(gradScores, {at.queries, stride, gradKeys + first * stride, stride}, count, dimVectors, tile.numRows, kAdd);
     tileProduct(Factor<false>{at.gradScores, kTileRows}, {k, stride, at.gradQueries, stride}, tile.numRows, dimVectors,
-                count, first > 0 ? kAdd : kOverwrite);
+                count, first > keys.begin ? kAdd : kOverwrite);
   }
   for (int64_t i = 0; i < tile.numRows; i++)
     writeRow(call.gradQ(), shape.queryOffset(tile.sequence, tile.kvHead, tile.firstRow + i), at.gradQueries + i * stride,
@@ -114,12 +120,10 @@ inline void backwardRows(const BackwardCall& call, const AttentionItem& item, co
   const AttentionShape& shape = call.shape;
   const BackwardScratch at(memory, shape.paddedDim(), item.numKeys);
   __builtin_memset(sums.keys, 0, static_cast<size_t>(KeySums::length(shape, item.numKeys)) * sizeof(float));
-  packKeyRows(shape, call.k(), item.sequence, item.kvHead, item.numKeys, at.keys);
-  packKeyRows(shape, call.v(), item.sequence, item.kvHead, item.numKeys, at.values);
-  for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows) {
-    const QueryTile tile = {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)};
-    backwardTile(call, tile, at, sums.keys, sums.values);
-  }
+  packKeyRows(shape, call.k(), item.sequence, item.kvHead, item.firstKey, item.numKeys, at.keys);
+  packKeyRows(shape, call.v(), item.sequence, item.kvHead, item.firstKey, item.numKeys, at.values);
+  for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows)
+    backwardTile(call, item.tile(first, kTileRows), at, sums.keys, sums.values);
 }
 
 // Whether the call runs on tile registers, and so keeps its sums in tiles.
@@ -150,29 +154,17 @@ inline void backwardItem(const BackwardCall& call, const AttentionItem& item, Th
     const int64_t length = BackwardScratch::length(shape.paddedDim(), item.numKeys);
     backwardRows(call, item, sums, static_cast<float*>(pool.threadScratch(thread, 0, static_cast<size_t>(length) * sizeof(float))));
   }
-  if (item.sums == nullptr) writeKeyGrads(call, item, sums, 0, item.numKeys);
+  if (item.sums == nullptr) writeKeyGrads(call, item, &sums, 1, item.firstKey, item.endKey());
 }
 
-// Adds the parts of one sequence and kv head (consecutive items) into the last, which sees all keys, and writes its keys
-// begin .. end.
-inline void mergeParts(const BackwardCall& call, const AttentionItem* parts, int64_t numParts, int64_t begin, int64_t end) {
-  const AttentionShape& shape = call.shape;
-  const AttentionItem& last = parts[numParts - 1];
-  const KeySums total(shape, last, isTiled(call), nullptr);
-  for (int64_t key = begin; key < end; key++)
-    for (int64_t e = 0; e < shape.paddedDim(); e += Vec::width) {
-      const int64_t at = total.offset(key, e);
-      Vec keySum = Vec::zero(), valueSum = Vec::zero();
-      for (int64_t part = 0; part < numParts; part++) {
-        if (key >= parts[part].numKeys) continue;
-        const KeySums sums(shape, parts[part], isTiled(call), nullptr);
-        keySum = keySum + Vec::load(sums.keys + at);
-        valueSum = valueSum + Vec::load(sums.values + at);
-      }
-      keySum.store(total.keys + at);
-      valueSum.store(total.values + at);
-    }
-  writeKeyGrads(call, last, total, begin, end);
+// Writes dK and dV of the parts of one sequence and kv head, which are consecutive items.
+inline void mergeParts(const BackwardCall& call, const AttentionItem* parts, int64_t numParts, ThreadPool& pool) {
+  KeySums sums[kMostParts];
+  for (int64_t part = 0; part < numParts; part++) sums[part] = KeySums(call.shape, parts[part], isTiled(call), nullptr);
+  const int64_t firstKey = parts[0].firstKey, numKeys = parts[numParts - 1].endKey() - firstKey;
+  forItems(pool, numKeys, 2 * numParts * call.shape.paddedDim(), [&](int64_t first, int64_t stop) {
+    writeKeyGrads(call, parts[0], sums, numParts, firstKey + first, firstKey + stop);
+  });
 }
 
 // Gradients of sequences begin .. end, whose keys must not overlap.
@@ -195,16 +187,14 @@ inline void backwardSequences(const BackwardCall& call, int64_t begin, int64_t e
     if (numParts > 1) shared += KeySums::length(shape, item.numKeys);
     count++;
   });
-  runItems<TileRegisters>(pool, shape, items, count,
+  runItems<TileRegisters>(pool, items, count,
            [&](const AttentionItem& item, int thread) { backwardItem(call, item, pool, thread); });
   for (int64_t at = 0; at < count;) {
     int64_t numParts = 1;
     while (at + numParts < count && items[at + numParts].sequence == items[at].sequence &&
            items[at + numParts].kvHead == items[at].kvHead)
       numParts++;
-    if (items[at].sums != nullptr)
-      forItems(pool, items[at + numParts - 1].numKeys, 2 * numParts * shape.paddedDim(),
-               [&](int64_t first, int64_t stop) { mergeParts(call, items + at, numParts, first, stop); });
+    if (items[at].sums != nullptr) mergeParts(call, items + at, numParts, pool);
     at += numParts;
   }
 }
@@ -220,9 +210,11 @@ inline void attentionBackward(const View* views, const double* numbers, ThreadPo
   bool overlaps = false;
   int64_t numKeys = 0, previousEnd = 0;
   for (int64_t b = 0; b < shape.numSequences; b++) {
-    if (shape.kStarts[b] < previousEnd) overlaps = true;
-    previousEnd = shape.kStarts[b] + shape.kLengths[b];
-    numKeys += shape.kLengths[b];
+    if (shape.numRows(b) == 0) continue;
+    const int64_t firstKey = shape.firstKey(b, 0), endKey = shape.endKey(b, shape.numRows(b) - 1);
+    if (shape.kStarts[b] + firstKey < previousEnd) overlaps = true;
+    previousEnd = shape.kStarts[b] + endKey;
+    numKeys += endKey - firstKey;
   }
   const bool coversAll = !overlaps && numKeys * shape.keyWidth() == call.gradK().length;
   if (!coversAll && !call.accumulateK) clear(call.gradK());  // keys that nobody reads have gradient zero

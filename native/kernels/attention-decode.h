@@ -70,9 +70,10 @@ inline void narrowOutputs(const float* weights, const T* values, int64_t valueSt
   if (e < headDim) narrowPanel<R, 1>(weights, values + e, valueStride, numKeys, outputs + e, outputStride, headDim - e);
 }
 
-// Base-2 scores to weights; keys from `visible` on get weight 0. Writes maximum and sum.
-inline void narrowSoftmax(float* scores, int64_t numKeys, int64_t visible, float* statistics) {
+// Base-2 scores to weights; keys before `begin` and from `visible` on get weight 0. Writes maximum and sum.
+inline void narrowSoftmax(float* scores, int64_t numKeys, int64_t begin, int64_t visible, float* statistics) {
   const int64_t end = (numKeys + Vec::width - 1) / Vec::width * Vec::width;  // at most kNarrowKeys
+  for (int64_t j = 0; j < begin; j++) scores[j] = -__builtin_inff();
   for (int64_t j = visible; j < end; j++) scores[j] = -__builtin_inff();
   Vec most = Vec::set(-__builtin_inff());
   for (int64_t j = 0; j < end; j += Vec::width) most = max(most, Vec::load(scores + j));
@@ -84,7 +85,8 @@ inline void narrowSoftmax(float* scores, int64_t numKeys, int64_t visible, float
     weight.store(scores + j);
     sum = sum + weight;
   }
-  for (int64_t j = visible; j < end; j++) scores[j] = 0;  // exp2Weight is never quite 0
+  for (int64_t j = 0; j < begin; j++) scores[j] = 0;  // exp2Weight is never quite 0
+  for (int64_t j = visible; j < end; j++) scores[j] = 0;
   statistics[0] = maximum;
   statistics[1] = reduceAdd(sum);
 }
@@ -92,16 +94,23 @@ inline void narrowSoftmax(float* scores, int64_t numKeys, int64_t visible, float
 // Sizes of one row's partial result: its outputs, then maximum and sum.
 inline int64_t partialLength(const AttentionShape& shape) { return Carver::roundUp(shape.paddedDim() + 2); }
 
+// The keys of a sequence that its query rows see, and so all that this kernel reads of it.
+inline int64_t narrowBegin(const AttentionShape& shape, int64_t sequence) { return shape.firstKey(sequence, 0); }
+inline int64_t narrowEnd(const AttentionShape& shape, int64_t sequence) {
+  return shape.endKey(sequence, shape.numRows(sequence) - 1);
+}
+
 template <int R, typename T>
 inline void narrowRows(const AttentionShape& shape, const T* k, const T* v, const KeyPiece& item, const float* queries,
                        int64_t firstRow, float* scores, float* partials) {
-  const int64_t stride = shape.keyWidth(), firstKey = item.piece * kNarrowKeys;
+  const int64_t stride = shape.keyWidth(), firstKey = narrowBegin(shape, item.sequence) + item.piece * kNarrowKeys;
   const int64_t at = shape.keyOffset(item.sequence, item.kvHead, firstKey);
-  const int64_t numKeys = smaller(kNarrowKeys, shape.kLengths[item.sequence] - firstKey);
+  const int64_t numKeys = smaller(kNarrowKeys, narrowEnd(shape, item.sequence) - firstKey);
+  const auto inPiece = [=](int64_t key) { return smaller(numKeys, larger<int64_t>(0, key - firstKey)); };
   narrowScores<R>(queries, shape.paddedDim(), k + at, stride, numKeys, shape.headDim, scores);
   for (int r = 0; r < R; r++) {
-    const int64_t visible = shape.visibleKeys(item.sequence, firstRow + r) - firstKey;
-    narrowSoftmax(scores + r * kNarrowKeys, numKeys, smaller(numKeys, larger<int64_t>(0, visible)),
+    narrowSoftmax(scores + r * kNarrowKeys, numKeys, inPiece(shape.firstKey(item.sequence, firstRow + r)),
+                  inPiece(shape.endKey(item.sequence, firstRow + r)),
                   partials + r * partialLength(shape) + shape.paddedDim());
   }
   narrowOutputs<R>(scores, v + at, stride, numKeys, shape.headDim, partials, partialLength(shape));
@@ -133,7 +142,9 @@ inline void narrowPiece(const AttentionShape& shape, const View* views, const Ke
 // One query row: the partial results of its pieces become its output and logSumExp.
 inline void mergePieces(const AttentionShape& shape, const View* views, int64_t sequence, int64_t kvHead, int64_t row,
                         float* partials, int64_t pieceStride, int64_t numPieces) {
-  const int64_t dim = shape.paddedDim();
+  const int64_t dim = shape.paddedDim(), statistic = shape.statisticOffset(sequence, kvHead, row);
+  if (shape.firstKey(sequence, row) >= shape.endKey(sequence, row))
+    return writeUnattended(shape, views, statistic, partials);
   float maximum = -__builtin_inff();
   for (int64_t piece = 0; piece < numPieces; piece++) maximum = larger(maximum, partials[piece * pieceStride + dim]);
   float total = 0;
@@ -146,12 +157,13 @@ inline void mergePieces(const AttentionShape& shape, const View* views, int64_t 
       (piece == 0 ? scaled : Vec::load(partials + e) + scaled).store(partials + e);
     }
   }
-  writeRow(views[6], shape.queryOffset(sequence, kvHead, row), partials, shape.headDim, 1.0f / total, false);
-  floatsOf(views[7])[shape.statisticOffset(sequence, kvHead, row)] = maximum * kLn2 + __builtin_logf(total);
+  writeAttended(shape, views, statistic, partials, total, maximum * kLn2 + __builtin_logf(total));
 }
 
+// One without keys where no row sees any.
 inline int64_t numPiecesOf(const AttentionShape& shape, int64_t sequence) {
-  return (shape.kLengths[sequence] + kNarrowKeys - 1) / kNarrowKeys;
+  const int64_t numKeys = narrowEnd(shape, sequence) - narrowBegin(shape, sequence);
+  return larger<int64_t>(1, (numKeys + kNarrowKeys - 1) / kNarrowKeys);
 }
 
 // The sequences for which isNarrow holds; views as in attention.h.
@@ -160,7 +172,7 @@ inline void decodeAttention(const AttentionShape& shape, const View* views, Thre
   for (int64_t b = 0; b < shape.numSequences; b++) {
     if (!isNarrow(shape, b) || shape.numRows(b) == 0) continue;
     numItems += numPiecesOf(shape, b) * shape.numKvHeads;
-    work += shape.kLengths[b] * shape.keyWidth();
+    work += (narrowEnd(shape, b) - narrowBegin(shape, b)) * shape.keyWidth();
   }
   if (numItems == 0) return;
   KeyPiece* items = static_cast<KeyPiece*>(pool.sharedScratch(0, static_cast<size_t>(numItems) * sizeof(KeyPiece)));

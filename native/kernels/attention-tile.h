@@ -4,6 +4,9 @@
 //
 // The query rows of one kv head are numbered query · group + head in group: all query heads that read the same keys
 // share a tile.
+//
+// Which keys a row sees is a range of its sequence, and neither end of it falls from row to row: so the keys that a tile
+// of rows sees, and the rows that see a tile of keys, are ranges too, and both passes go over these alone.
 #pragma once
 
 #include "vector-math.h"
@@ -21,6 +24,7 @@ struct AttentionShape {
   const int32_t* qOffsets;
   const int32_t* kStarts;
   const int32_t* kLengths;
+  const int32_t *begins, *ends;  // visible keys of each query, or null: causal, aligned at the end
   int64_t numSequences;
 
   int64_t group() const { return numHeads / numKvHeads; }
@@ -31,14 +35,21 @@ struct AttentionShape {
   int64_t numRows(int64_t sequence) const { return numQueries(sequence) * group(); }
   int64_t numTiles(int64_t sequence) const { return (numRows(sequence) + kTileRows - 1) / kTileRows; }
 
-  // Of query row `row`: its head's first element in `q` and `o`, its place in `logSumExp`, and how many keys it sees.
+  bool hasRanges() const { return begins != nullptr; }
+
+  // Of query row `row`: its head's first element in `q` and `o`, its place in `logSumExp`, the first key of its sequence
+  // that it sees, and where those end.
   int64_t queryOffset(int64_t sequence, int64_t kvHead, int64_t row) const {
     return statisticOffset(sequence, kvHead, row) * headDim;
   }
   int64_t statisticOffset(int64_t sequence, int64_t kvHead, int64_t row) const {
     return (qOffsets[sequence] + row / group()) * numHeads + kvHead * group() + row % group();
   }
-  int64_t visibleKeys(int64_t sequence, int64_t row) const {
+  int64_t firstKey(int64_t sequence, int64_t row) const {
+    return hasRanges() ? begins[qOffsets[sequence] + row / group()] : 0;
+  }
+  int64_t endKey(int64_t sequence, int64_t row) const {
+    if (hasRanges()) return ends[qOffsets[sequence] + row / group()];
     return larger<int64_t>(0, kLengths[sequence] - numQueries(sequence) + row / group() + 1);
   }
   int64_t keyOffset(int64_t sequence, int64_t kvHead, int64_t key) const {
@@ -46,7 +57,8 @@ struct AttentionShape {
   }
 };
 
-// Views q, k, v, qOffsets, kStarts, kLengths come first in both kernels; numbers numHeads, numKvHeads, headDim, scale.
+// Views q, k, v, qOffsets, kStarts, kLengths, begins, ends come first in both kernels, the last two perhaps null; numbers
+// numHeads, numKvHeads, headDim, scale.
 inline AttentionShape attentionShape(const View* views, const double* numbers) {
   return {static_cast<int64_t>(numbers[0]),
           static_cast<int64_t>(numbers[1]),
@@ -55,13 +67,47 @@ inline AttentionShape attentionShape(const View* views, const double* numbers) {
           intsOf(views[3]),
           intsOf(views[4]),
           intsOf(views[5]),
+          intsOf(views[6]),
+          intsOf(views[7]),
           views[5].length};
 }
 
-// Consecutive query rows of one sequence and kv head.
+// Consecutive query rows of one sequence and kv head. Their keys are counted from `keyBase`, the first that their work
+// item copies.
 struct QueryTile {
-  int64_t sequence, kvHead, firstRow, numRows;
+  int64_t sequence, kvHead, firstRow, numRows, keyBase;
 };
+
+// Of the rows of a tile: the keys begin .. end that one or another sees, and those that all of them see.
+struct TileKeys {
+  int64_t begin, end, commonBegin, commonEnd;
+  // Whether some row does not see all keys from `first` up to `stop`.
+  bool isMasked(int64_t first, int64_t stop) const { return first < commonBegin || stop > commonEnd; }
+};
+
+inline TileKeys tileKeys(const AttentionShape& shape, const QueryTile& tile) {
+  const int64_t last = tile.firstRow + tile.numRows - 1;
+  return {shape.firstKey(tile.sequence, tile.firstRow) - tile.keyBase, shape.endKey(tile.sequence, last) - tile.keyBase,
+          shape.firstKey(tile.sequence, last) - tile.keyBase, shape.endKey(tile.sequence, tile.firstRow) - tile.keyBase};
+}
+
+// What of a block of scores is hidden: nothing, keys from each row's end on, or those before its begin as well.
+enum class Mask { none, ends, ranges };
+
+inline Mask maskOf(const AttentionShape& shape, bool isMasked) {
+  if (!isMasked) return Mask::none;
+  return shape.hasRanges() ? Mask::ranges : Mask::ends;
+}
+
+// `value` where rows with these ranges see key `key`, else `hidden`.
+template <Mask kMask>
+inline Vec visible(int64_t key, Vec begins, Vec ends, Vec value, Vec hidden) {
+  if constexpr (kMask == Mask::none) return value;
+  const Vec at = Vec::set(static_cast<float>(key));
+  const Vec inside = select(lessThan(at, ends), value, hidden);
+  if constexpr (kMask == Mask::ranges) return select(lessThan(at, begins), hidden, inside);
+  return inside;
+}
 
 // Whether views first .. end all hold bf16.
 inline bool areBf16(const View* views, int first, int end) {
@@ -74,25 +120,32 @@ inline bool areBf16(const View* views, int first, int end) {
 struct RowPlaces {
   int64_t count;
   int64_t places[kTileRows];  // in `logSumExp`; times headDim, in `q` and `o`
-  float limits[kTileRows];    // visible keys; those of the last row past it
+  float begins[kTileRows];    // visible keys, counted from the tile's `keyBase`; those of the last row past it
+  float ends[kTileRows];
 
-  // `size` says how many limits to fill.
+  // `size` says how many begins and ends to fill.
   void fill(const AttentionShape& shape, const QueryTile& rows, int64_t size) {
     const int64_t group = shape.group();
     const int64_t query = rows.firstRow / group;
     int64_t head = rows.firstRow - query * group;
     int64_t place = (shape.qOffsets[rows.sequence] + query) * shape.numHeads + rows.kvHead * group;
-    int64_t visible = shape.kLengths[rows.sequence] - shape.numQueries(rows.sequence) + query + 1;
+    int64_t at = shape.qOffsets[rows.sequence] + query;
+    int64_t end = shape.kLengths[rows.sequence] - shape.numQueries(rows.sequence) + query + 1 - rows.keyBase;
     count = rows.numRows;
     for (int64_t i = 0; i < count; i++) {
       places[i] = place + head;
-      limits[i] = static_cast<float>(visible);
+      begins[i] = shape.hasRanges() ? static_cast<float>(shape.begins[at] - rows.keyBase) : 0;
+      ends[i] = static_cast<float>(shape.hasRanges() ? shape.ends[at] - rows.keyBase : end);
       if (++head < group) continue;
       head = 0;
       place += shape.numHeads;
-      visible++;
+      at++;
+      end++;
     }
-    for (int64_t i = count; i < size; i++) limits[i] = limits[count - 1];
+    for (int64_t i = count; i < size; i++) {
+      begins[i] = begins[count - 1];
+      ends[i] = ends[count - 1];
+    }
   }
 };
 
@@ -128,11 +181,26 @@ inline void writeRow(const View& view, int64_t at, const float* source, int64_t 
   });
 }
 
-// The first `count` keys (or values) of one kv head as f32 rows of whole vectors. A copy even of f32: rows of one head lie
-// far apart in memory, and far apart in the cache as well.
-inline void packKeyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t count,
-                        float* target) {
-  const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, 0);
+// The output of one query row of the forward pass, which comes before the division by the sum of its weights; `statistic` is
+// its place in `logSumExp`. Views as in attention.h.
+inline void writeAttended(const AttentionShape& shape, const View* views, int64_t statistic, const float* output, float sum,
+                          float logSumExp) {
+  writeRow(views[8], statistic * shape.headDim, output, shape.headDim, 1.0f / sum, false);
+  floatsOf(views[9])[statistic] = logSumExp;
+}
+
+// The same of a row that sees no key: zeros, and the logarithm of an empty sum. `scratch` holds paddedDim() numbers.
+inline void writeUnattended(const AttentionShape& shape, const View* views, int64_t statistic, float* scratch) {
+  __builtin_memset(scratch, 0, static_cast<size_t>(shape.headDim) * sizeof(float));
+  writeRow(views[8], statistic * shape.headDim, scratch, shape.headDim, 1.0f, false);
+  floatsOf(views[9])[statistic] = -__builtin_inff();
+}
+
+// `count` keys (or values) of one kv head from `first` on as f32 rows of whole vectors. A copy even of f32: rows of one
+// head lie far apart in memory, and far apart in the cache as well.
+inline void packKeyRows(const AttentionShape& shape, const View& view, int64_t sequence, int64_t kvHead, int64_t first,
+                        int64_t count, float* target) {
+  const int64_t stride = shape.paddedDim(), at = shape.keyOffset(sequence, kvHead, first);
   for (int64_t i = 0; i < count; i++) readRow(view, at + i * shape.keyWidth(), target + i * stride, shape.headDim, 1.0f);
 }
 

@@ -12,10 +12,10 @@ namespace selkie::SELKIE_ISA {
 // Scratch of one item.
 struct ForwardScratch {
   float *rows, *queries, *outputs, *scores, *keys, *values;
-  float *limits, *maxima, *sums, *decays;  // one number per query row
+  float *begins, *ends, *maxima, *sums, *decays;  // one number per query row
 
   static int64_t length(int64_t paddedDim, int64_t numKeys) {
-    return (3 * kTileRows + 2 * numKeys) * paddedDim + kTileKeys * kTileRows + 4 * kTileRows;
+    return (3 * kTileRows + 2 * numKeys) * paddedDim + kTileKeys * kTileRows + 5 * kTileRows;
   }
   ForwardScratch(float* memory, int64_t paddedDim, int64_t numKeys) {
     Carver carver{memory};
@@ -25,7 +25,8 @@ struct ForwardScratch {
     keys = carver.take(numKeys * paddedDim);
     values = carver.take(numKeys * paddedDim);
     scores = carver.take(kTileKeys * kTileRows);  // [keys, rows]
-    limits = carver.take(kTileRows);              // visible keys
+    begins = carver.take(kTileRows);              // visible keys, counted from the first that the item packs
+    ends = carver.take(kTileRows);
     maxima = carver.take(kTileRows);
     sums = carver.take(kTileRows);
     decays = carver.take(kTileRows);  // what a new maximum leaves of everything summed so far
@@ -33,13 +34,11 @@ struct ForwardScratch {
 };
 
 // One vector of query rows over one tile of keys: base-2 scores become weights, running maximum and sum move on.
-// `limit` says how many keys of this tile each row sees.
-template <bool kIsMasked>
-inline void softmaxColumn(float* scores, int64_t numKeys, Vec limit, float* maxima, float* sums, float* decays) {
+// `begin` and `end` say which keys of this tile each row sees. A row that has seen none so far keeps the maximum kMasked.
+template <Mask kMask>
+inline void softmaxColumn(float* scores, int64_t numKeys, Vec begin, Vec end, float* maxima, float* sums, float* decays) {
   const auto scoreAt = [=](int64_t j) {
-    const Vec score = Vec::load(scores + j * kTileRows);
-    if constexpr (!kIsMasked) return score;
-    return select(lessThan(Vec::set(static_cast<float>(j)), limit), score, Vec::set(kMasked));
+    return visible<kMask>(j, begin, end, Vec::load(scores + j * kTileRows), Vec::set(kMasked));
   };
   const Vec before = Vec::load(maxima);
   Vec most = before, other = before;
@@ -52,8 +51,8 @@ inline void softmaxColumn(float* scores, int64_t numKeys, Vec limit, float* maxi
   const Vec after = max(most, other);
   Vec sum = Vec::zero();
   for (j = 0; j < numKeys; j++) {
-    Vec weight = exp2Weight(Vec::load(scores + j * kTileRows) - after);
-    if constexpr (kIsMasked) weight = select(lessThan(Vec::set(static_cast<float>(j)), limit), weight, Vec::zero());
+    const Vec weight =
+        visible<kMask>(j, begin, end, exp2Weight(Vec::load(scores + j * kTileRows) - after), Vec::zero());
     weight.store(scores + j * kTileRows);
     sum = sum + weight;
   }
@@ -68,19 +67,23 @@ inline void openForward(const AttentionShape& shape, const View& q, const QueryT
   readTile(shape, q, tile, at.rows, shape.scale * kLog2E);
   transposeTile(at.rows, shape.paddedDim(), at.queries, tile.numRows, shape.headDim);
   for (int64_t i = 0; i < kTileRows; i++) {
-    at.limits[i] = static_cast<float>(shape.visibleKeys(tile.sequence, tile.firstRow + smaller(i, tile.numRows - 1)));
+    const int64_t row = tile.firstRow + smaller(i, tile.numRows - 1);
+    at.begins[i] = static_cast<float>(shape.firstKey(tile.sequence, row) - tile.keyBase);
+    at.ends[i] = static_cast<float>(shape.endKey(tile.sequence, row) - tile.keyBase);
     at.maxima[i] = kMasked;
     at.sums[i] = 0;
   }
 }
 
 // Writes the tile's outputs and logSumExp.
-inline void finishForward(const AttentionShape& shape, const View& o, float* logSumExp, const QueryTile& tile,
-                          const ForwardScratch& at) {
+inline void finishForward(const AttentionShape& shape, const View* views, const QueryTile& tile, const ForwardScratch& at) {
   for (int64_t i = 0; i < tile.numRows; i++) {
     const int64_t statistic = shape.statisticOffset(tile.sequence, tile.kvHead, tile.firstRow + i);
-    writeRow(o, statistic * shape.headDim, at.outputs + i * shape.paddedDim(), shape.headDim, 1.0f / at.sums[i], false);
-    logSumExp[statistic] = at.maxima[i] * kLn2 + __builtin_logf(at.sums[i]);
+    float* output = at.outputs + i * shape.paddedDim();
+    if (at.begins[i] < at.ends[i])
+      writeAttended(shape, views, statistic, output, at.sums[i], at.maxima[i] * kLn2 + __builtin_logf(at.sums[i]));
+    else
+      writeUnattended(shape, views, statistic, output);
   }
 }
 
@@ -88,25 +91,28 @@ inline void forwardTile(const AttentionShape& shape, const View* views, const Qu
   const int64_t headDim = shape.headDim, stride = shape.paddedDim();
   const int64_t numVectors = (tile.numRows + Vec::width - 1) / Vec::width;
   openForward(shape, views[0], tile, at);
-  const int64_t fewest = shape.visibleKeys(tile.sequence, tile.firstRow);
-  const int64_t numKeys = shape.visibleKeys(tile.sequence, tile.firstRow + tile.numRows - 1);
-  for (int64_t first = 0; first < numKeys; first += kTileKeys) {
-    const int64_t count = smaller(kTileKeys, numKeys - first);
+  const TileKeys keys = tileKeys(shape, tile);
+  for (int64_t first = keys.begin; first < keys.end; first += kTileKeys) {
+    const int64_t count = smaller(kTileKeys, keys.end - first);
+    const Mask mask = maskOf(shape, keys.isMasked(first, first + count));
+    const auto softmax = mask == Mask::none ? softmaxColumn<Mask::none>
+                         : mask == Mask::ends ? softmaxColumn<Mask::ends>
+                                              : softmaxColumn<Mask::ranges>;
+    const Vec before = Vec::set(static_cast<float>(first));
     tileProduct(Factor<true>{at.keys + first * stride, stride}, {at.queries, kTileRows, at.scores, kTileRows}, count, numVectors,
                 headDim, kOverwrite);
     for (int64_t lane = 0; lane < numVectors * Vec::width; lane += Vec::width) {
-      const Vec limit = Vec::load(at.limits + lane) - Vec::set(static_cast<float>(first));
-      const auto softmax = first + count > fewest ? softmaxColumn<true> : softmaxColumn<false>;
-      softmax(at.scores + lane, count, limit, at.maxima + lane, at.sums + lane, at.decays + lane);
+      softmax(at.scores + lane, count, Vec::load(at.begins + lane) - before, Vec::load(at.ends + lane) - before,
+              at.maxima + lane, at.sums + lane, at.decays + lane);
     }
     tileProduct(Factor<false>{at.scores, kTileRows}, {at.values + first * stride, stride, at.outputs, stride}, tile.numRows,
-                stride / Vec::width, count, Before{first > 0, at.decays});
+                stride / Vec::width, count, Before{first > keys.begin, at.decays});
   }
-  finishForward(shape, views[6], floatsOf(views[7]), tile, at);
+  finishForward(shape, views, tile, at);
 }
 
 // Parts are worth a copy of the keys and values each.
-constexpr AttentionCut kForwardCut = {.wantedItems = 32, .mostParts = 16, .leastRows = 1024};
+constexpr AttentionCut kForwardCut = {.wantedItems = 32, .mostParts = kMostParts, .leastRows = 1024};
 
 inline void forwardItem(const AttentionShape& shape, const View* views, const AttentionItem& item, ThreadPool& pool,
                         int thread) {
@@ -120,13 +126,13 @@ inline void forwardItem(const AttentionShape& shape, const View* views, const At
   const int64_t length = ForwardScratch::length(shape.paddedDim(), item.numKeys);
   const size_t bytes = static_cast<size_t>(length) * sizeof(float);
   const ForwardScratch at(static_cast<float*>(pool.threadScratch(thread, 0, bytes)), shape.paddedDim(), item.numKeys);
-  packKeyRows(shape, views[1], item.sequence, item.kvHead, item.numKeys, at.keys);
-  packKeyRows(shape, views[2], item.sequence, item.kvHead, item.numKeys, at.values);
+  packKeyRows(shape, views[1], item.sequence, item.kvHead, item.firstKey, item.numKeys, at.keys);
+  packKeyRows(shape, views[2], item.sequence, item.kvHead, item.firstKey, item.numKeys, at.values);
   for (int64_t first = item.firstRow; first < item.endRow; first += kTileRows)
-    forwardTile(shape, views, {item.sequence, item.kvHead, first, smaller(kTileRows, item.endRow - first)}, at);
+    forwardTile(shape, views, item.tile(first, kTileRows), at);
 }
 
-// Views q, k, v, qOffsets, kStarts, kLengths, o, logSumExp; numbers numHeads, numKvHeads, headDim, scale.
+// Views q, k, v, qOffsets, kStarts, kLengths, begins, ends, o, logSumExp; numbers numHeads, numKvHeads, headDim, scale.
 inline void attention(const View* views, const double* numbers, ThreadPool& pool) {
   const AttentionShape shape = attentionShape(views, numbers);
   const auto isWide = [&](int64_t b) { return !isNarrow(shape, b); };
@@ -136,7 +142,7 @@ inline void attention(const View* views, const double* numbers, ThreadPool& pool
   auto* items = static_cast<AttentionItem*>(pool.sharedScratch(0, static_cast<size_t>(count + 1) * sizeof(AttentionItem)));
   count = 0;
   forWide([&](const AttentionItem& item, int64_t) { items[count++] = item; });
-  runItems<TileRegisters>(pool, shape, items, count,
+  runItems<TileRegisters>(pool, items, count,
            [&](const AttentionItem& item, int thread) { forwardItem(shape, views, item, pool, thread); });
   decodeAttention(shape, views, pool);
 }

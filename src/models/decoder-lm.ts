@@ -14,7 +14,14 @@ import {
   type ParameterSpec,
   ParameterStore,
 } from "../nn/index.ts";
-import type { AttentionLayout, Backend, QuantisedFormat, Scope, Tensor } from "../tensor/index.ts";
+import {
+  type AttentionLayout,
+  type Backend,
+  type QuantisedFormat,
+  type Scope,
+  slidingWindow,
+  type Tensor,
+} from "../tensor/index.ts";
 import { type Rng, SelkieError, ShapeError } from "../util/index.ts";
 import type { Architecture, ConfiguredLm, CreateModelOptions } from "./architecture.ts";
 import type { ForwardOptions, Precision, TokenBatch } from "./causal-lm.ts";
@@ -162,21 +169,30 @@ function retract(cache: DecodeCache, { qOffsets, kStarts, kLengths }: AttentionL
 }
 
 /**
- * What each layer sees. Layers without a window see what the batch says; the others see as much where no sequence is
- * longer than their window, and nothing else is possible so far.
- *
- * CONNECT HERE the builder of windowed layouts, once kernels know them: return `slidingWindow(layout, windows[layer])`,
- * built once per width and pass, instead of refusing.
+ * What each layer sees. Layers with a window that some text exceeds see that much of what the batch lets them see; one layout
+ * serves all layers of the same window.
  */
 function layoutsOf(layout: AttentionLayout, windows: readonly number[]): (layer: number) => AttentionLayout {
-  const narrowest = Math.min(...windows);
   const longest = layout.kLengths.reduce((most, length) => Math.max(most, length), 0);
-  if (longest > narrowest)
-    throw new SelkieError(
-      "unsupported-model",
-      `attention: expected texts of at most the ${narrowest} tokens that a layer of this model looks back on (sliding_window), got ${longest}; shorten or split the text`,
-    );
-  return () => layout;
+  const byWindow = new Map<number, AttentionLayout>();
+  return (layer) => {
+    const window = windows[layer]!;
+    if (longest <= window) return layout;
+    const known = byWindow.get(window) ?? withinWindow(layout, window);
+    byWindow.set(window, known);
+    return known;
+  };
+}
+
+/** The layout with no query looking back beyond `window` positions, its own included. */
+function withinWindow(layout: AttentionLayout, window: number): AttentionLayout {
+  const { visible } = layout;
+  const windowed = slidingWindow(window)(layout);
+  if (!visible) return windowed;
+  const begin = visible.begin.map((first, row) =>
+    Math.max(first, Math.min(windowed.visible!.begin[row]!, visible.end[row]!)),
+  );
+  return { ...layout, visible: { begin, end: visible.end } };
 }
 
 function checkBatch({ tokenIds, positionIds, layout }: TokenBatch, { vocabSize, maxSeqLen }: DecoderConfig): void {

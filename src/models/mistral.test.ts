@@ -5,8 +5,7 @@ import { mistral } from "./mistral.ts";
 
 describeModel({
   modelType: "mistral",
-  checkpoints: ["mistral-tied", "mistral-untied"],
-  windowed: ["mistral-sliding"],
+  checkpoints: ["mistral-tied", "mistral-untied", "mistral-sliding"],
   adapters: [{ name: "peft-mistral", base: "mistral-untied" }],
 });
 

@@ -5,8 +5,7 @@ import { qwen3 } from "./qwen3.ts";
 
 describeModel({
   modelType: "qwen3",
-  checkpoints: ["qwen3-tied", "qwen3-biases"],
-  windowed: ["qwen3-sliding"],
+  checkpoints: ["qwen3-tied", "qwen3-biases", "qwen3-sliding"],
   adapters: [{ name: "peft-qwen3", base: "qwen3-tied" }],
 });
 

@@ -92,9 +92,20 @@ export interface LoraBackwardArgs extends Omit<LoraArgs, "y"> {
 }
 
 /**
+ * Which keys each query sees, `[N]` each: query row `i` of sequence `b` sees the rows from `kStarts[b] + begin[i]` up to
+ * but not including `kStarts[b] + end[i]`. `0 ≤ begin ≤ end ≤ kLengths[b]`, and from query to query of a sequence neither
+ * falls, so that the queries that see a key are consecutive too. A query with `begin = end` sees nothing: its output and
+ * its gradient are zero, and it adds nothing to the gradients of others.
+ */
+export interface VisibleKeys {
+  readonly begin: Int32Array;
+  readonly end: Int32Array;
+}
+
+/**
  * Which rows attend to which. Sequence `b` has queries at rows `qOffsets[b] .. qOffsets[b + 1]` and keys at rows
- * `kStarts[b] .. kStarts[b] + kLengths[b]`. Causal and aligned at the end: of `q` queries and `s ≥ q` keys, query `i`
- * sees keys `0 .. s - q + i`. Packed training has `kStarts = qOffsets` and equal lengths; decoding points into a cache.
+ * `kStarts[b] .. kStarts[b] + kLengths[b]`. The queries are aligned at the end: of `q` queries and `s ≥ q` keys, query `i`
+ * stands at position `s - q + i`. Packed training has `kStarts = qOffsets` and equal lengths; decoding points into a cache.
  */
 export interface AttentionLayout {
   /** `[B + 1]`. */
@@ -103,9 +114,14 @@ export interface AttentionLayout {
   readonly kStarts: Int32Array;
   /** `[B]`. */
   readonly kLengths: Int32Array;
+  /** `null`, the default, is causal: a query sees the keys up to its own position. Functions of `ops/visibility.ts` fill it. */
+  readonly visible?: VisibleKeys | null;
 }
 
-/** `o = softmax(scale · q kᵀ + causal mask) v`, never materialising queries × keys. */
+/**
+ * `o = softmax(scale · q kᵀ + mask) v` with the mask of the layout, never materialising queries × keys. Time and reads of
+ * `k` and `v` are in proportion to what is visible.
+ */
 export interface AttentionArgs {
   /** `[N, H·E]`; any; `q k v o` share one dtype. */
   readonly q: Tensor;
@@ -115,7 +131,7 @@ export interface AttentionArgs {
   readonly v: Tensor;
   /** Output `[N, H·E]`. */
   readonly o: Tensor;
-  /** Output `[N, H]` f32 (f64 with f64): log of the sum of exponentials of the scaled scores. */
+  /** Output `[N, H]` f32 (f64 with f64): log of the sum of exponentials of the scaled scores; `-Infinity` where nothing is visible. */
   readonly logSumExp: Tensor;
   readonly layout: AttentionLayout;
   readonly numHeads: number;

@@ -9,6 +9,7 @@ export type {
   MemoryStats,
   Peaks,
   SampleRowsArgs,
+  VisibleKeys,
 } from "./backend.ts";
 export { createCpuBackend, nativeInstructionSets } from "./backends/cpu/index.ts";
 export { type BackendOptions, openBackend } from "./backends/open.ts";

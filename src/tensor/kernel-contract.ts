@@ -22,6 +22,7 @@ import { sampleCases } from "./kernel-contract/sample.ts";
 import { sequenceCases } from "./kernel-contract/sequences.ts";
 import { topKCases } from "./kernel-contract/top-k.ts";
 import { type ContractCase, compare, type Observation, runCase } from "./kernel-contract/trial.ts";
+import { visibilityCases } from "./kernel-contract/visibility.ts";
 
 const cases: readonly ContractCase[] = [
   ...productCases,
@@ -29,6 +30,7 @@ const cases: readonly ContractCase[] = [
   ...invarianceCases,
   ...quantisedCases,
   ...attentionCases,
+  ...visibilityCases,
   ...crossEntropyCases,
   ...rowwiseCases,
   ...memoryCases,

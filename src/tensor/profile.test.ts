@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCpuBackend, nativeProblem } from "./backends/cpu/index.ts";
 import { createReferenceBackend } from "./backends/reference/index.ts";
-import { attention, linear, packedLayout } from "./ops/index.ts";
+import { attention, linear, packedLayout, slidingWindow } from "./ops/index.ts";
 import { type KernelProfile, profileBackend, shareOfPeak } from "./profile.ts";
 import { Scope } from "./scope.ts";
 import { tensorOf } from "./tensor.ts";
@@ -46,6 +46,17 @@ test("attention counts the pairs under the causal mask", () => {
   const [entry] = profiler.entries();
   assert.equal(entry!.flops, 2 * 2 * (6 + 3) * 8, "two products of a multiply-add per pair and feature");
   assert.equal(entry!.bytes, 4 * (5 * 8) * 4, "q, k, v and o");
+});
+
+test("attention counts what a layout makes visible, and the keys that are read", () => {
+  const profiler = profileBackend(createReferenceBackend());
+  using scope = new Scope(profiler.backend);
+  const [q, k, v] = [2, 9, 9].map((rows) => scope.from(numbers(rows * 8), [rows, 8])) as [never, never, never];
+  const cached = { qOffsets: Int32Array.of(0, 2), kStarts: Int32Array.of(1), kLengths: Int32Array.of(7) };
+  attention(scope, q, k, v, { layout: slidingWindow(3)(cached), numHeads: 2, numKvHeads: 2 });
+  const [entry] = profiler.entries();
+  assert.equal(entry!.flops, 2 * 2 * (3 + 3) * 8);
+  assert.equal(entry!.bytes, 4 * (2 * 2 * 8 + 2 * 4 * 8), "q and o, and four rows of k and v");
 });
 
 test("the share of peak is the least possible time over the time taken", () => {

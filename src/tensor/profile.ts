@@ -62,14 +62,26 @@ const groupedWork = (numRows: number, numGroups: number, sizes: readonly number[
   flops: 2 * numRows * sizes[0]! * sizes[1]!,
 });
 
-/** Query-key pairs under the causal mask, which is aligned at the end. */
+/** Query-key pairs that are visible; causal masks are aligned at the end. */
 function countPairs({ layout }: Pick<AttentionArgs, "layout">): number {
+  const { visible } = layout;
+  if (visible) return visible.end.reduce((pairs, end, row) => pairs + end - visible.begin[row]!, 0);
   let pairs = 0;
   layout.kLengths.forEach((numKeys, index) => {
     const numQueries = layout.qOffsets[index + 1]! - layout.qOffsets[index]!;
     pairs += numQueries * (numKeys - (numQueries - 1) / 2);
   });
   return pairs;
+}
+
+/** Rows of keys that queries see; a cache has rows of others too. */
+function countKeys({ qOffsets, kLengths, visible }: AttentionArgs["layout"]): number {
+  let numKeys = 0;
+  kLengths.forEach((length, b) => {
+    const [first, end] = [qOffsets[b]!, qOffsets[b + 1]!];
+    if (first < end) numKeys += visible ? visible.end[end - 1]! - visible.begin[first]! : length;
+  });
+  return numKeys;
 }
 
 const gemmWork = ({ a, c, transposeA = false, transposeB = false, compute }: GemmArgs): Work => {
@@ -93,8 +105,7 @@ const attentionWork = (args: AttentionArgs | AttentionBackwardArgs, productsPerP
   const width = q.shape.at(-1)!; // all heads
   const shape = `${q.size / width} rows, ${args.layout.kLengths.length} sequences, ${numHeads}/${numKvHeads} heads of ${width / numHeads}`;
   const compute = q.dtype === "bf16" ? "bf16" : "f32";
-  const numKeys = args.layout.kLengths.reduce((total, length) => total + length, 0); // a cache has rows of others too
-  const keyBytes = numKeys * (width / numHeads) * numKvHeads * bytesPerElement[q.dtype];
+  const keyBytes = countKeys(args.layout) * (width / numHeads) * numKvHeads * bytesPerElement[q.dtype];
   const numEach = productsPerPair === 2 ? 2 : 4; // q o and k v; with gradients q o dO dQ and k v dK dV
   const bytes = numEach * (q.size * bytesPerElement[q.dtype] + keyBytes);
   return { shape, compute, flops: 2 * productsPerPair * countPairs(args) * width, bytes };

@@ -5,7 +5,21 @@ import type { Backend } from "./backend.ts";
 import { createCpuBackend, nativeInstructionSets, nativeProblem } from "./backends/cpu/index.ts";
 import { createReferenceBackend } from "./backends/reference/index.ts";
 import type { DType } from "./dtype.ts";
-import { attention, gelu, layerNorm, packedLayout, rmsNorm, swiglu, tokenLogprobs, weightedSum } from "./ops/index.ts";
+import {
+  attention,
+  blockCausal,
+  full,
+  gelu,
+  layerNorm,
+  packedLayout,
+  prefix,
+  rmsNorm,
+  slidingWindow,
+  swiglu,
+  tokenLogprobs,
+  type Visibility,
+  weightedSum,
+} from "./ops/index.ts";
 import { Scope } from "./scope.ts";
 import { type Tensor, tensorOf } from "./tensor.ts";
 
@@ -38,6 +52,37 @@ const fixture = JSON.parse(
   readFileSync(new URL("../../test/oracles/fixtures/kernels.json", import.meta.url), "utf8"),
 ) as Fixture;
 
+interface MaskedRecording extends Recording {
+  readonly rule: "full" | "prefix" | "slidingWindow" | "blockCausal";
+  /** Window, block size or length of every prefix; 0 for full visibility. */
+  readonly size: number;
+  readonly qOffsets: readonly number[];
+  readonly kStarts: readonly number[];
+  readonly kLengths: readonly number[];
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  /** One line per query, its sequence's keys as 1 where visible. */
+  readonly masks: readonly string[];
+}
+
+/** What test/oracles/record-attention-masks.py recorded from PyTorch and transformers. */
+const masked = JSON.parse(
+  readFileSync(new URL("../../test/oracles/fixtures/attention-masks.json", import.meta.url), "utf8"),
+) as { readonly cases: readonly MaskedRecording[] };
+
+function ruleOf({ rule, size, kLengths }: MaskedRecording): Visibility {
+  if (rule === "full") return full;
+  if (rule === "prefix") return prefix(new Int32Array(kLengths.length).fill(size));
+  return rule === "slidingWindow" ? slidingWindow(size) : blockCausal(size);
+}
+
+function layoutOf(recording: MaskedRecording) {
+  const [qOffsets, kStarts, kLengths] = [recording.qOffsets, recording.kStarts, recording.kLengths].map((numbers) =>
+    Int32Array.from(numbers),
+  );
+  return ruleOf(recording)({ qOffsets: qOffsets!, kStarts: kStarts!, kLengths: kLengths! });
+}
+
 const eps = 1e-3;
 
 type Inputs = { readonly [name: string]: Tensor };
@@ -55,6 +100,14 @@ const cases: readonly RecordedCase[] = [
       const { numHeads, numKvHeads } = recording;
       const layout = packedLayout(Int32Array.from(recording.offsets));
       return attention(scope, q!, k!, v!, { layout, numHeads, numKvHeads });
+    },
+  })),
+  ...masked.cases.map((recording) => ({
+    title: `attention, ${recording.rule} ${recording.size} over ${recording.kLengths.join(", ")} keys`,
+    recording,
+    run(scope: Scope, { q, k, v }: Inputs) {
+      const { numHeads, numKvHeads } = recording;
+      return attention(scope, q!, k!, v!, { layout: layoutOf(recording), numHeads, numKvHeads });
     },
   })),
   { title: "rmsNorm", recording: fixture.rmsNorm, run: (scope, { x, weight }) => rmsNorm(scope, x!, weight!, eps) },
@@ -137,6 +190,20 @@ function describeRecordings(name: string, createBackend: () => Backend, dtype: D
     test("adamW over four steps", () => checkAdamW(backend, dtype, tolerance));
   });
 }
+
+test("layouts of visibility hold the ranges of transformers' mask functions", () => {
+  for (const recording of masked.cases) {
+    const { qOffsets, kLengths, visible } = layoutOf(recording);
+    const masks = kLengths.reduce<string[]>((lines, numKeys, b) => {
+      for (let row = qOffsets[b]!; row < qOffsets[b + 1]!; row++) {
+        const [begin, end] = [visible!.begin[row]!, visible!.end[row]!];
+        lines.push("0".repeat(begin) + "1".repeat(end - begin) + "0".repeat(numKeys - end));
+      }
+      return lines;
+    }, []);
+    assert.deepEqual(masks, recording.masks, `${recording.rule} ${recording.size}`);
+  }
+});
 
 describeRecordings("the reference backend in f64", createReferenceBackend, "f64", 2e-9); // recorded to nine decimals
 describeRecordings("the reference backend in f32", createReferenceBackend, "f32", 1e-5);

@@ -38,10 +38,7 @@ import {
 /** Recorded checkpoints of one architecture, by the names of their folders. */
 export interface ModelFixtures {
   readonly modelType: string;
-  /** Every query sees all before it. */
   readonly checkpoints: readonly string[];
-  /** Some layers have a window of four tokens, fewer than most recorded texts have. @defaultValue none */
-  readonly windowed?: readonly string[];
   /** PEFT adapters (`test/oracles/record-peft.py`) and the checkpoint each is for. @defaultValue none */
   readonly adapters?: readonly { readonly name: string; readonly base: string }[];
   /** @defaultValue that of the library */
@@ -165,7 +162,7 @@ function decodeOn(
 
 /** Runs the contract. */
 export function describeModel(fixtures: ModelFixtures): void {
-  const { modelType, checkpoints, windowed = [], adapters = [], architectures } = fixtures;
+  const { modelType, checkpoints, adapters = [], architectures } = fixtures;
   for (const { name, open, skip } of modelBackends)
     describe(`${modelType} on the ${name} backend`, { skip }, () => {
       const load: Load = (fixture, { precision = f32Precision } = {}) =>
@@ -174,7 +171,6 @@ export function describeModel(fixtures: ModelFixtures): void {
         describeValues(checkpoint, load);
         describeDecoding(checkpoint, load);
       }
-      for (const checkpoint of windowed) describeWindow(checkpoint, load);
       for (const adapter of adapters) describeAdapter(adapter, load);
       describeFiles(fixtures, load);
     });
@@ -264,24 +260,6 @@ function describeDecoding(checkpoint: string, load: Load): void {
   });
 }
 
-function describeWindow(checkpoint: string, load: Load): void {
-  test(`${checkpoint}: texts within the window are right, longer ones are refused`, async () => {
-    using lm = (await load(checkpoint)).lm;
-    const { documents } = await readRecorded(checkpoint);
-    const short = documents.at(-1)!;
-    assert.ok(short.length <= 4 && Math.min(...lm.attentionWindows) === 4);
-    const expected = (await readExpected(checkpoint, "logits")).slice(-short.length * lm.vocabSize);
-    assert.ok(gap(logitsOf(lm, packDocuments([short])), expected) < 1e-5);
-    const refusal = { code: "unsupported-model", message: /at most the 4 tokens .*sliding_window.*, got 8; / };
-    assert.throws(() => logitsOf(lm, packDocuments([documents[0]!])), refusal);
-    using cache = lm.createCache(8);
-    const sequence = cache.allocate(8)!;
-    decodeOn(lm, cache, sequence, 0, short);
-    decodeOn(lm, cache, sequence, 3, [7]);
-    assert.throws(() => decodeOn(lm, cache, sequence, 4, [7]), /at most the 4 tokens .*, got 5; /);
-  });
-}
-
 function describeAdapter({ name, base }: { readonly name: string; readonly base: string }, load: Load): void {
   test(`${name}: an adapter of PEFT gives the logits of PEFT, beside the model and merged into it`, async () => {
     using lm = (await load(base)).lm;
@@ -298,9 +276,9 @@ function describeAdapter({ name, base }: { readonly name: string; readonly base:
   });
 }
 
-function describeFiles({ checkpoints, windowed = [], architectures }: ModelFixtures, load: Load): void {
+function describeFiles({ checkpoints, architectures }: ModelFixtures, load: Load): void {
   test("saving and loading gives the same configuration, weights and logits", async () => {
-    for (const checkpoint of [...checkpoints, ...windowed]) {
+    for (const checkpoint of checkpoints) {
       const source = await load(checkpoint);
       using lm = source.lm;
       const directory = await mkdtemp(join(tmpdir(), "selkie-model-"));

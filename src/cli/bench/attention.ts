@@ -1,24 +1,32 @@
 /** @file The benchmark of attention alone: one training step of one long sequence, at four lengths. */
-import { packedLayout, Scope } from "../../tensor/index.ts";
+import { type AttentionLayout, packedLayout, Scope } from "../../tensor/index.ts";
 import { createRng } from "../../util/index.ts";
 import { type BenchFigures, type BenchRun, timeCalls } from "./setup.ts";
+import { visibilityOf } from "./visibility.ts";
 
 const numHeads = 8;
 const headDim = 64;
 /** `--seq` tokens, and two, four and eight times as many. */
 const doublings = [0, 1, 2, 3];
 
+/** Query-key pairs of one sequence; half of all under a causal mask, as its peers count them. */
+function countPairs({ visible }: AttentionLayout, length: number): number {
+  return visible ? visible.end.reduce((pairs, end, row) => pairs + end - visible.begin[row]!, 0) : length ** 2 / 2;
+}
+
 /**
- * Forward and backward of causal attention: milliseconds of a step, GFLOP/s counted without the masked half (two products
- * forward, five backward), and the most bytes of tensors above the operands, which must grow with the length alone.
+ * Forward and backward of attention: milliseconds of a step, GFLOP/s counted without what is masked (two products forward,
+ * five backward), and the most bytes of tensors above the operands, which must grow with the length alone.
  */
 export async function benchAttention(run: BenchRun): Promise<BenchFigures> {
   const figures: Record<string, number> = {};
+  const rule = await visibilityOf(run.options.visibility);
   for (const doubling of doublings) {
     run.signal.throwIfAborted();
     const length = run.options.seq << doubling;
-    const { seconds, bytes } = await measureLength(run, length);
-    const operations = 7 * length ** 2 * numHeads * headDim;
+    const layout = rule(packedLayout(Int32Array.of(0, length)));
+    const { seconds, bytes } = await measureLength(run, layout, length);
+    const operations = 14 * countPairs(layout, length) * numHeads * headDim;
     figures[`ms_${length}`] = Number((1000 * seconds).toFixed(2));
     figures[`gflops_${length}`] = Math.round(operations / seconds / 1e9);
     figures[`bytes_${length}`] = bytes;
@@ -28,6 +36,7 @@ export async function benchAttention(run: BenchRun): Promise<BenchFigures> {
 
 async function measureLength(
   { backend, options }: BenchRun,
+  layout: AttentionLayout,
   length: number,
 ): Promise<{ seconds: number; bytes: number }> {
   const shape = [length, numHeads * headDim];
@@ -37,7 +46,6 @@ async function measureLength(
     const values = Float32Array.from({ length: length * numHeads * headDim }, () => rng.normal());
     return operands.from(values, shape, options.dtype);
   });
-  const layout = packedLayout(Int32Array.of(0, length));
   const common = { q: q!, k: k!, v: v!, layout, numHeads, numKvHeads: numHeads, scale: headDim ** -0.5 };
   const before = backend.memory().liveBytes;
   backend.resetPeak();

@@ -16,6 +16,7 @@ import {
   quantiseRows,
 } from "../../tensor/index.ts";
 import { createRng, type Rng, SelkieError } from "../../util/index.ts";
+import type { VisibilityChoice } from "./visibility.ts";
 
 /** What `selkie bench` can measure. */
 export const benchNames = ["gemm", "train", "lora", "inner", "decode", "attention"] as const;
@@ -42,6 +43,8 @@ export interface BenchOptions {
   readonly batch: number;
   /** Tokens of a training sequence; the shortest of those that `attention` takes. */
   readonly seq: number;
+  /** What a query of `attention` sees. */
+  readonly visibility: VisibilityChoice;
   /** Adapters that `inner` trains. */
   readonly candidates: number;
   /** Documents of one candidate. */

@@ -6,6 +6,7 @@ import { SelkieError } from "../../util/index.ts";
 import { describeFigures } from "../bench/figures.ts";
 import { reportProfile } from "../bench/profile-report.ts";
 import type { BenchName, BenchOptions } from "../bench/setup.ts";
+import { parseVisibility } from "../bench/visibility.ts";
 import { describeExamples, type Example } from "../examples.ts";
 import { packageVersion } from "../paths.ts";
 import { type CommonOptions, parseCount, parsePositive, runVerb, weightsOption, withCommonOptions } from "../verb.ts";
@@ -17,6 +18,7 @@ const examples: readonly Example[] = [
   ["selkie bench decode --size 135m --batch 16 --dtype bf16", "generated tokens per second"],
   ["selkie bench train --size 30m --profile", "where the time of a training step goes"],
   ["selkie bench attention --seq 2048", "forward and backward of 2048 to 16384 tokens, ms and GFLOP/s"],
+  ["selkie bench attention --seq 2048 --visibility sliding:512", "the same where a query sees 512 tokens"],
 ];
 
 type Options = Omit<BenchOptions, "threads"> &
@@ -36,6 +38,12 @@ export function registerBench(program: Command): void {
     .addOption(weightsOption())
     .option("--batch <n>", "sequences of one step", parseCount, 16)
     .option("--seq <n>", "tokens of a training sequence", parseCount, 256)
+    .option(
+      "--visibility <rule>",
+      "what attention sees: causal, full, sliding:512, block:32 or prefix:1024",
+      parseVisibility,
+      { kind: "causal", size: 0 },
+    )
     .option("--candidates <n>", "adapters that inner trains", parseCount, 20)
     .option("--docs <n>", "documents of one candidate", parseCount, 8)
     .option("--doc-tokens <n>", "tokens of a document", parseCount, 16)

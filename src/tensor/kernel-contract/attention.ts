@@ -1,23 +1,26 @@
-/** @file Contract cases of attention: packed sequences around every tile edge, grouped heads, decoding from a cache. */
+/** @file Contract cases of causal attention (for others see `visibility.ts`): packed sequences around every tile edge, grouped heads, decoding from a cache. */
 import type { AttentionLayout } from "../backend.ts";
 import type { DType } from "../dtype.ts";
 import type { Tensor } from "../tensor.ts";
 import { bf16Tolerance, type ContractCase, f32Tolerance, type Trial } from "./trial.ts";
 
-interface Heads {
+/** Head counts and width. */
+export interface Heads {
   readonly numHeads: number;
   readonly numKvHeads: number;
   readonly headDim: number;
 }
 
-interface Rows {
+/** A layout by name. */
+export interface Rows {
   readonly name: string;
   readonly layout: AttentionLayout;
   /** Rows of keys and values, some perhaps of no sequence. */
   readonly numKeyRows: number;
 }
 
-function packed(...lengths: readonly number[]): Rows {
+/** Packed sequences of these lengths, causal. */
+export function packed(...lengths: readonly number[]): Rows {
   const offsets = [0];
   for (const length of lengths) offsets.push(offsets.at(-1)! + length);
   return {
@@ -54,6 +57,12 @@ const headChoices: readonly Heads[] = [
   { numHeads: 3, numKvHeads: 1, headDim: 20 },
 ];
 
+const unread: Rows = {
+  name: "keys of a sequence without queries",
+  layout: { qOffsets: Int32Array.of(0, 0, 3, 3), kStarts: Int32Array.of(0, 5, 8), kLengths: Int32Array.of(5, 3, 2) },
+  numKeyRows: 10,
+};
+
 const rowChoices: readonly Rows[] = [
   packed(1),
   packed(2, 1, 3),
@@ -62,12 +71,21 @@ const rowChoices: readonly Rows[] = [
   packed(200),
   decode,
   continued,
+  unread,
 ];
 
 /** What models use, and widths at which tiles of 16 and of 32 end differently. */
 const headDims: readonly number[] = [1, 8, 32, 48, 80, 96, 128, 256];
 
-function run(trial: Trial, rows: Rows, heads: Heads, dtype: DType, scoreScale = 1): void {
+/** Forward, and backward into empty and into filled gradients; `leastSize` is of the terms that cancel in the gradients. */
+export function runAttention(
+  trial: Trial,
+  rows: Rows,
+  heads: Heads,
+  dtype: DType,
+  scoreScale = 1,
+  leastSize = 0.1,
+): void {
   const { layout, numKeyRows } = rows;
   const { numHeads, numKvHeads, headDim } = heads;
   const numQueries = layout.qOffsets.at(-1)!;
@@ -77,7 +95,7 @@ function run(trial: Trial, rows: Rows, heads: Heads, dtype: DType, scoreScale = 
   const tolerance = dtype === "bf16" ? 2 * bf16Tolerance : 2 * f32Tolerance * Math.max(1, scoreScale / 20);
   // dO Vᵀ - rowsum(dO ⊙ O) cancels where a query sees one key; on tiles, probabilities and their gradients are rounded to
   // bf16 as factors too, which costs a tenth more
-  const gradOptions = { tolerance: dtype === "bf16" ? 2.2 * bf16Tolerance : tolerance, leastSize: 0.1 };
+  const gradOptions = { tolerance: dtype === "bf16" ? 2.2 * bf16Tolerance : tolerance, leastSize };
   const q = trial.input([numQueries, numHeads * headDim], dtype, scoreScale);
   const k = trial.input([numKeyRows, numKvHeads * headDim], dtype);
   const v = trial.input([numKeyRows, numKvHeads * headDim], dtype);
@@ -113,29 +131,30 @@ export const attentionCases: readonly ContractCase[] = [
   ...rowChoices.map((rows) => ({
     title: `attention forward and backward over ${rows.name}`,
     run(trial: Trial) {
-      for (const heads of headChoices) for (const dtype of ["f32", "bf16"] as const) run(trial, rows, heads, dtype);
+      for (const heads of headChoices)
+        for (const dtype of ["f32", "bf16"] as const) runAttention(trial, rows, heads, dtype);
     },
   })),
   ...headDims.map((headDim) => ({
     title: `attention with heads of ${headDim}`,
     run(trial: Trial) {
       for (const dtype of ["f32", "bf16"] as const)
-        run(trial, packed(33, 70), { numHeads: 2, numKvHeads: 1, headDim }, dtype);
+        runAttention(trial, packed(33, 70), { numHeads: 2, numKvHeads: 1, headDim }, dtype);
     },
   })),
   {
     title: "attention over a sequence that is cut into several parts and panels",
     run(trial) {
       for (const dtype of ["f32", "bf16"] as const)
-        run(trial, packed(1100, 3), { numHeads: 2, numKvHeads: 1, headDim: 16 }, dtype);
+        runAttention(trial, packed(1100, 3), { numHeads: 2, numKvHeads: 1, headDim: 16 }, dtype);
     },
   },
   {
     title: "attention with scores beyond the range of exp",
-    run: (trial) => run(trial, packed(5, 70), headChoices[0]!, "f32", 200),
+    run: (trial) => runAttention(trial, packed(5, 70), headChoices[0]!, "f32", 200),
   },
   {
     title: "attention of bf16 with scores of some hundreds",
-    run: (trial) => run(trial, packed(5, 70), headChoices[0]!, "bf16", 100),
+    run: (trial) => runAttention(trial, packed(5, 70), headChoices[0]!, "bf16", 100),
   },
 ];

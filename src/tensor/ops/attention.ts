@@ -1,6 +1,9 @@
-/** @file Causal grouped-query attention over packed sequences; tiled, scores are never materialised (Dao 2023, arXiv 2307.08691). */
+/**
+ * @file Grouped-query attention over packed sequences; tiled, scores are never materialised (Dao 2023, arXiv 2307.08691).
+ * Causal unless the layout says what each query sees; what is not visible is skipped. See `visibility.ts`.
+ */
 import { SelkieError, ShapeError } from "../../util/index.ts";
-import type { AttentionLayout } from "../backend.ts";
+import type { AttentionLayout, VisibleKeys } from "../backend.ts";
 import type { GradTarget, Scope } from "../scope.ts";
 import { checkOffsets, checkShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -14,7 +17,7 @@ export interface AttentionOptions {
   readonly scale?: number;
 }
 
-/** Each packed sequence attends to itself alone, causally; `offsets [B + 1]` are its row ranges. */
+/** Each packed sequence attends to itself alone, causally, or as a {@link Visibility} makes of this layout; `offsets [B + 1]` are its row ranges. */
 export function packedLayout(offsets: Int32Array): AttentionLayout {
   const kLengths = new Int32Array(offsets.length - 1);
   for (let b = 0; b < kLengths.length; b++) kLengths[b] = offsets[b + 1]! - offsets[b]!;
@@ -22,7 +25,11 @@ export function packedLayout(offsets: Int32Array): AttentionLayout {
 }
 
 /** Kernels trust the layout; a wrong one would read foreign memory. */
-function checkLayout({ qOffsets, kStarts, kLengths }: AttentionLayout, numQueries: number, numKeys: number): void {
+function checkLayout(
+  { qOffsets, kStarts, kLengths, visible }: AttentionLayout,
+  numQueries: number,
+  numKeys: number,
+): void {
   checkOffsets("attention: layout.qOffsets", qOffsets, kLengths.length, numQueries);
   if (kStarts.length !== kLengths.length)
     throw new ShapeError("attention: layout", `${kLengths.length} kStarts`, `${kStarts.length}`, "one per sequence");
@@ -36,10 +43,37 @@ function checkLayout({ qOffsets, kStarts, kLengths }: AttentionLayout, numQuerie
         `${length} from row ${kStarts[b]}`,
       );
   }
+  if (visible) checkVisible(visible, qOffsets, kLengths);
+}
+
+/** Kernels skip by ranges and rely on their order. */
+function checkVisible({ begin, end }: VisibleKeys, qOffsets: Int32Array, kLengths: Int32Array): void {
+  const numQueries = qOffsets.at(-1)!;
+  if (begin.length !== numQueries || end.length !== numQueries)
+    throw new ShapeError(
+      "attention: layout.visible",
+      `${numQueries} begins and ends`,
+      `${begin.length} and ${end.length}`,
+      "one of each per query",
+    );
+  for (let b = 0; b < kLengths.length; b++)
+    for (let row = qOffsets[b]!, i = 0; row < qOffsets[b + 1]!; row++, i++) {
+      const [first, last] = [begin[row]!, end[row]!];
+      const where = (): string => `attention: layout.visible of query ${i} of sequence ${b} (row ${row})`;
+      if (first < 0 || first > last || last > kLengths[b]!)
+        throw new ShapeError(where(), `0 ≤ begin ≤ end ≤ ${kLengths[b]}`, `${first} to ${last}`);
+      if (i > 0 && (first < begin[row - 1]! || last < end[row - 1]!))
+        throw new ShapeError(
+          where(),
+          `begin and end no lower than the ${begin[row - 1]} to ${end[row - 1]} of the query before`,
+          `${first} to ${last}`,
+          "order the queries of a sequence by what they see",
+        );
+    }
 }
 
 /**
- * `softmax(scale · q kᵀ + causal mask) v` per head, within each sequence of the layout.
+ * `softmax(scale · q kᵀ + mask) v` per head, within each sequence of the layout.
  *
  * @param q - `[N, H·E]`.
  * @param k - `[S, K·E]`; query head `h` reads kv head `floor(h · K / H)`.

@@ -23,4 +23,5 @@ export { type RopeTable, rope } from "./rope.ts";
 export { embedding, gatherRows, scatterAddRows } from "./rows.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
 export { type Chosen, gatherLast, type SortOptions, sort, topK } from "./top-k.ts";
+export { blockCausal, causal, full, prefix, slidingWindow, type Visibility } from "./visibility.ts";
 export { div, equal, less, lessEqual, maximum, minimum, mul, select, sub } from "./zip.ts";

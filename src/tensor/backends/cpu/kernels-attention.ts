@@ -8,7 +8,7 @@ import type { NativeContext } from "./native.ts";
 /** The part of the kernel table that this file gives. */
 export type AttentionKernels = Pick<Kernels, "attention" | "attentionBackward">;
 
-type CommonArgs = Pick<AttentionArgs, "q" | "numHeads" | "numKvHeads" | "scale">;
+type CommonArgs = Pick<AttentionArgs, "q" | "k" | "v" | "layout" | "numHeads" | "numKvHeads" | "scale">;
 
 const sizesOf = ({ q, numHeads, numKvHeads, scale }: CommonArgs): readonly number[] => [
   numHeads,
@@ -17,37 +17,24 @@ const sizesOf = ({ q, numHeads, numKvHeads, scale }: CommonArgs): readonly numbe
   scale,
 ];
 
+/** The arrays that both kernels begin with; causal layouts have no ranges. */
+const inputsOf = ({ q, k, v, layout }: CommonArgs) => {
+  const { qOffsets, kStarts, kLengths, visible } = layout;
+  return [q.data, k.data, v.data, qOffsets, kStarts, kLengths, visible?.begin ?? null, visible?.end ?? null] as const;
+};
+
 /** Tiled attention and its gradients. */
 export function attentionKernels(context: NativeContext): AttentionKernels {
   return {
     attention(args) {
-      const { q, k, v, o, logSumExp, layout } = args;
-      const { qOffsets, kStarts, kLengths } = layout;
-      context.run(
-        "attention",
-        sizesOf(args),
-        q.data,
-        k.data,
-        v.data,
-        qOffsets,
-        kStarts,
-        kLengths,
-        o.data,
-        logSumExp.data,
-      );
+      context.run("attention", sizesOf(args), ...inputsOf(args), args.o.data, args.logSumExp.data);
     },
     attentionBackward(args) {
-      const { q, k, v, o, logSumExp, gradO, gradQ, gradK, gradV, layout } = args;
-      const { qOffsets, kStarts, kLengths } = layout;
+      const { o, logSumExp, gradO, gradQ, gradK, gradV } = args;
       context.run(
         "attentionBackward",
         [...sizesOf(args), Number(gradQ.accumulate), Number(gradK.accumulate), Number(gradV.accumulate)],
-        q.data,
-        k.data,
-        v.data,
-        qOffsets,
-        kStarts,
-        kLengths,
+        ...inputsOf(args),
         o.data,
         logSumExp.data,
         gradO.data,

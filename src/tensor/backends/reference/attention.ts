@@ -1,5 +1,5 @@
 /**
- * @file Causal grouped-query attention, one query of one head at a time: at most one row of scores exists.
+ * @file Grouped-query attention, one query of one head at a time: at most one row of scores exists.
  * The backward pass recomputes that row from `logSumExp` (Dao 2023, arXiv 2307.08691, without the tiling).
  */
 import type { AttentionArgs, AttentionBackwardArgs } from "../../backend.ts";
@@ -34,19 +34,22 @@ function sizesOf({ q, numHeads, numKvHeads }: CommonArgs): Sizes {
 function forEachQuery(args: CommonArgs, visit: (query: Query) => void): void {
   const { layout, numHeads, numKvHeads } = args;
   const { headDim, keyStride } = sizesOf(args);
-  const { qOffsets, kStarts, kLengths } = layout;
+  const { qOffsets, kStarts, kLengths, visible } = layout;
   for (let b = 0; b < kLengths.length; b++) {
     const first = qOffsets[b]!;
     const numQueries = qOffsets[b + 1]! - first;
-    for (let i = 0; i < numQueries; i++)
+    for (let i = 0; i < numQueries; i++) {
+      const begin = visible?.begin[first + i] ?? 0;
+      const end = visible?.end[first + i] ?? kLengths[b]! - numQueries + i + 1; // causal, aligned at the end
       for (let head = 0; head < numHeads; head++)
         visit({
           row: first + i,
           head,
           offset: (first + i) * numHeads * headDim + head * headDim,
-          keyOffset: kStarts[b]! * keyStride + Math.floor((head * numKvHeads) / numHeads) * headDim,
-          numKeys: kLengths[b]! - numQueries + i + 1, // causal, aligned at the end
+          keyOffset: (kStarts[b]! + begin) * keyStride + Math.floor((head * numKvHeads) / numHeads) * headDim,
+          numKeys: end - begin,
         });
+    }
   }
 }
 
@@ -70,7 +73,7 @@ function scoreKeys(
 
 const longest = (lengths: Int32Array): number => lengths.reduce((most, length) => Math.max(most, length), 0);
 
-/** `o = softmax(scale · q kᵀ + causal mask) v`. */
+/** `o = softmax(scale · q kᵀ + mask) v`; of no keys at all, zeros and the logarithm of zero. */
 export function attention(args: AttentionArgs): void {
   const sizes = sizesOf(args);
   const [q, k, v] = [widen(args.q), widen(args.k), widen(args.v)] as const;

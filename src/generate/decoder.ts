@@ -4,7 +4,7 @@ import type { LoraBank } from "../nn/index.ts";
 import { gatherRows, linear, Scope } from "../tensor/index.ts";
 import { CacheRows } from "./cache-rows.ts";
 import { adaptersOf, groupByAdapter, packRuns, type TokenRun } from "./packing.ts";
-import type { Sequence } from "./request.ts";
+import { recordToken, type Sequence, toDraw } from "./request.ts";
 import { type SampledToken, TokenSampler } from "./samplers.ts";
 
 /** Prompt tokens of one pass; bounds the memory of activations. A longer prompt enters alone. */
@@ -48,7 +48,7 @@ export class Decoder implements Disposable {
   constructor(lm: CausalLm, sequences: readonly Sequence[], options: DecoderOptions) {
     this.#lm = lm;
     this.#options = options;
-    this.#sampler = new TokenSampler(lm.backend, lm.vocabSize, options.wantLogprobs);
+    this.#sampler = new TokenSampler(lm.backend, options.wantLogprobs);
     this.#waiting = [...sequences];
     const needs = sequences.map(numRowsOf).sort((a, b) => b - a);
     const together = needs.slice(0, options.maxBatch).reduce((sum, rows) => sum + rows, 0);
@@ -118,15 +118,15 @@ export class Decoder implements Disposable {
       for (const { cacheStart } of followers) this.#copyRows(slot.cacheStart, cacheStart, tokenIds.length);
       return [slot, ...followers].map(({ sequence }) => ({ row, sequence }));
     });
-    const draws = entries.map(({ row, sequence }) => ({ row, config: sequence.sampler, rng: sequence.rng }));
+    const draws = entries.map(({ row, sequence }) => toDraw(row, sequence));
     this.#sampler.sample(logits, draws).forEach((token, index) => {
       this.#append(entries[index]!.sequence, token);
     });
   }
 
-  #append(sequence: Sequence, { tokenId, logprob }: SampledToken): void {
-    sequence.tokenIds.push(tokenId);
-    sequence.logprobs.push(logprob);
+  #append(sequence: Sequence, token: SampledToken): void {
+    recordToken(sequence, token);
+    const { tokenId } = token;
     this.#numTokens++;
     if (sequence.stopTokens.has(tokenId)) sequence.stopReason = "stop";
     else if (sequence.tokenIds.length >= sequence.limit) sequence.stopReason = "length";

@@ -38,9 +38,10 @@ export async function generate(
     options.onProgress?.({ finished: decoder.numFinished, total: sequences.length, numTokens: decoder.numTokens });
     await yieldToEvents();
   }
-  return sequences.map(({ tokenIds, logprobs, sampler, stopReason }) => ({
+  return sequences.map(({ tokenIds, logprobs, topLogprobs, sampler, stopReason }) => ({
     tokenIds,
     logprobs,
+    topLogprobs,
     fullSoftmax: isFullSoftmax(sampler),
     stopReason: stopReason!,
   }));

@@ -7,8 +7,11 @@ export {
   type Draw,
   greedySampler,
   isFullSoftmax,
+  maxTopLogprobs,
   type SampledToken,
   type SamplerConfig,
+  type TokenLogprob,
   TokenSampler,
 } from "./samplers.ts";
 export { type ScoreOptions, type ScoreRequest, scoreTokens } from "./score.ts";
+export { hasPenalties, type Penalties, TokenCounts } from "./token-counts.ts";

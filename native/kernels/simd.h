@@ -93,6 +93,8 @@ inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
 inline Vec abs(Vec a) { return {_mm512_abs_ps(a.v)}; }
 inline Vec::Mask lessThan(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ); }
+// One bit per lane, that of lane 0 lowest.
+inline uint32_t laneBits(Vec::Mask mask) { return mask; }
 // ifTrue where the mask is set, else ifFalse.
 inline Vec select(Vec::Mask mask, Vec ifTrue, Vec ifFalse) { return {_mm512_mask_blend_ps(mask, ifFalse.v, ifTrue.v)}; }
 // To the nearest whole number, ties to even.
@@ -164,6 +166,7 @@ inline Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.v)}; }
 inline Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 inline Vec::Mask lessThan(Vec a, Vec b) { return _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ); }
+inline uint32_t laneBits(Vec::Mask mask) { return static_cast<uint32_t>(_mm256_movemask_ps(mask)); }
 inline Vec select(Vec::Mask mask, Vec ifTrue, Vec ifFalse) { return {_mm256_blendv_ps(ifFalse.v, ifTrue.v, mask)}; }
 inline Vec roundToInt(Vec a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 inline Vec floor(Vec a) { return {_mm256_floor_ps(a.v)}; }
@@ -241,6 +244,11 @@ inline Vec select(Vec::Mask mask, Vec ifTrue, Vec ifFalse) {
                                        (reinterpret_cast<Vec::Mask>(ifFalse.v) & ~mask))};
 }
 inline Vec::Mask lessThan(Vec a, Vec b) { return a.v < b.v; }
+inline uint32_t laneBits(Vec::Mask mask) {
+  uint32_t bits = 0;
+  for (uint32_t lane = 0; lane < 4; lane++) bits |= (static_cast<uint32_t>(mask[lane]) & 1) << lane;
+  return bits;
+}
 inline Vec max(Vec a, Vec b) { return select(a.v > b.v, a, b); }
 inline Vec min(Vec a, Vec b) { return select(a.v < b.v, a, b); }
 inline Vec sqrt(Vec a) {

@@ -3,7 +3,7 @@
  * adapter, sampler, stop strings and cancel; adapters are named by what they hold, and training runs beside decoding.
  * Callers see this interface alone, so the model may live in this thread (`local.ts`), in a worker (`remote.ts`), or elsewhere.
  */
-import type { SampledToken, SamplerConfig } from "../generate/index.ts";
+import type { SampledToken, SamplerConfig, TokenLogprob } from "../generate/index.ts";
 import type { Precision, Tokenizer } from "../models/index.ts";
 import type { LinearLayer, LoraAdapter } from "../nn/index.ts";
 import type { AdapterJob, AdapterResult, BankProgress } from "../train/index.ts";
@@ -39,6 +39,8 @@ export interface EngineRequest {
   readonly stopTokens?: readonly number[] | undefined;
   /** The completion ends before the first of these texts. @defaultValue none */
   readonly stopStrings?: readonly string[] | undefined;
+  /** Likeliest tokens to report in the place of each sampled one, 0 to 20. @defaultValue 0 */
+  readonly topLogprobs?: number | undefined;
   /** An adapter that was added; `null` is the model alone. @defaultValue null */
   readonly adapter?: AdapterId | null | undefined;
   /** Random stream of the request, of which a copy is drawn from; sampling needs this or `seed`. */
@@ -53,6 +55,8 @@ export interface EngineGeneration {
   readonly tokenIds: readonly number[];
   /** Nats of each sampled token under the untruncated softmax at the sampling temperature (at 1 for greedy decoding). */
   readonly logprobs: readonly number[];
+  /** For each sampled token the likeliest ones in its place, best first; lists are empty unless asked for. */
+  readonly topLogprobs: readonly (readonly TokenLogprob[])[];
   /** True when tokens were drawn from that very softmax. */
   readonly fullSoftmax: boolean;
   /** Decoded completion, up to the stop string where one was met. */

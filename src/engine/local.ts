@@ -173,14 +173,29 @@ class LocalEngine implements Engine {
 
   /** Checks a request and gives it an adapter's place; throws where it cannot be served. */
   #admit(request: EngineRequest, stream: TokenStream): Running {
-    const { promptIds, maxNewTokens, sampler, stopTokens, stopStrings = [], adapter = null, rng, seed } = request;
+    const {
+      promptIds,
+      maxNewTokens,
+      sampler,
+      stopTokens,
+      stopStrings = [],
+      adapter = null,
+      rng,
+      seed,
+      topLogprobs,
+    } = request;
     if (stopStrings.includes(""))
       throw new SelkieError("bad-option", "engine: expected stop strings of at least one character, got an empty one");
     const random = rng ?? (seed === undefined ? undefined : createRng(seed));
     const adapterIndex = adapter === null ? null : this.#adapters.acquire(adapter);
     try {
       const plain = { promptIds, maxNewTokens, adapterIndex, rng: random };
-      const asked = { ...plain, ...(sampler && { sampler }), ...(stopTokens && { stopTokens }) };
+      const asked = {
+        ...plain,
+        ...(topLogprobs !== undefined && { topLogprobs }),
+        ...(sampler && { sampler }),
+        ...(stopTokens && { stopTokens }),
+      };
       const sequence = toSequence(this.#checkpoint.lm, asked, "engine", { bank: this.#adapters });
       const text = new TextStream(this.tokenizer, promptIds, stopStrings);
       return { sequence, text, stream, adapter };
@@ -222,7 +237,12 @@ class LocalEngine implements Engine {
     if (text.stopString !== null && sequence.stopReason === null) this.#batch.remove(sequence);
     if (text.stopString !== null) sequence.stopReason = "stop";
     else if (sequence.stopReason !== null) added += text.flush();
-    stream.push({ tokenId, logprob: sequence.logprobs.at(-1)!, text: added });
+    stream.push({
+      tokenId,
+      logprob: sequence.logprobs.at(-1)!,
+      topLogprobs: sequence.topLogprobs.at(-1)!,
+      text: added,
+    });
     if (sequence.stopReason !== null) this.#end(running, null);
   }
 

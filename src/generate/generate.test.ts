@@ -141,6 +141,57 @@ for (const instructionSet of nativeInstructionSets())
     }
   });
 
+/** Every option of a sampler at once, and likeliest tokens. */
+const penalised = (index: number): GenerateRequest => ({
+  ...sampled(index),
+  sampler: {
+    temperature: index % 2 === 0 ? 0 : 1.1,
+    topK: 25,
+    topP: 0.95,
+    minP: 0.01,
+    repetitionPenalty: 1.3,
+    presencePenalty: 0.5,
+    frequencyPenalty: 0.7,
+    logitBias: { 3: -100, 5: 1.5 },
+  },
+  topLogprobs: 3,
+});
+
+test("penalties count the prompt and what was sampled, and likeliest tokens are those of the penalised logits", async () => {
+  for (const index of [0, 2, 4]) {
+    const { tokenIds, topLogprobs, logprobs, fullSoftmax } = (await generate(lm, [penalised(index)]))[0]!;
+    assert.equal(fullSoftmax, false);
+    tokenIds.forEach((tokenId, step) => {
+      const completion = tokenIds.slice(0, step);
+      const text = [...prompts[index]!, ...completion];
+      const logits = lastLogits(text).map((logit, id) => {
+        const count = completion.filter((other) => other === id).length;
+        const repeated = text.includes(id) ? (logit > 0 ? logit / 1.3 : logit * 1.3) : logit;
+        const bias = id === 3 ? -100 : id === 5 ? 1.5 : 0;
+        return repeated + bias - (count > 0 ? 0.5 : 0) - 0.7 * count;
+      });
+      const ranking = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]!);
+      assert.equal(tokenId, ranking[0], `request ${index}, token ${step}`);
+      const listed = topLogprobs[step]!.map((entry) => entry.tokenId);
+      assert.deepEqual(listed, ranking.slice(0, 3));
+      for (const { tokenId: id, logprob } of topLogprobs[step]!)
+        assert.ok(Math.abs(logprob - logSoftmaxAt(logits, id, 1)) < 1e-5); // f32 sums in another order
+      assert.equal(logprobs[step], topLogprobs[step]![0]!.logprob);
+    });
+  }
+});
+
+test("penalised requests give the same tokens alone and in any batch", async () => {
+  const alone = [];
+  for (const index of prompts.keys()) alone.push((await generate(lm, [penalised(index)]))[0]!);
+  const requests = prompts.flatMap((_, index) => [penalised(index), sampled(index)]);
+  const mixed = await generate(lm, requests, { maxBatch: 4 });
+  assert.deepEqual(
+    mixed.filter((_, index) => index % 2 === 0),
+    alone,
+  );
+});
+
 test("samples of one prompt share its prefill and still follow their own streams", async () => {
   const request = (index: number): GenerateRequest => ({
     promptIds: prompts[2]!,
@@ -227,6 +278,11 @@ test("requests that make no sense are refused in words", async () => {
   await refuse({ maxNewTokens: 0 }, /maxNewTokens of at least 1, got 0/);
   await refuse({ sampler: { temperature: 1 } }, /temperature 1 needs a random stream/);
   await refuse({ sampler: { temperature: -1 } }, /temperature: expected/);
+  await refuse(
+    { sampler: { temperature: 0, logitBias: { 40: 1 } } },
+    /logitBias: expected token ids from 0 to 39, got 40/,
+  );
+  await refuse({ topLogprobs: 21 }, /topLogprobs from 0 to 20, got 21/);
   await refuse({ adapterIndex: 0 }, /adapterIndex 0 needs a bank/);
   assert.deepEqual(await generate(lm, []), []);
 });

@@ -17,10 +17,13 @@ export {
   type Draw,
   greedySampler,
   isFullSoftmax,
+  maxTopLogprobs,
   type SampledToken,
   type SamplerConfig,
+  type TokenLogprob,
   TokenSampler,
 } from "./samplers.ts";
 export { type ScoreOptions, type ScoreRequest, scoreTokens } from "./score.ts";
 export { TextStream } from "./text-stream.ts";
+export { hasPenalties, type Penalties, TokenCounts } from "./token-counts.ts";
 export { yieldToEvents } from "./yield.ts";

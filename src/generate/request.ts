@@ -3,7 +3,17 @@ import type { CausalLm } from "../models/index.ts";
 import type { AdapterPlaces } from "../nn/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";
 import { checkAdapterIndex, checkTokenIds } from "./packing.ts";
-import { checkSampler, greedySampler, isFullSoftmax, type SamplerConfig } from "./samplers.ts";
+import {
+  checkSampler,
+  type Draw,
+  greedySampler,
+  isFullSoftmax,
+  maxTopLogprobs,
+  type SampledToken,
+  type SamplerConfig,
+  type TokenLogprob,
+} from "./samplers.ts";
+import { hasPenalties, TokenCounts } from "./token-counts.ts";
 
 /** One prompt to continue. */
 export interface GenerateRequest {
@@ -19,6 +29,8 @@ export interface GenerateRequest {
   readonly adapterIndex?: number | null;
   /** Random stream of this request, advanced by one draw per token. @defaultValue `options.rng.fork("request", index)` */
   readonly rng?: Rng | undefined;
+  /** Likeliest tokens to return with each sampled one, 0 to {@link maxTopLogprobs}. @defaultValue 0 */
+  readonly topLogprobs?: number;
 }
 
 /** Options of {@link generate}. */
@@ -49,9 +61,14 @@ export interface GenerateProgress {
 export interface Generation {
   /** Sampled ids, the stop token included. */
   readonly tokenIds: readonly number[];
-  /** Nats of each sampled token under the untruncated softmax at the sampling temperature (at 1 for greedy decoding). */
+  /**
+   * Nats of each sampled token under the untruncated softmax at the sampling temperature (at 1 for greedy decoding),
+   * penalties and biases included.
+   */
   readonly logprobs: readonly number[];
-  /** True when tokens were drawn from that very softmax; false for greedy, top-k and top-p. */
+  /** For each sampled token the likeliest ones in its place, best first; lists are empty unless asked for. */
+  readonly topLogprobs: readonly (readonly TokenLogprob[])[];
+  /** True when tokens were drawn from that very softmax of the model's own logits; false for greedy, truncation and penalties. */
   readonly fullSoftmax: boolean;
   readonly stopReason: "stop" | "length";
 }
@@ -67,6 +84,10 @@ export interface Sequence {
   readonly limit: number;
   readonly tokenIds: number[];
   readonly logprobs: number[];
+  readonly topLogprobs: (readonly TokenLogprob[])[];
+  readonly numTopLogprobs: number;
+  /** `null` when the sampler needs none. */
+  readonly counts: TokenCounts | null;
   stopReason: "stop" | "length" | "error" | null;
   /** Why it failed, where it did: it alone, not the sequences beside it. */
   error: SelkieError | null;
@@ -79,7 +100,7 @@ export function toSequence(
   who: string,
   options: Pick<GenerateOptions, "bank">,
 ): Sequence {
-  const { promptIds, maxNewTokens, sampler = greedySampler, adapterIndex = null } = request;
+  const { promptIds, maxNewTokens, sampler = greedySampler, adapterIndex = null, topLogprobs = 0 } = request;
   if (promptIds.length === 0)
     throw new SelkieError("bad-input", `${who}: expected a prompt of at least one token, got none`);
   if (promptIds.length >= lm.maxSeqLen)
@@ -91,7 +112,9 @@ export function toSequence(
     throw new SelkieError("bad-option", `${who}: expected maxNewTokens of at least 1, got ${maxNewTokens}`);
   checkTokenIds(who, promptIds, lm.vocabSize);
   checkAdapterIndex(who, adapterIndex, options.bank ?? null);
-  checkSampler(sampler);
+  checkSampler(sampler, lm.vocabSize);
+  if (!Number.isInteger(topLogprobs) || topLogprobs < 0 || topLogprobs > maxTopLogprobs)
+    throw new SelkieError("bad-option", `${who}: expected topLogprobs from 0 to ${maxTopLogprobs}, got ${topLogprobs}`);
   const rng = request.rng ?? null;
   if (rng === null && sampler.temperature > 0)
     throw new SelkieError(
@@ -107,14 +130,30 @@ export function toSequence(
     limit: Math.min(maxNewTokens, lm.maxSeqLen - promptIds.length),
     tokenIds: [],
     logprobs: [],
+    topLogprobs: [],
+    numTopLogprobs: topLogprobs,
+    counts: hasPenalties(sampler) ? new TokenCounts(sampler, promptIds, lm.vocabSize) : null,
     stopReason: null,
     error: null,
   };
 }
 
 /** What came of a sequence that ended without an error. */
-export function toGeneration({ tokenIds, logprobs, sampler, stopReason }: Sequence): Generation {
+export function toGeneration({ tokenIds, logprobs, topLogprobs, sampler, stopReason }: Sequence): Generation {
   if (stopReason === null || stopReason === "error")
     throw new SelkieError("internal", "internal: a sequence that has not ended has no result");
-  return { tokenIds, logprobs, fullSoftmax: isFullSoftmax(sampler), stopReason };
+  return { tokenIds, logprobs, topLogprobs, fullSoftmax: isFullSoftmax(sampler), stopReason };
+}
+
+/** How the next token of a sequence is chosen from a row of logits. */
+export function toDraw(row: number, { sampler, rng, counts, numTopLogprobs }: Sequence): Draw {
+  return { row, config: sampler, rng, counts, topLogprobs: numTopLogprobs };
+}
+
+/** Appends a sampled token to a sequence. */
+export function recordToken(sequence: Sequence, { tokenId, logprob, topLogprobs }: SampledToken): void {
+  sequence.tokenIds.push(tokenId);
+  sequence.logprobs.push(logprob);
+  sequence.topLogprobs.push(topLogprobs);
+  sequence.counts?.add(tokenId);
 }

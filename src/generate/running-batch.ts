@@ -6,7 +6,7 @@ import type { CausalLm } from "../models/index.ts";
 import type { AdapterPlaces, DecodeCache } from "../nn/index.ts";
 import { gatherRows, linear, Scope } from "../tensor/index.ts";
 import { adaptersOf, groupByAdapter, packRuns, type TokenRun } from "./packing.ts";
-import type { Sequence } from "./request.ts";
+import { recordToken, type Sequence, toDraw } from "./request.ts";
 import { notFinite, type SampledToken, TokenSampler } from "./samplers.ts";
 
 /** Prompt tokens of one pass; bounds the memory of activations. A longer prompt enters alone. */
@@ -54,7 +54,7 @@ export class RunningBatch implements Disposable {
     this.#lm = lm;
     this.#options = options;
     this.#cache = lm.createCache(0);
-    this.#sampler = new TokenSampler(lm.backend, lm.vocabSize, options.wantLogprobs);
+    this.#sampler = new TokenSampler(lm.backend, options.wantLogprobs);
   }
 
   /** Sequences that have not ended. */
@@ -158,7 +158,7 @@ export class RunningBatch implements Disposable {
       for (const { cacheStart } of followers) this.#cache.copy(slot.cacheStart, cacheStart, tokenIds.length);
       return [slot, ...followers].map(({ sequence }) => ({ row, sequence }));
     });
-    const draws = entries.map(({ row, sequence }) => ({ row, config: sequence.sampler, rng: sequence.rng }));
+    const draws = entries.map(({ row, sequence }) => toDraw(row, sequence));
     this.#sampler.sample(logits, draws).forEach((token, index) => {
       append(entries[index]!.sequence, token);
     });
@@ -169,14 +169,14 @@ export class RunningBatch implements Disposable {
   }
 }
 
-function append(sequence: Sequence, { tokenId, logprob }: SampledToken): void {
+function append(sequence: Sequence, token: SampledToken): void {
+  const { tokenId } = token;
   if (tokenId < 0) {
     sequence.error = notFinite();
     sequence.stopReason = "error";
     return;
   }
-  sequence.tokenIds.push(tokenId);
-  sequence.logprobs.push(logprob);
+  recordToken(sequence, token);
   if (sequence.stopTokens.has(tokenId)) sequence.stopReason = "stop";
   else if (sequence.tokenIds.length >= sequence.limit) sequence.stopReason = "length";
 }

@@ -197,20 +197,61 @@ export interface AdamWArgs {
   readonly segments: readonly AdamWSegment[];
 }
 
+/** Changes to single logits: draw `i` owns the entries `offsets[i] .. offsets[i + 1]`, no token twice. */
+export interface LogitAdjustments {
+  /** `[S + 1]`, ascending from 0. */
+  readonly offsets: Int32Array;
+  readonly tokenIds: Int32Array;
+  /** Above 0: a logit above 0 is divided by it, one below 0 multiplied. */
+  readonly divisors: Float64Array;
+  /** Added afterwards; finite. */
+  readonly addends: Float64Array;
+}
+
+/**
+ * What draws at a temperature above 0 keep of the softmax, one number of each kind per draw; the rest is drawn from
+ * renormalised. Tokens rank by logit, largest first, equal ones by id, lowest first.
+ */
+export interface Truncations {
+  /** Keeps the first `k` of the ranking, `[S]`; 0 keeps all. */
+  readonly topKs: Int32Array;
+  /** Of those, keeps the fewest first whose probability together reaches this share of theirs, `[S]`, in (0, 1]. */
+  readonly topPs: Float64Array;
+  /** Of those, keeps the ones at least this times as probable as the likeliest, `[S]`, in [0, 1]. */
+  readonly minPs: Float64Array;
+}
+
+/** Output: the first tokens of the ranking of each draw, `W` places for each. */
+export interface LikeliestTokens {
+  /** How many of each draw, `[S]`, at most `W`. */
+  readonly counts: Int32Array;
+  /** `[S, W]`, best first; -1 in the places that are left over. */
+  readonly tokenIds: Int32Array;
+  /** `[S, W]` nats, under the softmax of {@link SampleRowsArgs.logprobs}; NaN in the places that are left over. */
+  readonly logprobs: Float64Array;
+}
+
 /** Draws from rows of logits. */
 export interface SampleRowsArgs {
   /** `[N, V]` f32 (f64 on the reference backend). */
   readonly logits: Tensor;
   /** Row of each draw, `[S]`. */
   readonly rows: Int32Array;
+  /** Made before everything else; sums are rounded to the dtype of the logits. */
+  readonly adjustments?: LogitAdjustments | null;
   /** Divides the logits, `[S]`; 0 takes the largest logit, the lowest id among equals. */
   readonly temperatures: Float64Array;
+  readonly truncations?: Truncations | null;
   /** In [0, 1), `[S]`; greedy draws ignore theirs. */
   readonly uniforms: Float64Array;
-  /** Output `[S]`: the first token at which the running sum of the softmax passes the uniform number; -1 where the row holds NaN or infinity. */
+  /**
+   * Output `[S]`: the first token, in the order of ids, at which the running sum of what is kept of the softmax passes the
+   * uniform number times all that is kept; -1 where the row holds NaN or infinity.
+   */
   readonly tokenIds: Int32Array;
-  /** Output `[S]`: nats of the token under that softmax (at temperature 1 for greedy draws); `null` when not wanted. */
+  /** Output `[S]`: nats of the token under the untruncated softmax (at temperature 1 for greedy draws); `null` when not wanted. */
   readonly logprobs: Float64Array | null;
+  readonly likeliest?: LikeliestTokens | null;
 }
 
 /** The kernel table: total, one entry per operation, destinations passed in. */
@@ -304,7 +345,7 @@ export interface Kernels extends PrimitiveKernels {
   /** Sum of squares of each run `offsets[i] .. offsets[i + 1]` of the flattened tensor, in f64. */
   sumSquares(args: { x: Tensor; offsets: Int32Array }): Float64Array;
   adamW(args: AdamWArgs): void;
-  /** One token per draw, greedy or from the whole softmax. */
+  /** One token per draw, greedy or from the softmax, whole or truncated. */
   sampleRows(args: SampleRowsArgs): void;
   /** `y[i] = (2u - 1) · bound` for the uniform numbers `u` of `blocks`, in order; `y` f32 (f64). */
   uniform(args: { y: Tensor; bound: number; blocks: PhiloxBlocks }): void;

@@ -6,9 +6,12 @@ export type {
   Backend,
   ComputeType,
   Kernels,
+  LikeliestTokens,
+  LogitAdjustments,
   MemoryStats,
   Peaks,
   SampleRowsArgs,
+  Truncations,
   VisibleKeys,
 } from "./backend.ts";
 export { createCpuBackend, nativeInstructionSets } from "./backends/cpu/index.ts";

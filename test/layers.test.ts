@@ -52,10 +52,10 @@ function problemWith({ file, target, line }: Edge): string | null {
     : `${file}:${line}: import "${to}" through src/${to}/index.ts, not ${target}`;
 }
 
-/** Circles that remain, by the import to be removed: what a backend computes on has to leave `tensor.ts` and `scope.ts`. */
+/** Circles that remain, by the import to be removed: a backend computes on tensors, and a tensor names its backend. */
 const tolerated: ReadonlySet<string> = new Set([
-  "src/tensor/backend.ts -> src/tensor/scope.ts",
-  "src/tensor/backend.ts -> src/tensor/tensor.ts",
+  "src/tensor/tensor.ts -> src/tensor/backend.ts",
+  "src/tensor/quantise.ts -> src/tensor/backend.ts",
 ]);
 
 /** One circle of files through their imports, or `null`. */
@@ -83,6 +83,7 @@ const entrances: readonly string[] = [
   ...layerNames.map((layer) => `src/${layer}/index.ts`),
   "src/app/door.ts",
   "src/app/grader.ts",
+  "src/engine/worker.ts",
   "src/cli/main.ts",
 ];
 

@@ -10,7 +10,7 @@
  * frozen `b`, on the other rows.
  */
 import type { PhiloxBlocks } from "../util/index.ts";
-import type { DType, HostArray } from "./dtype.ts";
+import type { ComputeType, DType, HostArray } from "./dtype.ts";
 import type {
   BatchedGemmArgs,
   CumulativeSumArgs,
@@ -25,11 +25,7 @@ import type {
   TopKArgs,
 } from "./primitive-args.ts";
 import type { PrimitiveKernels } from "./primitive-kernels.ts";
-import type { GradTarget } from "./scope.ts";
-import type { Tensor } from "./tensor.ts";
-
-/** Arithmetic of a product: `f32` multiplies as stored; `bf16` rounds both factors to bf16 first. Sums are f32. */
-export type ComputeType = "f32" | "bf16";
+import type { GradTarget, Tensor } from "./tensor.ts";
 
 /** `c = alpha · op(a) · op(b) (+ bias per column) (+ addend) (+ c)`. */
 export interface GemmArgs {

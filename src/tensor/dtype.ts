@@ -32,3 +32,6 @@ export function viewAs(dtype: DType, memory: ArrayBuffer, numElements: number): 
   if (dtype === "bf16") return new Uint16Array(memory, 0, numElements);
   return new Float64Array(memory, 0, numElements);
 }
+
+/** Arithmetic of a product: `f32` multiplies as stored; `bf16` rounds both factors to bf16 first. Sums are f32. */
+export type ComputeType = "f32" | "bf16";

@@ -3,9 +3,8 @@
  * choice and order within a row, running sums, first-order recurrences, short convolutions. They belong to `Kernels` in
  * `backend.ts`, whose legend and rules hold here too. `segments` divide rows: segment `s` owns `offsets[s] .. offsets[s + 1]`.
  */
-import type { ComputeType } from "./backend.ts";
-import type { GradTarget } from "./scope.ts";
-import type { Tensor } from "./tensor.ts";
+import type { ComputeType } from "./dtype.ts";
+import type { GradTarget, Tensor } from "./tensor.ts";
 
 /**
  * `c[i] = op(a[i]) · op(b[i]) (+ c[i])` for every matrix `i` of a batch. A factor of batch 1 is shared by all; when `c` has

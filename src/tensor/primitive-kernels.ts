@@ -4,8 +4,7 @@
  * of size 1, or a missing one, repeats.
  */
 import type { PhiloxBlocks } from "../util/index.ts";
-import type { GradTarget } from "./scope.ts";
-import type { Tensor } from "./tensor.ts";
+import type { GradTarget, Tensor } from "./tensor.ts";
 
 /**
  * A function of one variable. `rsqrt` is `x^-½`, `softplus` is `ln(1 + e^x)`, `silu` is `x σ(x)`. Slopes at the kinks:

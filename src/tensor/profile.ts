@@ -3,15 +3,8 @@
  * processor's peaks, each row says how near its kernel comes to what the silicon allows (roofline: Williams, Waterman &
  * Patterson 2009, "Roofline: an insightful visual performance model").
  */
-import type {
-  AttentionArgs,
-  AttentionBackwardArgs,
-  Backend,
-  ComputeType,
-  GemmArgs,
-  Kernels,
-  Peaks,
-} from "./backend.ts";
+import type { AttentionArgs, AttentionBackwardArgs, Backend, GemmArgs, Kernels, Peaks } from "./backend.ts";
+import type { ComputeType } from "./dtype.ts";
 import { bytesPerElement, type DType } from "./dtype.ts";
 import type { BatchedGemmArgs } from "./primitive-args.ts";
 import { Tensor } from "./tensor.ts";

@@ -6,14 +6,7 @@ import { SelkieError } from "../util/index.ts";
 import type { Backend } from "./backend.ts";
 import type { DType } from "./dtype.ts";
 import type { Shape } from "./shape.ts";
-import { createTensor, type Tensor } from "./tensor.ts";
-
-/** Where a backward kernel writes the gradient of one input. */
-export interface GradTarget {
-  readonly grad: Tensor;
-  /** Add to `grad` instead of overwriting it. */
-  readonly accumulate: boolean;
-}
+import { createTensor, type GradTarget, type Tensor } from "./tensor.ts";
 
 /** What a backward rule may ask of the tape. */
 export interface Gradients {

@@ -123,6 +123,13 @@ export class Tensor<_Axes extends string = string> implements Disposable {
   }
 }
 
+/** Where a backward kernel writes the gradient of one input. */
+export interface GradTarget {
+  readonly grad: Tensor;
+  /** Add to `grad` instead of overwriting it. */
+  readonly accumulate: boolean;
+}
+
 /** Allocates an owned tensor; its values are unspecified. The caller disposes of it, or a {@link Scope} does. */
 export function createTensor(backend: Backend, shape: Shape, dtype: DType): Tensor {
   return new Tensor(backend, shape, dtype, backend.allocate(dtype, numElements(shape)), true);

@@ -1,7 +1,6 @@
 /** @file Contract cases of products of many matrices: per batch, per group of rows, and summed. */
 import { strict as assert } from "node:assert";
-import type { ComputeType } from "../backend.ts";
-import type { DType } from "../dtype.ts";
+import type { ComputeType, DType } from "../dtype.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ContractCase, Trial } from "./trial.ts";
 

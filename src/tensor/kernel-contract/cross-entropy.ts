@@ -1,6 +1,5 @@
 /** @file Contract cases of the fused output layer: vocabularies of one token up to several chunks, skipped rows, missing targets. */
-import type { ComputeType } from "../backend.ts";
-import type { DType } from "../dtype.ts";
+import type { ComputeType, DType } from "../dtype.ts";
 import { bf16Tolerance, type ContractCase, type OutputOptions, type Trial, toleranceOf } from "./trial.ts";
 
 interface Size {

@@ -3,8 +3,7 @@
  * bits alone as among any other rows. Decoding relies on it: a request must not depend on the requests beside it.
  */
 import { strict as assert } from "node:assert";
-import type { ComputeType } from "../backend.ts";
-import type { DType } from "../dtype.ts";
+import type { ComputeType, DType } from "../dtype.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ContractCase, Trial } from "./trial.ts";
 

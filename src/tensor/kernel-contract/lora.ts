@@ -1,6 +1,5 @@
 /** @file Contract cases of LoRA: ranks and widths around every block edge, groups of any size, all mixtures of dtypes. */
-import type { ComputeType } from "../backend.ts";
-import type { DType } from "../dtype.ts";
+import type { ComputeType, DType } from "../dtype.ts";
 import { bf16Tolerance, type ContractCase, f32Tolerance, type Trial } from "./trial.ts";
 
 const dtypes: readonly DType[] = ["f32", "bf16"];

@@ -1,6 +1,5 @@
 /** @file Contract cases of the matrix products: sizes around every block edge, all layouts, all mixtures of dtypes. */
-import type { ComputeType } from "../backend.ts";
-import type { DType } from "../dtype.ts";
+import type { ComputeType, DType } from "../dtype.ts";
 import type { ContractCase } from "./trial.ts";
 
 const dtypes: readonly DType[] = ["f32", "bf16"];

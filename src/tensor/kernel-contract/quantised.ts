@@ -4,8 +4,7 @@
  * weight, and its rows those of any other batch.
  */
 import { strict as assert } from "node:assert";
-import type { ComputeType } from "../backend.ts";
-import type { DType } from "../dtype.ts";
+import type { ComputeType, DType } from "../dtype.ts";
 import { quantisedFormats } from "../quantise.ts";
 import type { Tensor } from "../tensor.ts";
 import { type ContractCase, f32Tolerance, type Trial } from "./trial.ts";

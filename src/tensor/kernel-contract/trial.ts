@@ -8,8 +8,8 @@ import type { Backend, Kernels } from "../backend.ts";
 import { createReferenceBackend } from "../backends/reference/index.ts";
 import type { DType } from "../dtype.ts";
 import type { QuantisedFormat } from "../quantise.ts";
-import type { GradTarget } from "../scope.ts";
 import { numElements, type Shape } from "../shape.ts";
+import type { GradTarget } from "../tensor.ts";
 import { createQuantised, createTensor, type Tensor } from "../tensor.ts";
 
 /** Something a kernel must get right, run by every backend. */

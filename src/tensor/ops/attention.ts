@@ -4,9 +4,9 @@
  */
 import { SelkieError, ShapeError } from "../../util/index.ts";
 import type { AttentionLayout, VisibleKeys } from "../backend.ts";
-import type { GradTarget, Scope } from "../scope.ts";
+import type { Scope } from "../scope.ts";
 import { checkOffsets, checkShape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import type { GradTarget, Tensor } from "../tensor.ts";
 
 /** Options of {@link attention}. */
 export interface AttentionOptions {

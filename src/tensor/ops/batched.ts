@@ -1,6 +1,6 @@
 /** @file Products of many matrices at once: one per batch entry, or one per group of rows (mixture of experts). */
 import { ShapeError } from "../../util/index.ts";
-import type { ComputeType } from "../backend.ts";
+import type { ComputeType } from "../dtype.ts";
 import type { BatchedGemmArgs } from "../primitive-args.ts";
 import type { Scope } from "../scope.ts";
 import { checkOffsets, checkShape, describeShape } from "../shape.ts";

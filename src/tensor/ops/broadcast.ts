@@ -1,8 +1,8 @@
 /** @file The way back from a broadcast: gradients are summed over the axes along which an operand was repeated. */
-import type { GradTarget, Scope } from "../scope.ts";
+import type { Scope } from "../scope.ts";
 import { numElements, type Shape } from "../shape.ts";
 import { broadcastStrides } from "../strides.ts";
-import type { Tensor } from "../tensor.ts";
+import type { GradTarget, Tensor } from "../tensor.ts";
 
 /** Dtype of sums and other statistics of a tensor. */
 export const sumDtype = ({ dtype }: Pick<Tensor, "dtype">): "f32" | "f64" => (dtype === "f64" ? "f64" : "f32");

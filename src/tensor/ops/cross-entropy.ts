@@ -3,7 +3,7 @@
  * chunk by chunk, so that `N × V` logits never exist at once. Losses are weighted sums of these log-probabilities.
  */
 import { ShapeError } from "../../util/index.ts";
-import type { ComputeType } from "../backend.ts";
+import type { ComputeType } from "../dtype.ts";
 import type { Scope } from "../scope.ts";
 import { checkIndices, checkShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

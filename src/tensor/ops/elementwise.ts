@@ -1,8 +1,8 @@
 /** @file Sums, casts and scalings of whole tensors. */
 import type { DType } from "../dtype.ts";
-import type { GradTarget, Scope } from "../scope.ts";
+import type { Scope } from "../scope.ts";
 import { checkShape, isSameShape } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import type { GradTarget, Tensor } from "../tensor.ts";
 import { addScaled } from "./zip.ts";
 
 /** Puts `alpha · gradient` into `target`. */

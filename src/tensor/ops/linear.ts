@@ -6,8 +6,7 @@
  * a zero row of A meets a zero column of B, so both gradients vanish.
  * Next on the tour: `src/tensor/backends/reference/gemm.ts`.
  */
-import type { ComputeType } from "../backend.ts";
-import type { DType } from "../dtype.ts";
+import type { ComputeType, DType } from "../dtype.ts";
 import type { Scope } from "../scope.ts";
 import { checkOffsets, checkShape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";

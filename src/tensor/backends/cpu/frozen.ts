@@ -2,8 +2,7 @@
  * @file Packed copies of frozen weights. A product reads its second factor in panels; packing them anew costs as much as
  * the product itself when rows are few, so factors that keep their values are packed once.
  */
-import type { ComputeType } from "../../backend.ts";
-import type { HostArray } from "../../dtype.ts";
+import type { ComputeType, HostArray } from "../../dtype.ts";
 import type { Pool } from "../../pool.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { NativeContext } from "./native.ts";

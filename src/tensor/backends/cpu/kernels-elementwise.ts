@@ -2,14 +2,13 @@
  * @file Native kernels that work row by row or element by element (`native/kernels/{norm,rope,activation,elementwise,rows,
  * reduce,adamw,random}.h`): flattens the arguments of the contract into numbers and typed arrays. Ops have checked the shapes.
  */
-import { SelkieError } from "../../../util/index.ts";
 import type { AdamWArgs, AdamWSegment, Kernels } from "../../backend.ts";
 import type { PrimitiveKernels } from "../../primitive-kernels.ts";
-import type { GradTarget } from "../../scope.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { GradTarget, Tensor } from "../../tensor.ts";
 import type { BatchedKernels, SequenceKernels } from "./kernels-sequences.ts";
 import type { NativeContext } from "./native.ts";
 import { viewsOf } from "./quantised.ts";
+import { requireF32 } from "./require-f32.ts";
 
 /** The part of the kernel table that this file gives. */
 export type ElementwiseKernels = Omit<
@@ -142,15 +141,6 @@ function rowKernels(context: NativeContext): RowKernels {
     },
     setRows: ({ x, rows, y }) => context.run("setRows", [widthOf(x)], x.data, rows, y.data),
   };
-}
-
-/** Throws unless `tensor` is f32, where that is all a kernel takes. */
-export function requireF32(who: string, tensor: Tensor): void {
-  if (tensor.dtype === "f32") return;
-  throw new SelkieError(
-    "unsupported-dtype",
-    `${who}: expected f32, got ${tensor.dtype}; keep what is summed up in f32`,
-  );
 }
 
 /** Numbers per run in `native/kernels/adamw.h`. */

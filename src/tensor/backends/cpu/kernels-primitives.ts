@@ -11,10 +11,9 @@ import type {
   Reduction,
   UnaryOp,
 } from "../../primitive-kernels.ts";
-import type { GradTarget } from "../../scope.ts";
 import type { Shape } from "../../shape.ts";
 import { broadcastStrides, mergeAxes } from "../../strides.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { GradTarget, Tensor } from "../../tensor.ts";
 import type { NativeContext } from "./native.ts";
 
 /** Places in the tables of `native/kernels/map.h`. */

@@ -7,9 +7,9 @@ import type { GemmArgs, Kernels, LinearCrossEntropyArgs, LoraArgs, LoraBackwardA
 import { describeShape } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { FrozenFactors } from "./frozen.ts";
-import { requireF32 } from "./kernels-elementwise.ts";
 import type { NativeContext } from "./native.ts";
 import { viewsOf } from "./quantised.ts";
+import { requireF32 } from "./require-f32.ts";
 
 /** The part of the kernel table that this file gives. */
 export type ProductKernels = Pick<Kernels, "gemm" | "lora" | "loraBackward" | "linearCrossEntropy">;

@@ -5,11 +5,10 @@
 import { SelkieError } from "../../../util/index.ts";
 import type { Kernels } from "../../backend.ts";
 import type { BatchedGemmArgs, GroupedGemmArgs } from "../../primitive-args.ts";
-import type { GradTarget } from "../../scope.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { GradTarget, Tensor } from "../../tensor.ts";
 import type { FrozenFactors } from "./frozen.ts";
-import { requireF32 } from "./kernels-elementwise.ts";
 import type { NativeContext } from "./native.ts";
+import { requireF32 } from "./require-f32.ts";
 
 /** Products of many matrices. */
 export type BatchedKernels = Pick<Kernels, "batchedGemm" | "groupedGemm" | "groupedOuter">;

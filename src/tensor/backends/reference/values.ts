@@ -2,11 +2,10 @@
  * @file Reading and writing tensors as doubles. Every kernel of the reference backend widens its inputs to f64, computes,
  * and rounds once on store, so what it defines is the exact result up to the rounding of the storage type.
  */
-import type { ComputeType } from "../../backend.ts";
+import type { ComputeType } from "../../dtype.ts";
 import { fromBf16, toBf16 } from "../../dtype.ts";
 import { dequantise } from "../../quantise.ts";
-import type { GradTarget } from "../../scope.ts";
-import type { Tensor } from "../../tensor.ts";
+import type { GradTarget, Tensor } from "../../tensor.ts";
 
 /** The elements of `tensor` as doubles: its own memory for f64, else a copy. Do not write to the result. */
 export function widen(tensor: Tensor): Float64Array {

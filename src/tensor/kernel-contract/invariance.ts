@@ -128,4 +128,44 @@ const loraCases: readonly ContractCase[] = (
   },
 }));
 
-export const invarianceCases: readonly ContractCase[] = [...gemmCases, thawCase, ...loraCases];
+/** An adapter in a bank of another width and with other adapters: its rows beyond its rank are zero. */
+const paddingCases: readonly ContractCase[] = (
+  [
+    [70, 3, 65],
+    [96, 8, 33],
+    [64, 16, 128],
+  ] as const
+).map(([k, r, p]) => ({
+  title: `lora of rank ${r} from ${k} to ${p}: zeros beyond an adapter's rank, and other adapters, change no bit`,
+  run: (trial: Trial) => {
+    for (const compute of computes)
+      for (const dtype of dtypes)
+        for (const numRows of [1, 5, 40]) {
+          const label = `padded lora ${compute} ${dtype} of ${numRows} rows`;
+          const x = trial.input([numRows, k], dtype);
+          const [a, b, before] = [trial.normals(r * k), trial.normals(p * r), trial.normals(numRows * p)];
+          const results = [r, r + 1, 16 + r, 64].map((width) => {
+            const numGroups = width === r ? 1 : 3;
+            const place = numGroups - 1;
+            const [loraA, loraB] = [new Float64Array(numGroups * width * k), new Float64Array(numGroups * p * width)];
+            loraA.set(a, place * width * k);
+            for (let row = 0; row < p; row++)
+              loraB.set(b.subarray(row * r, (row + 1) * r), place * p * width + row * width);
+            const y = trial.output(`${label}, width ${width}`, [numRows, p], dtype);
+            y.write(before);
+            const segments = new Int32Array(numGroups + 1).fill(0, 0, numGroups).fill(numRows, numGroups);
+            trial.kernels.lora({
+              ...{ x, y, segments, compute },
+              loraA: trial.values(loraA, [numGroups, width, k]),
+              loraB: trial.values(loraB, [numGroups, p, width]),
+              scales: new Float32Array(numGroups).fill(0.7),
+              lowRank: trial.output(`${label} low rank, width ${width}`, [numRows, width], dtype),
+            });
+            return y.readSync();
+          });
+          for (const padded of results.slice(1)) assert.deepEqual(padded, results[0], label);
+        }
+  },
+}));
+
+export const invarianceCases: readonly ContractCase[] = [...gemmCases, thawCase, ...loraCases, ...paddingCases];

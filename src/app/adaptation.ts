@@ -16,12 +16,12 @@ import {
   type StageStore,
   stagesOf,
 } from "../adapt/index.ts";
-import { type AdapterOrigin, type Checkpoint, saveAdapter } from "../models/index.ts";
+import { type AdapterOrigin, type Checkpoint, requireModel, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { packageVersion } from "../util/index.ts";
-import { type OpenCheckpoint, openCheckpoint, requireModel } from "./checkpoint.ts";
+import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 import type { WorkContext } from "./context.ts";
 import { cutPassages, tellFamiliarity } from "./entrance.ts";
 import { type Estimate, estimateAdaptation } from "./estimate.ts";

@@ -1,22 +1,17 @@
 /** @file Opens the adapter that a verb was given, after checking that it was trained on this very model. */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Checkpoint, checkAdapterBase, loadAdapter } from "../models/index.ts";
-import { bankOf, type LoraAdapter, type LoraBank } from "../nn/index.ts";
+import type { AdapterId, Engine, EngineModel } from "../engine/index.ts";
+import { checkAdapterBase, loadAdapter } from "../models/index.ts";
+import type { LoraAdapter } from "../nn/index.ts";
 import { defaultStore, SelkieError } from "../util/index.ts";
 import { changedModelHint } from "./checkpoint.ts";
 import { readMark } from "./output-folder.ts";
 import { openVerbStore } from "./store.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 
-/** An adapter ready for use, or none; dispose of it to free its memory. */
-export interface OpenAdapter extends Disposable {
-  readonly bank: LoraBank | null;
-  readonly adapterIndex: number | null;
-}
-
-/** The model as it is. */
-export const noAdapter: OpenAdapter = { bank: null, adapterIndex: null, [Symbol.dispose]: () => {} };
+/** What an adapter must fit: its base is named by this digest, of these parts. */
+export type AdapterBase = Pick<EngineModel, "digest" | "parts">;
 
 const configName = "adapter_config.json";
 const hasAdapter = (directory: string): boolean => existsSync(join(directory, configName));
@@ -51,7 +46,7 @@ function findAdapter(directory: string): string {
 }
 
 /** Folder of what the alias of `@alias` serves, its signature verified; `null` is the model alone. */
-function findServed(name: string, { digest }: Checkpoint, store: StoreVerbOptions): string | null {
+function findServed(name: string, { digest }: AdapterBase, store: StoreVerbOptions): string | null {
   using opened = openVerbStore(store);
   const { record, directory } = opened.serve(name.slice(1), "adapter");
   if (record === null || record.base === digest) return directory;
@@ -61,31 +56,25 @@ function findServed(name: string, { digest }: Checkpoint, store: StoreVerbOption
   );
 }
 
-/** Makes an adapter ready for use. */
-export function useAdapter(adapter: LoraAdapter, { lm }: Checkpoint): OpenAdapter {
-  const bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
-  return { bank, adapterIndex: 0, [Symbol.dispose]: () => bank[Symbol.dispose]() };
-}
-
 /** Reads the adapter of a folder, a run, an output folder or an alias as `@current`; `null` where that serves the model alone. */
 export async function readAdapter(
   place: string,
-  checkpoint: Checkpoint,
+  base: AdapterBase,
   store: StoreVerbOptions,
 ): Promise<LoraAdapter | null> {
-  const directory = place.startsWith("@") ? findServed(place, checkpoint, store) : findAdapter(place);
+  const directory = place.startsWith("@") ? findServed(place, base, store) : findAdapter(place);
   if (directory === null) return null;
   const saved = await loadAdapter(directory);
-  checkAdapterBase(saved, checkpoint.digest, checkpoint.parts);
+  checkAdapterBase(saved, base.digest, base.parts);
   return saved.adapter;
 }
 
-/** The adapter in `place`, or of an alias as `@current`, ready for use; `undefined` means the model as it is. */
+/** Adds the adapter in `place`, or of an alias as `@current`, to an engine; `undefined` means the model as it is. */
 export async function openAdapter(
   place: string | undefined,
-  checkpoint: Checkpoint,
+  engine: Engine,
   store: StoreVerbOptions = { store: defaultStore },
-): Promise<OpenAdapter> {
-  const adapter = place === undefined ? null : await readAdapter(place, checkpoint, store);
-  return adapter === null ? noAdapter : useAdapter(adapter, checkpoint);
+): Promise<AdapterId | null> {
+  const adapter = place === undefined ? null : await readAdapter(place, engine.model, store);
+  return adapter === null ? null : engine.addAdapter(adapter);
 }

@@ -1,9 +1,8 @@
 /** @file A closed-book answer: the question alone goes in, one line comes out. */
 import { loadPrompts, questionPrompt } from "../adapt/index.ts";
-import { generate } from "../generate/index.ts";
-import { answerStops, type Checkpoint, decodeContinuation, encodePrompt } from "../models/index.ts";
+import type { AdapterId, Engine } from "../engine/index.ts";
+import { answerStops, decodeContinuation, encodePrompt } from "../models/index.ts";
 import { SelkieError } from "../util/index.ts";
-import type { OpenAdapter } from "./adapter.ts";
 
 /** How to answer. */
 export interface AnswerOptions {
@@ -30,25 +29,20 @@ export interface Answer {
 /** Longest answer where nothing else is said, in tokens. */
 export const defaultMaxNewTokens = 48;
 
-/** Answers from memory: greedily, with the weights and nothing else to read. */
+/** Answers from memory: greedily, with the weights of the model, or of one of its adapters, and nothing else to read. */
 export async function answerQuestion(
-  { lm, tokenizer, directory }: Checkpoint,
-  { bank, adapterIndex }: OpenAdapter,
+  engine: Engine,
+  adapter: AdapterId | null,
   text: string,
   { maxNewTokens = defaultMaxNewTokens, signal, onToken }: AnswerOptions = {},
 ): Promise<Answer> {
   const question = text.trim();
   if (question === "")
     throw new SelkieError("bad-input", "ask: expected a question, got an empty text; pass it in quotes");
-  const promptIds = encodePrompt(tokenizer, questionPrompt(await loadPrompts(directory), question));
-  const request = {
-    promptIds,
-    maxNewTokens,
-    stopTokens: answerStops(tokenizer),
-    adapterIndex,
-  };
-  const [generation] = await generate(lm, [request], {
-    bank,
+  const { model, tokenizer } = engine;
+  const promptIds = encodePrompt(tokenizer, questionPrompt(await loadPrompts(model.directory), question));
+  const request = { promptIds, maxNewTokens, stopTokens: answerStops(tokenizer), adapter };
+  const [generation] = await engine.generate([request], {
     signal,
     onProgress: ({ numTokens }) => onToken?.(numTokens),
   });

@@ -1,8 +1,6 @@
 /** @file Opens a checkpoint for a verb: backend, precision, weights, tokenizer. */
-import { existsSync } from "node:fs";
-import { type Checkpoint, choosePrecision, loadCheckpoint } from "../models/index.ts";
+import { type Checkpoint, choosePrecision, loadCheckpoint, requireModel } from "../models/index.ts";
 import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
 
 /** How to open a model. */
 export interface OpenCheckpointOptions {
@@ -22,15 +20,6 @@ export interface OpenCheckpoint extends Disposable {
 
 /** What to do where a model is not the one that was expected and may be the same one, changed. */
 export const changedModelHint = "if that model was changed in place, selkie registry verify names the file";
-
-/** Refuses a checkpoint directory that is not there. */
-export function requireModel(directory: string): void {
-  if (existsSync(directory)) return;
-  throw new SelkieError(
-    "missing-file",
-    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
-  );
-}
 
 /** Loads the checkpoint in `directory` on the fastest backend there is. */
 export async function openCheckpoint(directory: string, options: OpenCheckpointOptions = {}): Promise<OpenCheckpoint> {

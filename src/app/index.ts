@@ -1,13 +1,12 @@
 /** @file Door of `app`: what a user asks for, beyond parsing a command line and printing. */
 
 export { type AdaptationArgs, type AdaptationContext, type AdaptationResult, runAdaptation } from "./adaptation.ts";
-export { type OpenAdapter, openAdapter } from "./adapter.ts";
+export { openAdapter } from "./adapter.ts";
 export { type Answer, answerQuestion, defaultMaxNewTokens } from "./ask.ts";
 export {
   type OpenCheckpoint,
   type OpenCheckpointOptions,
   openCheckpoint,
-  requireModel,
 } from "./checkpoint.ts";
 export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
 export { type DocumentsReport, readDocuments } from "./entrance.ts";

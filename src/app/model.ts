@@ -1,11 +1,12 @@
 /** @file The model as a program uses it: open, learn, ask, score, close. The command line does the same by the same functions. */
 import type { AdaptEvent } from "../adapt/index.ts";
+import { type AdapterId, createEngine, type Engine } from "../engine/index.ts";
 import { loadAdapter } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { defaultStore, SelkieError, shippedModelDirectory } from "../util/index.ts";
 import { type AdaptationContext, learnInMemory, learnInRun, originOf } from "./adaptation.ts";
-import { noAdapter, type OpenAdapter, openAdapter, readAdapter, useAdapter } from "./adapter.ts";
+import { openAdapter, readAdapter } from "./adapter.ts";
 import { type Answer, type AnswerOptions, answerQuestion } from "./ask.ts";
 import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 import { silentOutput } from "./context.ts";
@@ -62,7 +63,7 @@ export interface LearnOptions extends LearnDials {
 }
 
 /**
- * An open model. Its work runs in steps between which timers, signals and requests have their turn. Dispose of it
+ * An open model. What is asked at the same time is answered together. Its work runs in steps between which timers, signals and requests have their turn. Dispose of it
  * (`using`, or `close()`) to free its memory.
  */
 export class Model implements Disposable {
@@ -72,6 +73,7 @@ export class Model implements Disposable {
   /** Longest text it can look at, in tokens. */
   readonly maxSeqLen: number;
   readonly #open: OpenCheckpoint;
+  readonly #engine: Engine;
   readonly #store: string;
   readonly #closing = new AbortController();
   #numRunning = 0;
@@ -82,6 +84,7 @@ export class Model implements Disposable {
     this.digest = open.checkpoint.digest;
     this.maxSeqLen = open.checkpoint.lm.maxSeqLen;
     this.#open = open;
+    this.#engine = createEngine(open.checkpoint);
     this.#store = store;
   }
 
@@ -144,8 +147,9 @@ export class Model implements Disposable {
   /** The answer from memory, with its log-probability and why it ended. */
   async answer(question: string, { maxNewTokens, ...options }: AskOptions = {}): Promise<Answer> {
     return this.#run(options.signal, async (signal) => {
-      using adapter = await this.#use(options.adapter);
-      return await answerQuestion(this.#open.checkpoint, adapter, question, { maxNewTokens, signal });
+      return this.#with(options.adapter, (adapter) =>
+        answerQuestion(this.#engine, adapter, question, { maxNewTokens, signal }),
+      );
     });
   }
 
@@ -153,8 +157,7 @@ export class Model implements Disposable {
   async score(text: string, options: UseOptions = {}): Promise<TextScore> {
     if (text === "") throw new SelkieError("bad-input", "score: expected a text, got an empty one");
     return this.#run(options.signal, async (signal) => {
-      using adapter = await this.#use(options.adapter);
-      return await scoreText(this.#open.checkpoint, adapter, { text }, { signal });
+      return this.#with(options.adapter, (adapter) => scoreText(this.#engine, adapter, { text }, { signal }));
     });
   }
 
@@ -165,15 +168,24 @@ export class Model implements Disposable {
    * @throws {@link SelkieError} `"missing-file"` where there is none, `"adapter-mismatch"` for one of another model.
    */
   async openAdapter(place: string): Promise<Adapter | null> {
-    const weights = await readAdapter(place, this.#open.checkpoint, { store: this.#store });
+    const weights = await readAdapter(place, this.#engine.model, { store: this.#store });
     return weights === null ? null : this.#bind(weights);
   }
 
-  async #use(adapter: UseOptions["adapter"]): Promise<OpenAdapter> {
-    if (adapter === undefined || adapter === null) return noAdapter;
-    const { checkpoint } = this.#open;
-    if (typeof adapter === "string") return openAdapter(adapter, checkpoint, { store: this.#store });
-    if (adapter.base === this.digest) return useAdapter(adapter.weights, checkpoint);
+  /** Does something with an adapter that the engine knows as long as it takes. */
+  async #with<T>(adapter: UseOptions["adapter"], work: (adapter: AdapterId | null) => Promise<T>): Promise<T> {
+    const id = await this.#add(adapter);
+    try {
+      return await work(id);
+    } finally {
+      if (id !== null) await this.#engine.removeAdapter(id);
+    }
+  }
+
+  async #add(adapter: UseOptions["adapter"]): Promise<AdapterId | null> {
+    if (adapter === undefined || adapter === null) return null;
+    if (typeof adapter === "string") return openAdapter(adapter, this.#engine, { store: this.#store });
+    if (adapter.base === this.digest) return this.#engine.addAdapter(adapter.weights);
     throw new SelkieError(
       "adapter-mismatch",
       `adapter: expected one of the model with digest ${this.digest}, got one of ${adapter.base}; use it with the model it was trained on`,
@@ -198,7 +210,7 @@ export class Model implements Disposable {
   }
 
   #free(): void {
-    if (this.#numRunning === 0) this.#open[Symbol.dispose]();
+    if (this.#numRunning === 0) void this.#engine[Symbol.asyncDispose](); // frees the model; nothing runs that would take time
   }
 
   /** Frees the model's memory; work that still runs is stopped first, and rejected with a `"model-closed"` error. */

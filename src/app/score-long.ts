@@ -4,9 +4,8 @@
  */
 import { setImmediate } from "node:timers/promises";
 import type { AdaptEvent } from "../adapt/index.ts";
-import { scoreTokens } from "../generate/index.ts";
-import type { Checkpoint, EncodeOptions, Tokenizer } from "../models/index.ts";
-import type { OpenAdapter } from "./adapter.ts";
+import type { AdapterId, Engine } from "../engine/index.ts";
+import type { EncodeOptions, Tokenizer } from "../models/index.ts";
 import type { WorkContext } from "./context.ts";
 import { requireFinite, unscoredBytes } from "./score-text.ts";
 
@@ -113,13 +112,14 @@ class Windows {
 
 /** Scores a long text; see {@link LongTextScore}. */
 export async function scoreLongText(
-  { lm, tokenizer }: Checkpoint,
-  { adapterIndex, bank }: OpenAdapter,
+  engine: Engine,
+  adapter: AdapterId | null,
   { text, controlTokens = false }: { readonly text: string; readonly controlTokens?: boolean },
   { signal, onEvent }: Pick<WorkContext, "signal"> & { readonly onEvent?: (event: AdaptEvent) => void },
   options: LongTextOptions = defaults,
 ): Promise<LongTextScore> {
-  const maxTokens = Math.min(lm.maxSeqLen, options.maxWindow);
+  const { tokenizer } = engine;
+  const maxTokens = Math.min(engine.model.maxSeqLen, options.maxWindow);
   const windows = new Windows(maxTokens);
   let [totalNats, end] = [0, 0];
   let unscored = 0;
@@ -132,8 +132,8 @@ export async function scoreLongText(
         batch.push(window);
       }
       if (batch.length === 0) return;
-      const requests = batch.map(({ tokenIds }) => ({ tokenIds, adapterIndex }));
-      const scored = await scoreTokens(lm, requests, { bank, signal });
+      const readings = batch.map(({ tokenIds }) => ({ tokenIds, adapter }));
+      const scored = await engine.score(readings, { signal });
       for (const [index, { scoredFrom }] of batch.entries())
         for (const logprob of scored[index]!.subarray(scoredFrom - 1)) totalNats += logprob;
       onEvent?.({ stage: "scoring, characters", done: end, total: text.length });

@@ -1,9 +1,8 @@
 /** @file Scores a text of any length: windows that overlap by half, every token but the first once. */
 import type { AdaptEvent } from "../adapt/index.ts";
-import { scoreTokens } from "../generate/index.ts";
-import type { Checkpoint, Tokenizer, TokenPiece } from "../models/index.ts";
+import type { AdapterId, Engine } from "../engine/index.ts";
+import type { Tokenizer, TokenPiece } from "../models/index.ts";
 import { SelkieError } from "../util/index.ts";
-import type { OpenAdapter } from "./adapter.ts";
 import type { WorkContext } from "./context.ts";
 
 /** One token and its log-probability in nats; `null` when nothing stood before it. */
@@ -86,21 +85,21 @@ export function requireFinite(logprobs: Iterable<number | null>): void {
 
 /** Scores a text, or token ids as they are. */
 export async function scoreText(
-  checkpoint: Checkpoint,
-  adapter: OpenAdapter,
+  engine: Engine,
+  adapter: AdapterId | null,
   input: TextInput | { readonly ids: readonly number[] },
   { signal, onEvent }: Pick<WorkContext, "signal"> & { readonly onEvent?: (event: AdaptEvent) => void },
 ): Promise<TextScore> {
-  const { lm, tokenizer } = checkpoint;
+  const { tokenizer } = engine;
+  const { maxSeqLen } = engine.model;
   const ids = "text" in input ? encodeText(tokenizer, input) : input.ids;
   if (ids.length === 0)
     throw new SelkieError("bad-input", "score: expected a text of at least one token, got an empty one");
-  const windows = planWindows(ids.length, lm.maxSeqLen);
+  const windows = planWindows(ids.length, maxSeqLen);
   const logprobs = new Array<number | null>(ids.length).fill(null);
   for (const [index, { start, end, scoredFrom }] of windows.entries()) {
     if (windows.length > 1) onEvent?.({ stage: "scoring, windows", done: index, total: windows.length });
-    const request = { tokenIds: ids.slice(start, end), adapterIndex: adapter.adapterIndex };
-    const [scored] = await scoreTokens(lm, [request], { bank: adapter.bank, signal });
+    const [scored] = await engine.score([{ tokenIds: ids.slice(start, end), adapter }], { signal });
     for (let i = scoredFrom; i < end; i++) logprobs[i] = scored![i - start - 1]!;
   }
   requireFinite(logprobs);
@@ -117,8 +116,6 @@ export async function scoreText(
     totalNats,
     bitsPerByte: numBytes > 0 ? -totalNats / Math.LN2 / numBytes : null,
     windows:
-      windows.length === 1
-        ? null
-        : { count: windows.length, maxTokens: lm.maxSeqLen, overlap: Math.floor(lm.maxSeqLen / 2) },
+      windows.length === 1 ? null : { count: windows.length, maxTokens: maxSeqLen, overlap: Math.floor(maxSeqLen / 2) },
   };
 }

@@ -29,9 +29,8 @@ import {
   openVerbStore,
   predictLearning,
   registerPolicies,
-  requireModel,
 } from "../app/index.ts";
-import { type Checkpoint, choosePrecision, digestCheckpoint, loadCheckpoint } from "../models/index.ts";
+import { type Checkpoint, choosePrecision, digestCheckpoint, loadCheckpoint, requireModel } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
 import {
   almanacPassages,

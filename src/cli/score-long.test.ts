@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { encodePieces, scoreLongText, scoreText } from "../app/index.ts";
+import { createEngine } from "../engine/index.ts";
 import {
   type Checkpoint,
   type ConfiguredLm,
@@ -48,7 +49,7 @@ const lm: ConfiguredLm = createLlama(
   { rng: createRng("score") },
 );
 after(() => lm[Symbol.dispose]());
-const checkpoint = { lm, tokenizer } as Checkpoint;
+const engine = createEngine({ lm, tokenizer } as Checkpoint);
 const modelDirectory = join(root, "model");
 await saveCheckpoint(modelDirectory, { lm, tokenizer: { json } });
 
@@ -80,12 +81,11 @@ test("pieces have the ids of the whole text", () => {
 });
 
 test("a long text has the figures that a short one has", async () => {
-  const adapter = { adapterIndex: null, bank: null, [Symbol.dispose]: () => {} };
   const context = { output, signal: new AbortController().signal };
   for (const words of [3, 90, 800]) {
     const text = makeText(words);
-    const whole = await scoreText(checkpoint, adapter, { text }, context);
-    const long = await scoreLongText(checkpoint, adapter, { text }, context, { pieceLength: 200, maxWindow: 4096 });
+    const whole = await scoreText(engine, null, { text }, context);
+    const long = await scoreLongText(engine, null, { text }, context, { pieceLength: 200, maxWindow: 4096 });
     assert.deepEqual([long.numTokens, long.numScored], [whole.numTokens, whole.numScored]);
     assert.ok(Math.abs(long.totalNats - whole.totalNats) < 1e-6 * Math.abs(whole.totalNats));
     assert.ok(Math.abs(long.bitsPerByte! - whole.bitsPerByte!) < 1e-6);

@@ -4,7 +4,7 @@
  * Callers see this interface alone, so the model may live in this thread (`local.ts`), in a worker (`remote.ts`), or elsewhere.
  */
 import type { SampledToken, SamplerConfig, TokenLogprob } from "../generate/index.ts";
-import type { Precision, Tokenizer } from "../models/index.ts";
+import type { DigestPart, Precision, Tokenizer } from "../models/index.ts";
 import type { LinearLayer, LoraAdapter } from "../nn/index.ts";
 import type { AdapterJob, AdapterResult, BankProgress } from "../train/index.ts";
 import type { Rng } from "../util/index.ts";
@@ -14,6 +14,8 @@ export interface EngineModel {
   readonly directory: string;
   /** What adapters are bound to. */
   readonly digest: string;
+  /** What the digest is of: everything in the directory that shapes an answer. */
+  readonly parts: readonly DigestPart[];
   readonly vocabSize: number;
   readonly hiddenSize: number;
   readonly maxSeqLen: number;

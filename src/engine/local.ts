@@ -60,12 +60,12 @@ class LocalEngine implements Engine {
   #isDecoding = false;
 
   constructor(checkpoint: Checkpoint, { maxBatch = 64, maxBatchTokens = 16384 }: EngineLimits) {
-    const { lm, directory, digest, tokenizer } = checkpoint;
+    const { lm, directory, digest, parts, tokenizer } = checkpoint;
     const { vocabSize, hiddenSize, maxSeqLen, linearLayers, precision, backend } = lm;
     const numParameters = lm.parameters.specs.reduce((sum, { name }) => sum + lm.parameters.get(name).size, 0);
     const { instructionSet, numThreads } = backend;
     this.model = {
-      ...{ directory, digest, vocabSize, hiddenSize, maxSeqLen, numParameters, linearLayers, precision },
+      ...{ directory, digest, parts, vocabSize, hiddenSize, maxSeqLen, numParameters, linearLayers, precision },
       ...{ instructionSet, numThreads },
     };
     this.tokenizer = tokenizer;

@@ -3,7 +3,7 @@
  * whatever the model computes.
  */
 import { Worker } from "node:worker_threads";
-import { limitTokenizer, loadTokenizer, type Tokenizer } from "../models/index.ts";
+import { limitTokenizer, loadTokenizer, requireModel, type Tokenizer } from "../models/index.ts";
 import type { LoraAdapter } from "../nn/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import type { AdapterResult, BankProgress } from "../train/index.ts";
@@ -195,6 +195,7 @@ const workerFile = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./
 export async function openEngine(directory: string, options: OpenEngineOptions = {}): Promise<Engine> {
   const { threads, precision, weights, instructionSet, maxBatch, maxBatchTokens, warn } = options;
   const workerData: WorkerData = { directory, threads, precision, weights, instructionSet, maxBatch, maxBatchTokens };
+  requireModel(directory);
   const worker = new Worker(workerFile, { workerData });
   const [model, tokenizer] = await Promise.all([ready(worker, warn), loadTokenizer(directory)]).catch(async (error) => {
     await worker.terminate();

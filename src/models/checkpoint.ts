@@ -2,6 +2,7 @@
  * @file Checkpoints are Hugging Face directories: config.json, model.safetensors (or shards with an index),
  * tokenizer.json, tokenizer_config.json, generation_config.json. What we save, transformers loads, and the reverse.
  */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ParameterSpec } from "../nn/index.ts";
@@ -41,6 +42,15 @@ export interface LoadedModel {
 /** A model with its tokenizer. */
 export interface Checkpoint extends LoadedModel {
   readonly tokenizer: Tokenizer;
+}
+
+/** Refuses a checkpoint directory that is not there. */
+export function requireModel(directory: string): void {
+  if (existsSync(directory)) return;
+  throw new SelkieError(
+    "missing-file",
+    `model: expected a checkpoint directory, got ${directory}, which does not exist`,
+  );
 }
 
 /** Reads a checkpoint directory, tokenizer included. */

@@ -17,6 +17,7 @@ export {
   type LoadOptions,
   loadCheckpoint,
   loadModel,
+  requireModel,
   type SaveCheckpointOptions,
   saveCheckpoint,
 } from "./checkpoint.ts";

@@ -58,11 +58,16 @@ export function registerAsk(program: Command): void {
 }
 
 async function run(question: string, options: AskOptions, { output, signal }: VerbContext): Promise<void> {
-  const { answerQuestion, openAdapter, openCheckpoint, resolveModel } = await import("../../app/index.ts");
+  const { openEngine } = await import("../../engine/index.ts");
+  const { threads, precision, weights } = options;
+  const open = (directory: string) => openEngine(directory, { threads, precision, weights, warn: output.note });
+  const isDirectory = !options.model.startsWith("@");
+  const opening = isDirectory ? open(options.model) : null; // loads while the rest of the program does
+  opening?.catch(() => {}); // told below
+  const { answerQuestion, openAdapter, resolveModel } = await import("../../app/index.ts");
   const { countOf } = await import("../../util/index.ts");
-  const modelDirectory = await resolveModel(options.model, options);
-  using model = await openCheckpoint(modelDirectory, { ...options, warn: output.note });
-  using adapter = await openAdapter(options.adapter, model.checkpoint, options);
+  await using engine = await (opening ?? open(await resolveModel(options.model, options)));
+  const adapter = await openAdapter(options.adapter, engine, options);
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   const { maxNewTokens } = options;
@@ -70,7 +75,7 @@ async function run(question: string, options: AskOptions, { output, signal }: Ve
     question: asked,
     answer,
     ...details
-  } = await answerQuestion(model.checkpoint, adapter, question, {
+  } = await answerQuestion(engine, adapter, question, {
     maxNewTokens,
     signal,
     onToken: (numTokens) => {

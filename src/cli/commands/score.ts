@@ -50,16 +50,18 @@ async function run(file: string | undefined, options: ScoreOptions, { output, si
     );
   const text = file === undefined ? null : await readText(file, { signal, tell: output.note });
   const ids = options.ids === undefined ? null : parseIds(options.ids);
-  const { longTextLength, openAdapter, openCheckpoint, scoreLongText, scoreText } = await import("../../app/index.ts");
+  const { longTextLength, openAdapter, scoreLongText, scoreText } = await import("../../app/index.ts");
+  const { openEngine } = await import("../../engine/index.ts");
   const { createProgressTeller } = await import("../progress.ts");
-  using model = await openCheckpoint(options.model, { ...options, warn: output.note });
-  using adapter = await openAdapter(options.adapter, model.checkpoint);
+  const { threads, precision, weights } = options;
+  await using engine = await openEngine(options.model, { threads, precision, weights, warn: output.note });
+  const adapter = await openAdapter(options.adapter, engine);
   const work = { signal, onEvent: createProgressTeller(output) };
   const controlTokens = options.specialTokens === true;
   const score =
     text !== null && text.length > longTextLength
-      ? await scoreLongText(model.checkpoint, adapter, { text, controlTokens }, work)
-      : await scoreText(model.checkpoint, adapter, text === null ? { ids: ids! } : { text, controlTokens }, work);
+      ? await scoreLongText(engine, adapter, { text, controlTokens }, work)
+      : await scoreText(engine, adapter, text === null ? { ids: ids! } : { text, controlTokens }, work);
   const { tokens, totalNats, bitsPerByte, windows } = score;
   const lines = (tokens ?? []).map(
     ({ id, text, logprob }) =>

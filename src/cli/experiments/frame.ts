@@ -83,7 +83,7 @@ async function runExperiment<Options extends ExperimentOptions>(
   const { createRun } = await import("../../registry/index.ts");
   const { openBackend } = await import("../../tensor/index.ts");
   const { digestPassages } = await import("../learning.ts");
-  const { requireModel } = await import("../../app/index.ts");
+  const { requireModel } = await import("../../models/index.ts");
   const { readHeldOut, recordTestSetReading } = await import("../people.ts");
   const { createStageClock } = await import("./stage-clock.ts");
   const began = performance.now();

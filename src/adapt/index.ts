@@ -23,6 +23,21 @@ export {
 export { chunkPassages } from "./chunk.ts";
 export * from "./continual/index.ts";
 export {
+  createGuard,
+  type Domain,
+  type DomainEdit,
+  type DomainTask,
+  type ExamUse,
+  type Guard,
+  type JobSettings,
+  type PrepareContext,
+  type PreparedTasks,
+  type TaskExam,
+  type TaskScore,
+  type TrainingJob,
+} from "./domain.ts";
+export * from "./domains/index.ts";
+export {
   type Agreement,
   canaryAgreement,
   type DrawOptions,
@@ -161,6 +176,7 @@ export {
   shrunkReward,
   type TrialMeasure,
   type TrialScore,
+  type WrittenEdit,
 } from "./rewards/rewards.ts";
 export {
   advantages,

@@ -131,8 +131,6 @@ describe("a turn's end that only generation_config.json names", () => {
     assert.ok(!ids.includes(turnEnd) && !ids.includes(textEnd));
     assert.equal(checkpoint.tokenizer.decode(ids), prompt);
     const document = completionDocument(checkpoint, {
-      kind: "plain",
-      text: "",
       prompt,
       completion: " <|turn|>",
       isFinished: false,

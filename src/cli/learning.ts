@@ -7,8 +7,8 @@ import {
   endpointTeacher,
   finishedTrials,
   keptStage,
-  type LearnArgs,
   type LearnedRound,
+  type LearnKnowledgeArgs,
   type LearnReport,
   type LearnSettings,
   learnKnowledge,
@@ -143,7 +143,7 @@ export const digestPassages = (passages: readonly SourcePassage[]): string =>
 async function tellEstimate(
   checkpoint: Checkpoint,
   { settings }: LearningArgs,
-  { passages, heldOut, canaries, store }: Pick<LearnArgs, "passages" | "heldOut" | "canaries" | "store">,
+  { passages, heldOut, canaries, store }: Pick<LearnKnowledgeArgs, "passages" | "heldOut" | "canaries" | "store">,
   { output, signal }: VerbContext,
 ): Promise<void> {
   const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);

@@ -7,25 +7,26 @@ import {
   type AdaptEvent,
   accuracy,
   answeredCanaries,
-  buildLessons,
+  askQuestions,
+  buildKnowledgeTasks,
   type Canaries,
   defaultSettings,
   type ExamAnswer,
   type ExamItem,
+  type ExaminedTrial,
   examine,
+  examineTrials,
   forbiddenQuestions,
+  type KnowledgeTask,
   type LearnInnerLoop,
-  type Lesson,
   meanGoldLogprob,
   plannedTokens,
-  redactLessons,
+  type QuestionTrial,
+  redactTasks,
   type StageStore,
   sampleReplay,
-  sitTrials,
   stage,
-  type Trial,
-  type TrialRoom,
-  type TrialSitting,
+  type TrialContext,
   trialSeed,
   type Writer,
   withoutExamQuestions,
@@ -45,7 +46,7 @@ export type Traps = ReadonlyMap<string, readonly Trap[]>;
 
 /** What all arms of one model share. */
 export interface ArmRoom extends Writer {
-  readonly lessons: readonly Lesson[];
+  readonly lessons: readonly KnowledgeTask[];
   /** Canaries that the unadapted model answers right. */
   readonly canaries: readonly ExamItem[];
   /** Asked after every training, beside the exam. @defaultValue none */
@@ -128,7 +129,7 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
   const store = prefixed(args.store, name);
   const { maxPassageTokens } = defaultSettings;
   const rng = createRng(seed).fork("experiment");
-  const unredacted = await buildLessons({ ...args, name: "exam", passages, maxPassageTokens, rng, store });
+  const unredacted = await buildKnowledgeTasks({ ...args, name: "exam", passages, maxPassageTokens, rng, store });
   const asked = [...(args.traps?.values() ?? [])].flat().map(({ question }) => question);
   const forbidden = [...new Set([...forbiddenQuestions(unredacted, canaries), ...asked])];
   const replay = await stage(store, `replay-${seed}`, async () =>
@@ -136,7 +137,7 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
   );
   return {
     ...{ checkpoint: args.checkpoint, templates: args.templates, signal, store, groupSize, replay, forbidden },
-    lessons: redactLessons(unredacted, forbidden),
+    lessons: redactTasks(unredacted, forbidden),
     canaries: await stage(store, "canaries", () => knownCanaries(args)),
     seed: `${seed}`,
     ...(args.traps && { traps: args.traps }),
@@ -158,10 +159,10 @@ async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmRoo
 }
 
 /** All that a lesson asks: selection questions, then report questions. */
-export const itemsOf = ({ exam }: Lesson): ExamItem[] => [...exam.selection, ...exam.report];
+export const itemsOf = ({ exam }: KnowledgeTask): ExamItem[] => [...exam.selection, ...exam.report];
 
 /** The exam of a lesson, then its traps; a trap counts as right when the wrong value is given. */
-const askedIn = ({ traps }: Pick<ArmRoom, "traps">, lesson: Lesson): ExamItem[] => [
+const askedIn = ({ traps }: Pick<ArmRoom, "traps">, lesson: KnowledgeTask): ExamItem[] => [
   ...itemsOf(lesson),
   ...(traps?.get(lesson.source.id) ?? []).map(({ question, wrong }) => ({ question, answer: wrong, title: "" })),
 ];
@@ -184,7 +185,7 @@ export async function scoreReading(room: ArmRoom): Promise<LessonScore[]> {
 async function scoreUnchanged(
   room: ArmRoom,
   name: string,
-  ask: (item: ExamItem, lesson: Lesson) => ExamItem,
+  ask: (item: ExamItem, lesson: KnowledgeTask) => ExamItem,
 ): Promise<LessonScore[]> {
   const takers = room.lessons.map((lesson) => ({
     adapterIndex: null,
@@ -197,7 +198,7 @@ async function scoreUnchanged(
   );
 }
 
-function trialOf(room: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): Trial {
+function trialOf(room: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): QuestionTrial {
   const { lessons, seed } = room;
   const lesson = lessons[passage]!;
   const { source } = lesson;
@@ -218,11 +219,10 @@ export function stepsForTokens(
   { innerLoop, documents }: Pick<Arm, "innerLoop" | "documents">,
   budgets: readonly number[],
 ): number[] {
-  const trialRoom: TrialRoom = { ...room, innerLoop };
+  const context: TrialContext = { ...room, innerLoop };
   return room.lessons.map((_, passage) => {
     const budget = budgets[passage]!;
-    const planOf = (numSteps?: number) =>
-      plannedTokens(trialRoom, trialOf(room, passage, documents[passage]!, numSteps));
+    const planOf = (numSteps?: number) => plannedTokens(context, trialOf(room, passage, documents[passage]!, numSteps));
     let plan = planOf();
     while (sum(plan) < budget) plan = planOf(Math.max(1, 2 * plan.length));
     let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
@@ -240,17 +240,17 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 /** Trains and examines an adapter for every lesson; finished groups of lessons are read from the store. */
 export async function measureArm(room: ArmRoom, arm: Arm): Promise<LessonScore[]> {
   const { lessons, store, groupSize, seed, onEvent } = room;
-  const trialRoom: TrialRoom = { ...room, innerLoop: arm.innerLoop };
+  const context: TrialContext = { ...room, innerLoop: arm.innerLoop };
   const trials = lessons.map((_, passage) => trialOf(room, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
   const scores: LessonScore[] = [];
   for (let from = 0; from < trials.length; from += groupSize) {
     onEvent?.({ stage: arm.name, done: from, total: trials.length });
     const group = trials.slice(from, from + groupSize);
     const found = await stage(store, `${arm.name}/${seed}/${from}`, async () => {
-      const sittings = await sitTrials(trialRoom, group);
+      const examined = await examineTrials(context, group, askQuestions);
       const { vocabSize } = room.checkpoint.lm;
-      return sittings.map((sitting) =>
-        score(vocabSize, lessons[sitting.trial.passage]!, sitting.trial.documents.length, sitting, room.traps),
+      return examined.map(({ score: answers, ...one }) =>
+        score(vocabSize, lessons[one.trial.passage]!, one.trial.documents.length, { ...one, answers }, room.traps),
       );
     });
     scores.push(...found);
@@ -267,12 +267,17 @@ const nothingRight = (vocabSize: number) => ({
   kept: 0,
 });
 
+/** What a training came to, with the answers to its questions; `null` when it diverged. */
+interface Answered extends Pick<ExaminedTrial, "canaries" | "numSteps" | "numTokens"> {
+  readonly answers: readonly ExamAnswer[] | null;
+}
+
 /** Sums up the answers to {@link itemsOf} a lesson and to its traps, if there are any. */
 export function score(
   vocabSize: number,
-  lesson: Lesson,
+  lesson: KnowledgeTask,
   numDocuments: number,
-  { answers, canaries, numSteps, numTokens }: Pick<TrialSitting, "answers" | "canaries" | "numSteps" | "numTokens">,
+  { answers, canaries, numSteps, numTokens }: Answered,
   traps?: Traps,
 ): LessonScore {
   const { exam, source } = lesson;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EditCandidate, Lesson, SelfEdit } from "../adapt/index.ts";
+import type { KnowledgeCandidate, KnowledgeTask, SelfEdit } from "../adapt/index.ts";
 import { almanacPassages, createWorld, oracleEdit, personValues } from "../tasks/index.ts";
 import { createRng } from "../util/index.ts";
 import { measureEdit, peopleOf } from "./edit-figures.ts";
@@ -11,8 +11,8 @@ const person = createWorld().test[0]!;
 const [source] = almanacPassages([person]);
 const { name, facts } = person;
 const report = source!.questions.filter(({ use }) => use === "report").map((item) => ({ ...item, title: "" }));
-const lesson: Lesson = { source: source!, exam: { source: "given", selection: report, report } };
-const candidate = (...edits: readonly SelfEdit[]): EditCandidate => ({
+const lesson: KnowledgeTask = { source: source!, exam: { source: "given", selection: report, report } };
+const candidate = (...edits: readonly SelfEdit[]): KnowledgeCandidate => ({
   members: edits.map((edit) => ({ ...edit, prompt: "", completion: "", isFinished: true })),
   documents: ["one", "two"],
   numTokens: 2,

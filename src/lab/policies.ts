@@ -7,13 +7,14 @@ import {
   type AdaptEvent,
   accuracy,
   type Canaries,
-  type EditCandidate,
   examine,
+  type KnowledgeCandidate,
+  knowledgeDomain,
   type LearnInnerLoop,
   type PromptTemplates,
-  policyWriter,
   type StageStore,
   stage,
+  withoutExamQuestions,
   writeCandidates,
 } from "../adapt/index.ts";
 import type { Checkpoint } from "../models/index.ts";
@@ -59,7 +60,7 @@ export interface PolicyRoom extends ArmRoom, Disposable {
 }
 
 /** Edits of every lesson, `[passage][edit]`. */
-export type Edits = readonly (readonly EditCandidate[])[];
+export type Edits = readonly (readonly KnowledgeCandidate[])[];
 
 /** Documents of every lesson. */
 export type Documents = readonly (readonly string[])[];
@@ -121,13 +122,14 @@ const withDispose = (room: Omit<PolicyRoom, typeof Symbol.dispose>, { lm }: Chec
 });
 
 /** The policy's edits of every lesson; edit `e` is the same however many are asked for. */
-export function writeEdits(room: PolicyRoom, seed: number, numEdits: number): Promise<EditCandidate[][]> {
+export function writeEdits(room: PolicyRoom, seed: number, numEdits: number): Promise<KnowledgeCandidate[][]> {
   const { lessons, forbidden, groupSize, store, onEvent } = room;
   return writeCandidates({
-    ...{ name: "edits", lessons, numEdits, forbidden, groupSize, store },
-    writer: policyWriter,
+    ...{ name: "edits", tasks: lessons, numEdits, groupSize, store },
+    domain: knowledgeDomain({ passages: [], heldOut: [] }),
+    guard: (documents) => withoutExamQuestions(documents, forbidden),
     rng: createRng(seed).fork("held-out"),
-    room: { ...room, innerLoop: { unionOf: 1 } },
+    context: { ...room, innerLoop: { unionOf: 1 } },
     onEdits: (done, total) => onEvent?.({ stage: "edits", done, total }),
   });
 }

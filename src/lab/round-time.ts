@@ -9,9 +9,10 @@ import {
   accuracy,
   type Canaries,
   choose,
-  type EditCandidate,
   type EditWriter,
   expectRewards,
+  type KnowledgeCandidate,
+  knowledgeDomain,
   type LearnSettings,
   maximise,
   type PromptTemplates,
@@ -137,13 +138,14 @@ function writeStage(
   lessons: Room["lessons"],
   numEdits: number,
   seed: number,
-): Promise<EditCandidate[][]> {
+): Promise<KnowledgeCandidate[][]> {
   const { forbidden, groupSize, store } = room;
   return writeCandidates({
-    ...{ name, lessons, numEdits, forbidden, groupSize, store },
-    writer: policyWriter,
+    ...{ name, tasks: lessons, numEdits, groupSize, store },
+    domain: knowledgeDomain({ passages: [], heldOut: [] }),
+    guard: (documents) => withoutExamQuestions(documents, forbidden),
     rng: createRng(seed).fork("round-time"),
-    room: { ...room, innerLoop: { unionOf: 1 } },
+    context: { ...room, innerLoop: { unionOf: 1 } },
   });
 }
 
@@ -237,8 +239,10 @@ async function timeRound(args: RoundTimeArgs, room: Room): Promise<WholeRound> {
   let done = 0;
   const start = clock();
   const found = await expectRewards({
-    ...{ name: "round", writer, lessons, reward, forbidden, rng, store: memoryStore(), use: "selection" },
-    room: { ...{ checkpoint, templates, signal, replay, canaries: [] }, innerLoop: settings.innerLoop },
+    ...{ name: "round", tasks: lessons, reward, rng, store: memoryStore(), use: "selection" },
+    domain: knowledgeDomain({ passages: [], heldOut: [], writer }),
+    guard: (documents) => withoutExamQuestions(documents, forbidden),
+    context: { ...{ checkpoint, templates, signal, replay, canaries: [] }, innerLoop: settings.innerLoop },
     numEdits: settings.numEdits,
     schedule: settings.schedule,
     groupSize: settings.groupSize,

@@ -4,7 +4,7 @@
  * policy after round r is learned by that very policy; two more rows, each round's edit learned by the other model, part
  * better writing from better learning.
  */
-import { type EditCandidate, selfEditDocuments, withoutExamQuestions } from "../adapt/index.ts";
+import { type KnowledgeCandidate, selfEditDocuments, withoutExamQuestions } from "../adapt/index.ts";
 import { drawEditKind, type EditKind, oracleEdit } from "../tasks/index.ts";
 import { createRng } from "../util/index.ts";
 import { type Arm, figuresOnly, type LessonScore, measureArm, type ScoreFigures, scoreUntrained } from "./arms.ts";
@@ -212,7 +212,7 @@ function oracleEditors(room: PolicyRoom): { name: string; slug: string; edits: E
   const people = peopleOf(room.lessons);
   if (people === null) return [];
   const rng = createRng(room.seed).fork("oracle");
-  const edit = (passage: number, slug: string, wanted: EditKind | null): EditCandidate => {
+  const edit = (passage: number, slug: string, wanted: EditKind | null): KnowledgeCandidate => {
     const { source } = room.lessons[passage]!;
     const person = people[passage]!;
     const stream = rng.fork(slug, person.name);

@@ -2,7 +2,14 @@
  * @file Many passages learned at once (SEAL's continued pretraining, arXiv 2506.10943, section 4.2): one adapter, or one
  * finetuned model, trains on the documents of a whole group of lessons and is asked about each of them.
  */
-import { type LearnInnerLoop, sitTrials, stage, type Trial, trialSeed } from "../adapt/index.ts";
+import {
+  askQuestions,
+  examineTrials,
+  type LearnInnerLoop,
+  type QuestionTrial,
+  stage,
+  trialSeed,
+} from "../adapt/index.ts";
 import { digestOf } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { type ArmRoom, itemsOf, type LessonScore, score } from "./arms.ts";
@@ -38,21 +45,18 @@ export function measureTogether(room: ArmRoom, arm: CourseArm): Promise<LessonSc
     throw new SelkieError("bad-option", `${name}: expected no context distillation for many passages at once`);
   const content = digestOf(JSON.stringify([innerLoop, courses])).slice(0, 12); // other settings are another stage
   return stage(room.store, `${name}/${content}`, async () => {
-    const sittings = await sitTrials(
-      { ...room, innerLoop },
-      courses.map((course, index) => trialOf(room, course, index)),
-    );
-    return sittings.map((sitting, index) => {
+    const trials = courses.map((course, index) => trialOf(room, course, index));
+    const examined = await examineTrials({ ...room, innerLoop }, trials, askQuestions);
+    return examined.map((one, index) => {
       const { members } = courses[index]!;
-      const { answers } = sitting;
       let next = 0;
       return members.map((member) => {
         const lesson = room.lessons[member]!;
         const first = next;
         next += itemsOf(lesson).length;
-        const own = answers?.slice(first, next) ?? null;
-        return score(room.checkpoint.lm.vocabSize, lesson, sitting.trial.documents.length, {
-          ...sitting,
+        const own = one.score?.slice(first, next) ?? null;
+        return score(room.checkpoint.lm.vocabSize, lesson, one.trial.documents.length, {
+          ...one,
           answers: own,
         });
       });
@@ -60,7 +64,7 @@ export function measureTogether(room: ArmRoom, arm: CourseArm): Promise<LessonSc
   });
 }
 
-function trialOf({ lessons }: ArmRoom, { seed, members, documents }: Course, index: number): Trial {
+function trialOf({ lessons }: ArmRoom, { seed, members, documents }: Course, index: number): QuestionTrial {
   const sources = members.map((member) => lessons[member]!.source);
   const passageId = sources.map(({ id }) => id).join(" + ");
   return {

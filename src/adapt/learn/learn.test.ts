@@ -7,17 +7,19 @@ import { after, describe, test } from "node:test";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
 import { scoreTokens } from "../../generate/index.ts";
 import { meanLoss } from "../../train/index.ts";
+import { askQuestions, type LearnKnowledgeArgs, learnKnowledge, type QuestionTrial } from "../domains/knowledge.ts";
+import { policyWriter } from "../domains/teacher.ts";
+import { accuracy, meanGoldLogprob } from "../exam.ts";
 import { finishedTrials } from "../finished.ts";
 import { defaultTemplates } from "../prompts.ts";
 import type { SampledEdit } from "../propose.ts";
 import type { StageStore } from "../settings.ts";
 import type { Kept } from "./kept.ts";
-import { type LearnArgs, learnKnowledge } from "./learn.ts";
+
 import { completionDocument, maximise } from "./maximisation.ts";
 import { defaultLearnSettings, type LearnInnerLoop, type PolicyUpdate } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";
-import { policyWriter } from "./teacher.ts";
-import { runTrials, type Trial } from "./trials.ts";
+import { runTrials as runAny, type TrialContext } from "./trials.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-learn-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -55,7 +57,7 @@ function memoryStore(values: Map<string, string>, failAt = Number.POSITIVE_INFIN
   };
 }
 
-const argsWith = (name: string, store: StageStore, over: Partial<LearnArgs> = {}): LearnArgs => ({
+const argsWith = (name: string, store: StageStore, over: Partial<LearnKnowledgeArgs> = {}): LearnKnowledgeArgs => ({
   modelDirectory,
   openPolicy: openTinyPolicy,
   templates: defaultTemplates,
@@ -147,7 +149,16 @@ describe("the outer loop", () => {
 });
 
 describe("trials", () => {
-  const trial = (edit: number, seed: number): Trial => ({
+  /** Trials that are examined by their own questions. */
+  const runTrials = (context: TrialContext, trials: readonly QuestionTrial[]) =>
+    runAny(context, trials, async (model, takers) =>
+      (await askQuestions(model, takers)).map((answers) => ({
+        accuracy: accuracy(answers)!,
+        goldLogprob: meanGoldLogprob(answers)!,
+      })),
+    );
+
+  const trial = (edit: number, seed: number): QuestionTrial => ({
     passage: 0,
     edit,
     repetition: seed,

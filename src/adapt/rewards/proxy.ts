@@ -13,8 +13,8 @@
  */
 
 import { fullStops } from "../breaks.ts";
-import { parseQuestions, type SelfEdit } from "../self-edit.ts";
-import type { PassageTrials } from "./rewards.ts";
+import { parseQuestions } from "../self-edit.ts";
+import type { PassageTrials, WrittenEdit } from "./rewards.ts";
 
 /** What the proxy sees in one edit; each part is in [0, 1]. */
 export interface ProxyParts {
@@ -62,7 +62,7 @@ const sentencesOf = (text: string): string[] =>
     .filter((sentence) => contentWords(sentence).length > 0);
 
 /** What an edit states: a question with its answer is one statement, any other sentence is one. */
-function statementsOf(edit: SelfEdit): Word[][] {
+function statementsOf(edit: WrittenEdit): Word[][] {
   const pairs = parseQuestions(edit.text);
   if (pairs.length > 0)
     return pairs.map(({ question, answer }) => [...contentWords(question), ...contentWords(` ${answer}`)]);

@@ -13,7 +13,6 @@ import {
   type VarianceComponents,
   varianceComponents,
 } from "../../util/index.ts";
-import type { SelfEdit } from "../self-edit.ts";
 import { proxyScores } from "./proxy.ts";
 
 /** One training of one edit, examined. */
@@ -28,9 +27,15 @@ export interface TrialScore {
   readonly seed: number;
 }
 
+/** An edit as rewards that read it see it. */
+export interface WrittenEdit {
+  readonly kind: string;
+  readonly text: string;
+}
+
 /** An edit and its trials. */
 export interface EditTrials {
-  readonly edit: SelfEdit;
+  readonly edit: WrittenEdit;
   /** Tokens of its training documents, each counted once. */
   readonly numTokens: number;
   /** One per repetition. */

@@ -1,4 +1,4 @@
-/** @file Lessons: passages with their exams, and none of the exams' questions left in what may be trained on. */
+/** @file Tasks of the knowledge domain: passages with their exams, and none of the exams' questions left in what may be trained on. */
 import type { SourcePassage } from "../../tasks/index.ts";
 import type { Rng } from "../../util/index.ts";
 import { allQuestions, buildExams, type PassageExam, redactPassage } from "../build-exam.ts";
@@ -8,13 +8,13 @@ import { checkExam, cutToRoom } from "../room.ts";
 import { type StageStore, stage } from "../settings.ts";
 
 /** A passage with its exam. */
-export interface Lesson {
+export interface KnowledgeTask {
   readonly source: SourcePassage;
   readonly exam: PassageExam;
 }
 
-/** Inputs of {@link buildLessons}. The writer asks questions where a passage brings none. */
-export interface LessonArgs extends Writer {
+/** Inputs of {@link buildKnowledgeTasks}. The writer asks questions where a passage brings none. */
+export interface KnowledgeTaskArgs extends Writer {
   /** Names the stage and the random stream. */
   readonly name: string;
   readonly passages: readonly SourcePassage[];
@@ -25,22 +25,22 @@ export interface LessonArgs extends Writer {
 }
 
 /** Passages in pieces, with exams; pieces that nothing is asked about are left out. */
-export async function buildLessons(args: LessonArgs): Promise<Lesson[]> {
+export async function buildKnowledgeTasks(args: KnowledgeTaskArgs): Promise<KnowledgeTask[]> {
   const { name, passages, maxPassageTokens, rng, store } = args;
   const pieces = cutToRoom(args, passages, maxPassageTokens);
   checkExam(args, pieces, []);
   const exams = await stage(store, name, () => buildExams(args, pieces, rng.fork(name)));
-  const lessons = pieces.map((source, index) => ({ source, exam: exams[index]! }));
-  return lessons.filter(({ exam }) => exam.selection.length > 0 && exam.report.length > 0);
+  const tasks = pieces.map((source, index) => ({ source, exam: exams[index]! }));
+  return tasks.filter(({ exam }) => exam.selection.length > 0 && exam.report.length > 0);
 }
 
 /** Every question that no training text may ask. */
-export const forbiddenQuestions = (lessons: readonly Lesson[], canaries: Canaries): string[] =>
+export const forbiddenQuestions = (tasks: readonly KnowledgeTask[], canaries: Pick<Canaries, "items">): string[] =>
   allQuestions(
-    lessons.map(({ exam }) => exam),
+    tasks.map(({ exam }) => exam),
     canaries.items,
   );
 
-/** The lessons without the forbidden questions in their passages. */
-export const redactLessons = (lessons: readonly Lesson[], forbidden: readonly string[]): Lesson[] =>
-  lessons.map(({ source, exam }) => ({ source: redactPassage(source, forbidden), exam }));
+/** The tasks without the forbidden questions in their passages. */
+export const redactTasks = (tasks: readonly KnowledgeTask[], forbidden: readonly string[]): KnowledgeTask[] =>
+  tasks.map(({ source, exam }) => ({ source: redactPassage(source, forbidden), exam }));

@@ -62,8 +62,11 @@ export interface TaskExam<Task> {
   readonly adapterIndex: number | null;
 }
 
-/** Documents without those that give an exam away. */
-export type Guard = (documents: readonly string[]) => string[];
+/**
+ * Documents without those that give an exam away, for the training of `task`; with `null`, for old text that is trained on
+ * beside any task.
+ */
+export type Guard<Task = DomainTask> = (documents: readonly string[], task: Task | null) => string[];
 
 /** What a domain gets to make its tasks with. */
 export interface PrepareContext extends Writer {
@@ -114,10 +117,11 @@ export interface Domain<Task extends DomainTask = DomainTask, Edit extends Domai
   compile(task: Task, edits: readonly Edit[], templates: Writer["templates"]): TrainingJob;
 
   /**
-   * The leak guard: a filter that drops what would give away an exam of any of `tasks`. Pure. The loop calls it once with
-   * all tasks of a run, the held-out ones included, and lets nothing be trained in a trial or replayed that has not passed.
+   * The leak guard: a filter that drops documents that would give an exam away, that of the task itself or, where tasks are
+   * about one world, of any of `tasks`. Pure. The loop calls it once with all tasks of a run, the held-out ones included,
+   * and lets nothing be trained in a trial or replayed that has not passed the filter.
    */
-  guard(tasks: readonly Task[]): Guard;
+  guard(tasks: readonly Task[]): Guard<Task>;
 
   /**
    * Gives exams, in their order. Called with many at once, each with an adapter of `model.bank` or none; a score must
@@ -131,8 +135,8 @@ export function createGuard<Task extends DomainTask>(
   domain: Pick<Domain<Task>, "guard">,
   tasks: readonly Task[],
   canaries: Pick<Canaries, "items">,
-): Guard {
+): Guard<Task> {
   const withoutExams = domain.guard(tasks);
   const questions = canaries.items.map(({ question }) => question);
-  return (documents) => withoutExamQuestions(withoutExams(documents), questions);
+  return (documents, task) => withoutExamQuestions(withoutExams(documents, task), questions);
 }

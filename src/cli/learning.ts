@@ -256,7 +256,8 @@ async function register(
   return await registerPolicies(store, learning, async (record) => (await gradeRecord(store, record, options)).record);
 }
 
-function readResult(run: Run): LearningResult {
+/** The result of a finished run. */
+export function readResult(run: Run): LearningResult {
   const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as LearnReport & {
     seconds: number;
   };
@@ -270,7 +271,7 @@ function readResult(run: Run): LearningResult {
 }
 
 /** Writes the report, drops the training state, which nothing needs any more, and marks the run as finished. */
-async function finish(run: Run, report: LearnReport, seconds: number): Promise<void> {
+export async function finish(run: Run, report: LearnReport, seconds: number): Promise<void> {
   run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds }, null, 1)}\n`);
   for (const { policy } of report.rounds) run.sealArtifact(policy.directory);
   await rm(run.artifactPath("training"), { recursive: true, force: true });

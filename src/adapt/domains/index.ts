@@ -1,5 +1,21 @@
 /** @file Exports of the domains, through `adapt`. */
 export {
+  type CurveEdit,
+  type CurveOptions,
+  type CurvePoint,
+  type CurveSettings,
+  type CurveTask,
+  curveChoices,
+  curveCompletion,
+  curveDomain,
+  curveEdit,
+  curveLine,
+  curvePrompt,
+  drawCurve,
+  readCurveSettings,
+} from "./curve.ts";
+export { type CurveBaseArgs, curveText, pretrainCurve, randomCurveSettings } from "./curve-base.ts";
+export {
   askQuestions,
   type KnowledgeCandidate,
   type KnowledgeContext,

@@ -3,15 +3,14 @@
  * asks closed-book questions. The inner loop is the run's: edits of knowledge carry no hyper-parameters.
  */
 import type { SourcePassage } from "../../tasks/index.ts";
-import type { Rng } from "../../util/index.ts";
-import type { Domain, DomainTask, TaskScore } from "../domain.ts";
+import type { Domain, TaskScore } from "../domain.ts";
 import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "../exam.ts";
 import type { LearnContext } from "../learn/context.ts";
 import type { EditCandidate, Expectation } from "../learn/expectation.ts";
 import { type LearnArgs, learn } from "../learn/learn.ts";
 import type { LearnReport } from "../learn/report.ts";
 import type { Examiner, Trial } from "../learn/trials.ts";
-import type { SampledEdit, Writer } from "../propose.ts";
+import type { SampledEdit } from "../propose.ts";
 import { selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
 import { buildKnowledgeTasks, forbiddenQuestions, type KnowledgeTask, redactTasks } from "./knowledge-tasks.ts";
 import { type EditWriter, policyWriter } from "./teacher.ts";
@@ -37,8 +36,8 @@ export interface KnowledgeOptions {
 
 /** `propose` of a domain, by whoever writes edits of sources. */
 export const proposedBy =
-  (writer: EditWriter) =>
-  (policy: Writer, tasks: readonly DomainTask[], count: number, rng: Rng): Promise<SampledEdit[][]> =>
+  (writer: EditWriter): KnowledgeDomain["propose"] =>
+  (policy, tasks, count, rng) =>
     writer(
       policy,
       tasks.map(({ source }) => source),

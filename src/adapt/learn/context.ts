@@ -42,7 +42,7 @@ export interface LearnContext<Task extends DomainTask = DomainTask, Edit extends
   readonly rounds: readonly (readonly Task[])[];
   readonly heldOutTasks: readonly Task[];
   /** What every text passes before it is trained on in a trial or replayed. */
-  readonly guard: Guard;
+  readonly guard: Guard<Task>;
   readonly knownCanaries: readonly ExamItem[];
   readonly replay: readonly string[];
   readonly pace: Pace;
@@ -67,7 +67,9 @@ export async function prepareLearning<Task extends DomainTask, Edit extends Doma
   });
   const guard = createGuard(domain, [...tasks, ...heldOut], canaries);
   const rounds = await splitRounds(args, tasks, rng);
-  const replay = await stage(store, "replay", () => gatherReplay(args, policy, guard, rng.fork("replay"), tell));
+  const replay = await stage(store, "replay", () =>
+    gatherReplay(args, policy, (texts) => guard(texts, null), rng.fork("replay"), tell),
+  );
   const knownCanaries = await stage(store, "canaries", () => askCanaries(args, policy));
   const perTask = trialsOfPassage(settings.schedule);
   const numTrials = rounds.flat().length * perTask + (rounds.length + 1) * heldOut.length * settings.heldOutEdits;
@@ -129,7 +131,7 @@ async function splitRounds<Task extends DomainTask>(
 async function gatherReplay(
   { settings, templates, signal, oldText }: Pick<PrepareArgs, "settings" | "templates" | "signal" | "oldText">,
   checkpoint: Checkpoint,
-  guard: Guard,
+  guard: (texts: readonly string[]) => string[],
   rng: Rng,
   tell: LearnContext["tell"],
 ): Promise<string[]> {

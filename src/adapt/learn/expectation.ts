@@ -25,7 +25,7 @@ export interface ExpectationArgs<Task extends DomainTask = DomainTask, Edit exte
   readonly schedule: TrialSchedule;
   readonly reward: Reward;
   /** What every document passes before it is trained on. */
-  readonly guard: Guard;
+  readonly guard: Guard<Task>;
   readonly groupSize: number;
   /** Names the samples. */
   readonly rng: Rng;
@@ -141,7 +141,7 @@ export async function writeCandidates<Task extends DomainTask, Edit extends Doma
     Array.from({ length: numEdits }, (_, edit) => {
       const members = sampled[passage]!.slice(edit * unionOf, (edit + 1) * unionOf);
       const job = domain.compile(task, members, context.templates);
-      const documents = guard(job.documents);
+      const documents = guard(job.documents, task);
       const numTokens = documents.reduce((total, text) => total + tokenizer.encode(text).length, 0);
       return { ...job, members, documents, numTokens };
     }),

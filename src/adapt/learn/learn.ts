@@ -156,7 +156,7 @@ export async function tryEdits<Task extends DomainTask, Edit extends DomainEdit>
 export const keptStage = (round: number): string => `round-${round}/kept`;
 
 /** What the M-step needs of a run. */
-export type PolicyContext = Omit<LearnContext, "domain" | "rounds" | "heldOutTasks">;
+export type PolicyContext = Omit<LearnContext, "domain" | "guard" | "rounds" | "heldOutTasks">;
 
 /** The M-step, and its policy on disk; `checkpoint` becomes that policy. */
 export async function makePolicy(

@@ -167,7 +167,11 @@ function gatherDocuments(context: TrialContext, trial: Trial): Material {
 }
 
 /** A document whose loss is on what stands behind the last `answerAfter`, or on all of it. */
-function toDocument({ checkpoint }: TrialContext, text: string, answerAfter: string | undefined): TrainDocument {
+export function toDocument(
+  { checkpoint }: Pick<Writer, "checkpoint">,
+  text: string,
+  answerAfter: string | undefined,
+): TrainDocument {
   const at = answerAfter === undefined ? -1 : text.lastIndexOf(answerAfter);
   if (at < 0) return toTrainDocuments(checkpoint, [text])[0]!;
   const cut = at + answerAfter!.length;

@@ -37,10 +37,10 @@ import { bootstrapCrossed, bootstrapMean, createRng, type Interval, mean } from 
 const { values: options } = parseArgs({
   options: {
     out: { type: "string", default: "runs/curve" },
-    seeds: { type: "string", default: "0,1,2" },
-    tasks: { type: "string", default: "40" },
+    seeds: { type: "string", default: "0,1,2,3" },
+    tasks: { type: "string", default: "120" },
     validation: { type: "string", default: "24" },
-    test: { type: "string", default: "30" },
+    test: { type: "string", default: "80" },
     pretraining: { type: "string", default: "500" },
   },
 });
@@ -48,7 +48,9 @@ const numTasks = Number(options.tasks);
 const numRounds = 2;
 const settings: LearnSettings = {
   ...defaultLearnSettings,
-  ...{ numRounds, passagesPerRound: numTasks, numEdits: 5, schedule: uniformSchedule(5, 1), heldOutEdits: 2 },
+  ...{ numRounds, passagesPerRound: numTasks, numEdits: 8, schedule: uniformSchedule(8, 1), heldOutEdits: 2 },
+  /** The paper's rule: an edit that is no better than none, an invalid one among them, is not learned from. */
+  update: { ...defaultLearnSettings.update, objective: { kind: "rest-em", keep: 1, aboveBase: true } },
   groupSize: 100,
 };
 const canaries = { items: [], hasGold: true };

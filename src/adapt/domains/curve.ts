@@ -2,8 +2,8 @@
  * @file A domain whose edits are hyper-parameters and nothing else: after SEAL's few-shot setting (arXiv 2506.10943, section
  * 3.2), where the policy writes a training configuration as JSON, at a size that a CPU trains in seconds.
  *
- * A task is a line over sixteen places, measured at ten of them with an error that is stated: `f(x) = level + slope · x`,
- * rounded to a digit. The job trains an adapter on the ten measurements; the exam asks for the true value at the other six.
+ * A task is a line over the places a to z, measured at ten of them with an error that is stated: `f(x) = level + slope · x`,
+ * rounded to a digit. The job trains an adapter on the ten measurements; the exam asks for the true value at the others.
  * Exact measurements are to be fitted closely; of those with an error of 3 only the level should be learned, because
  * whoever trains long learns the errors. No one setting is right for both.
  */
@@ -26,10 +26,10 @@ export interface CurveTask extends DomainTask {
   readonly exam: Readonly<Record<ExamUse, readonly CurvePoint[]>>;
 }
 
-const places = [..."abcdefghijklmnop"];
+const places = [..."abcdefghijklmnopqrstuvwxyz"];
 const errors = [0, 3];
 const numMeasured = 10;
-const numExamined = 3;
+const numExamined = 8;
 
 /** What an edit may choose. */
 export const curveChoices: Readonly<Record<"rank" | "learningRate" | "epochs", readonly number[]>> = {
@@ -71,7 +71,7 @@ export const curveLine = ([x, y]: CurvePoint): string => `${x} = ${y}`;
 export function drawCurve(id: string, rng: Rng): CurveTask {
   const error = rng.choice(errors);
   const level = 2.5 + 4 * rng.uniform();
-  const slope = 1.2 * rng.uniform() - 0.6;
+  const slope = 0.72 * rng.uniform() - 0.36;
   const points = rng.shuffle(
     places.map((x, index) => {
       const value = level + slope * (index - (places.length - 1) / 2);

@@ -7,7 +7,7 @@
 import type { LoraConfig } from "../nn/index.ts";
 import type { Rng } from "../util/index.ts";
 import type { Canaries } from "./canaries.ts";
-import type { ExamRoom } from "./exam.ts";
+import type { ExamContext } from "./exam.ts";
 import type { Source, Writer } from "./propose.ts";
 import { withoutExamQuestions } from "./self-edit.ts";
 import type { InnerLoop, StageStore } from "./settings.ts";
@@ -127,7 +127,7 @@ export interface Domain<Task extends DomainTask = DomainTask, Edit extends Domai
    * Gives exams, in their order. Called with many at once, each with an adapter of `model.bank` or none; a score must
    * not depend on the others. Adapters whose training diverged are not examined.
    */
-  examine(model: ExamRoom, exams: readonly TaskExam<Task>[]): Promise<TaskScore[]>;
+  examine(model: ExamContext, exams: readonly TaskExam<Task>[]): Promise<TaskScore[]>;
 }
 
 /** The guard of a run: the domain's, and that of the questions that show forgetting. */

@@ -1,4 +1,4 @@
-/** @file Door of `adapt`: self-edits from proposal to a kept or rejected change. */
+/** @file Exports of `adapt`: self-edits from proposal to a kept or rejected change. */
 export { type AdaptArgs, type AdaptOutcome, adapt } from "./adapt.ts";
 export { almanacTemplates } from "./almanac-templates.ts";
 export { fullStops } from "./breaks.ts";
@@ -16,11 +16,12 @@ export {
   bestCandidate,
   type Candidate,
   type CandidateResult,
+  type TrainContext,
   trainCandidates,
   tryCandidates,
-  type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
+export { checkExam, cutToContext, fitsContext, passageLimit, type Reader } from "./context-window.ts";
 export * from "./continual/index.ts";
 export {
   createGuard,
@@ -47,8 +48,8 @@ export {
 export {
   accuracy,
   type ExamAnswer,
+  type ExamContext,
   type ExamItem,
-  type ExamRoom,
   type ExamTaker,
   examine,
   meanGoldLogprob,
@@ -197,7 +198,6 @@ export {
   type TrialPlace,
   trialSeed,
 } from "./rewards/selection.ts";
-export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
 export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
 export {
   parseOpenSelfEdit,

@@ -45,8 +45,8 @@ export interface Trap {
 export type Traps = ReadonlyMap<string, readonly Trap[]>;
 
 /** What all arms of one model share. */
-export interface ArmRoom extends Writer {
-  readonly lessons: readonly KnowledgeTask[];
+export interface ArmContext extends Writer {
+  readonly tasks: readonly KnowledgeTask[];
   /** Canaries that the unadapted model answers right. */
   readonly canaries: readonly ExamItem[];
   /** Asked after every training, beside the exam. @defaultValue none */
@@ -66,13 +66,13 @@ export interface Arm {
   /** Unique within the store; names the stages. */
   readonly name: string;
   readonly innerLoop: LearnInnerLoop;
-  /** Training documents of each lesson, exam questions removed. */
+  /** Training documents of each task, exam questions removed. */
   readonly documents: readonly (readonly string[])[];
-  /** Exactly so many updates for each lesson. @defaultValue the inner loop's epochs */
+  /** Exactly so many updates for each task. @defaultValue the inner loop's epochs */
   readonly numSteps?: readonly number[];
 }
 
-/** What tables show of how a lesson went. */
+/** What tables show of how a task went. */
 export interface ScoreFigures {
   /** Share of right answers to the report questions. */
   readonly accuracy: number;
@@ -89,8 +89,8 @@ export interface ScoreFigures {
   readonly numTokens: number;
 }
 
-/** How one lesson went. */
-export interface LessonScore extends ScoreFigures {
+/** How one task went. */
+export interface ArmScore extends ScoreFigures {
   /** Share of right answers to the selection questions; never to be reported. */
   readonly selection: number;
   /** Nats per token of the gold answers to the report questions. */
@@ -104,11 +104,11 @@ export const figuresOnly = ({
   selectionLogprob: _l,
   goldLogprob: _g,
   ...shown
-}: LessonScore): ScoreFigures => shown;
+}: ArmScore): ScoreFigures => shown;
 
-/** Inputs of {@link createArmRoom}. */
-export interface ArmRoomArgs extends Writer {
-  /** Names the stages of this room within the store: one prefix per model that is examined. */
+/** Inputs of {@link createArmContext}. */
+export interface ArmContextArgs extends Writer {
+  /** Names the stages within the store: one prefix per model that is examined. */
   readonly name: string;
   readonly canaries: Canaries;
   readonly passages: readonly SourcePassage[];
@@ -123,8 +123,10 @@ export interface ArmRoomArgs extends Writer {
   readonly onEvent?: (event: AdaptEvent) => void;
 }
 
-/** A room whose exams, canaries and replay are the model's own; also every question that no document may contain. */
-export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { readonly forbidden: readonly string[] }> {
+/** What the arms of one model share, with exams, canaries and replay of its own; also every question that no document may contain. */
+export async function createArmContext(
+  args: ArmContextArgs,
+): Promise<ArmContext & { readonly forbidden: readonly string[] }> {
   const { name, canaries, passages, seed, numReplay = 0, groupSize = 60, signal, onEvent } = args;
   const store = prefixed(args.store, name);
   const { maxPassageTokens } = defaultSettings;
@@ -137,7 +139,7 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
   );
   return {
     ...{ checkpoint: args.checkpoint, templates: args.templates, signal, store, groupSize, replay, forbidden },
-    lessons: redactTasks(unredacted, forbidden),
+    tasks: redactTasks(unredacted, forbidden),
     canaries: await stage(store, "canaries", () => knownCanaries(args)),
     seed: `${seed}`,
     ...(args.traps && { traps: args.traps }),
@@ -152,77 +154,78 @@ export const prefixed = (store: StageStore, prefix: string): StageStore => ({
 });
 
 /** Canaries with a right answer; without right answers, the model's own stand in for them. */
-async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmRoomArgs): Promise<ExamItem[]> {
-  const room = { checkpoint, templates, signal, bank: null };
-  const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
+async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmContextArgs): Promise<ExamItem[]> {
+  const context = { checkpoint, templates, signal, bank: null };
+  const [answers] = await examine(context, [{ adapterIndex: null, items: canaries.items }]);
   return answeredCanaries(canaries, answers!);
 }
 
-/** All that a lesson asks: selection questions, then report questions. */
+/** All that a task asks: selection questions, then report questions. */
 export const itemsOf = ({ exam }: KnowledgeTask): ExamItem[] => [...exam.selection, ...exam.report];
 
-/** The exam of a lesson, then its traps; a trap counts as right when the wrong value is given. */
-const askedIn = ({ traps }: Pick<ArmRoom, "traps">, lesson: KnowledgeTask): ExamItem[] => [
-  ...itemsOf(lesson),
-  ...(traps?.get(lesson.source.id) ?? []).map(({ question, wrong }) => ({ question, answer: wrong, title: "" })),
+/** The exam of a task, then its traps; a trap counts as right when the wrong value is given. */
+const askedIn = ({ traps }: Pick<ArmContext, "traps">, task: KnowledgeTask): ExamItem[] => [
+  ...itemsOf(task),
+  ...(traps?.get(task.source.id) ?? []).map(({ question, wrong }) => ({ question, answer: wrong, title: "" })),
 ];
 
 /** Answers of a model that has learned nothing. */
-export async function scoreUntrained(room: ArmRoom): Promise<LessonScore[]> {
-  return scoreUnchanged(room, "untrained", (item) => item);
+export async function scoreUntrained(context: ArmContext): Promise<ArmScore[]> {
+  return scoreUnchanged(context, "untrained", (item) => item);
 }
 
 /** Answers of the unchanged model with the passage before every question. */
-export async function scoreReading(room: ArmRoom): Promise<LessonScore[]> {
-  const { templates } = room;
+export async function scoreReading(context: ArmContext): Promise<ArmScore[]> {
+  const { templates } = context;
   const reading = { ...templates, question: `Passage: {title}\n${templates.question.replace("{title}", "")}` };
-  return scoreUnchanged({ ...room, templates: reading }, "reading", (item, { source }) => ({
+  return scoreUnchanged({ ...context, templates: reading }, "reading", (item, { source }) => ({
     ...item,
     title: source.title === "" ? source.context : `${source.title}\n${source.context}`,
   }));
 }
 
 async function scoreUnchanged(
-  room: ArmRoom,
+  context: ArmContext,
   name: string,
-  ask: (item: ExamItem, lesson: KnowledgeTask) => ExamItem,
-): Promise<LessonScore[]> {
-  const takers = room.lessons.map((lesson) => ({
+  ask: (item: ExamItem, task: KnowledgeTask) => ExamItem,
+): Promise<ArmScore[]> {
+  const takers = context.tasks.map((task) => ({
     adapterIndex: null,
-    items: askedIn(room, lesson).map((item) => ask(item, lesson)),
+    items: askedIn(context, task).map((item) => ask(item, task)),
   }));
-  const sheets = await stage(room.store, name, () => examine({ ...room, bank: null }, takers));
+  const sheets = await stage(context.store, name, () => examine({ ...context, bank: null }, takers));
   const trained = { numSteps: 0, numTokens: 0, canaries: null };
-  return room.lessons.map((lesson, index) =>
-    score(room.checkpoint.lm.vocabSize, lesson, 0, { ...trained, answers: sheets[index]! }, room.traps),
+  return context.tasks.map((task, index) =>
+    score(context.checkpoint.lm.vocabSize, task, 0, { ...trained, answers: sheets[index]! }, context.traps),
   );
 }
 
-function trialOf(room: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): QuestionTrial {
-  const { lessons, seed } = room;
-  const lesson = lessons[passage]!;
-  const { source } = lesson;
+function trialOf(context: ArmContext, passage: number, documents: readonly string[], numSteps?: number): QuestionTrial {
+  const { tasks, seed } = context;
+  const task = tasks[passage]!;
+  const { source } = task;
   const place = { runSeed: seed, passageId: source.id, edit: 0, repetition: 0 };
   return {
-    ...{ passage, edit: 0, repetition: 0, source, documents, items: askedIn(room, lesson) },
+    ...{ passage, edit: 0, repetition: 0, source, documents, items: askedIn(context, task) },
     seed: trialSeed(place, "common"),
     ...(numSteps !== undefined && { numSteps }),
   };
 }
 
 /**
- * Updates of each lesson after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
+ * Updates of each task after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
  * documents. The order of the documents is that of the arm itself.
  */
 export function stepsForTokens(
-  room: ArmRoom,
+  context: ArmContext,
   { innerLoop, documents }: Pick<Arm, "innerLoop" | "documents">,
   budgets: readonly number[],
 ): number[] {
-  const context: TrialContext = { ...room, innerLoop };
-  return room.lessons.map((_, passage) => {
+  const trialContext: TrialContext = { ...context, innerLoop };
+  return context.tasks.map((_, passage) => {
     const budget = budgets[passage]!;
-    const planOf = (numSteps?: number) => plannedTokens(context, trialOf(room, passage, documents[passage]!, numSteps));
+    const planOf = (numSteps?: number) =>
+      plannedTokens(trialContext, trialOf(context, passage, documents[passage]!, numSteps));
     let plan = planOf();
     while (sum(plan) < budget) plan = planOf(Math.max(1, 2 * plan.length));
     let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
@@ -237,20 +240,20 @@ export function stepsForTokens(
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** Trains and examines an adapter for every lesson; finished groups of lessons are read from the store. */
-export async function measureArm(room: ArmRoom, arm: Arm): Promise<LessonScore[]> {
-  const { lessons, store, groupSize, seed, onEvent } = room;
-  const context: TrialContext = { ...room, innerLoop: arm.innerLoop };
-  const trials = lessons.map((_, passage) => trialOf(room, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
-  const scores: LessonScore[] = [];
+/** Trains and examines an adapter for every task; finished groups of tasks are read from the store. */
+export async function measureArm(context: ArmContext, arm: Arm): Promise<ArmScore[]> {
+  const { tasks, store, groupSize, seed, onEvent } = context;
+  const trialContext: TrialContext = { ...context, innerLoop: arm.innerLoop };
+  const trials = tasks.map((_, passage) => trialOf(context, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
+  const scores: ArmScore[] = [];
   for (let from = 0; from < trials.length; from += groupSize) {
     onEvent?.({ stage: arm.name, done: from, total: trials.length });
     const group = trials.slice(from, from + groupSize);
     const found = await stage(store, `${arm.name}/${seed}/${from}`, async () => {
-      const examined = await examineTrials(context, group, askQuestions);
-      const { vocabSize } = room.checkpoint.lm;
+      const examined = await examineTrials(trialContext, group, askQuestions);
+      const { vocabSize } = context.checkpoint.lm;
       return examined.map(({ score: answers, ...one }) =>
-        score(vocabSize, lessons[one.trial.passage]!, one.trial.documents.length, { ...one, answers }, room.traps),
+        score(vocabSize, tasks[one.trial.passage]!, one.trial.documents.length, { ...one, answers }, context.traps),
       );
     });
     scores.push(...found);
@@ -272,15 +275,15 @@ interface Answered extends Pick<ExaminedTrial, "canaries" | "numSteps" | "numTok
   readonly answers: readonly ExamAnswer[] | null;
 }
 
-/** Sums up the answers to {@link itemsOf} a lesson and to its traps, if there are any. */
+/** Sums up the answers to {@link itemsOf} a task and to its traps, if there are any. */
 export function score(
   vocabSize: number,
-  lesson: KnowledgeTask,
+  task: KnowledgeTask,
   numDocuments: number,
   { answers, canaries, numSteps, numTokens }: Answered,
   traps?: Traps,
-): LessonScore {
-  const { exam, source } = lesson;
+): ArmScore {
+  const { exam, source } = task;
   const cost = { numDocuments, numSteps, numTokens };
   const own = traps?.get(source.id) ?? [];
   if (answers === null)

@@ -38,11 +38,11 @@ export function almanacPeople(): ReadonlyMap<string, Person> {
   );
 }
 
-/** The people that lessons are about, in their order; `null` when one of them is about something else. */
-export function peopleOf(lessons: readonly KnowledgeTask[]): Person[] | null {
+/** The people that tasks are about, in their order; `null` when one of them is about something else. */
+export function peopleOf(tasks: readonly KnowledgeTask[]): Person[] | null {
   const known = almanacPeople();
-  const people = lessons.flatMap(({ source }) => known.get(source.id) ?? []);
-  return people.length === lessons.length ? people : null;
+  const people = tasks.flatMap(({ source }) => known.get(source.id) ?? []);
+  return people.length === tasks.length ? people : null;
 }
 
 /** Normalised with a blank at both ends, so that words are found whole. */

@@ -102,13 +102,13 @@ function stagesOfPrompt(store: StageStore, prompt: EditPrompt): StageStore {
 }
 
 function figuresOf(
-  lessons: readonly KnowledgeTask[],
+  tasks: readonly KnowledgeTask[],
   found: KnowledgeExpectation,
   policyKept: number | null,
 ): WriterFigures {
   const edits = found.trials.flatMap((passage) => passage.edits);
   const coverages = found.trials.flatMap((passage, index) =>
-    passage.edits.map(({ edit }) => answerCoverage(lessons[index]!.exam.report, edit.text)),
+    passage.edits.map(({ edit }) => answerCoverage(tasks[index]!.exam.report, edit.text)),
   );
   return {
     perPassage: found.trials.map((passage) => meanOfMeasured(passage.edits.map(meanAccuracy)) ?? 0),
@@ -143,7 +143,7 @@ async function learnWith(
     store: stagesOfPrompt(args.store, prompt),
     directoryOf: (name) => args.directoryOf(`${prompt}/${name}`),
     onEvent: (event) => args.onEvent?.({ ...event, stage: `${prompt}: ${event.stage}` }),
-    onExamined: (_round, found, lessons) => seen.push((policyKept) => figuresOf(lessons, found, policyKept)),
+    onExamined: (_round, found, tasks) => seen.push((policyKept) => figuresOf(tasks, found, policyKept)),
   });
   return {
     policies: evaluations.map(({ policyKept }, index) => seen[index]!(policyKept)),
@@ -164,14 +164,14 @@ async function examineOracles(
 ): Promise<Map<EditPrompt, WriterFigures>> {
   const checkpoint = await args.openPolicy(args.modelDirectory);
   using _lm = checkpoint.lm;
-  const course = await prepareLearning({ ...withKnowledge(args), oldText: null }, checkpoint);
+  const context = await prepareLearning({ ...withKnowledge(args), oldText: null }, checkpoint);
   const figures = new Map<EditPrompt, WriterFigures>();
   for (const prompt of args.prompts) {
     if (prompt === "open") continue; // it has no kind of its own
     const propose = proposedBy(oracle(prompt));
     const name = `oracle/${prompt}`;
-    const found = await examineEdits(course, checkpoint, { name, title: `${prompt}: all-facts oracle`, propose });
-    figures.set(prompt, figuresOf(course.heldOutTasks, found, null));
+    const found = await examineEdits(context, checkpoint, { name, title: `${prompt}: all-facts oracle`, propose });
+    figures.set(prompt, figuresOf(context.heldOutTasks, found, null));
   }
   return figures;
 }

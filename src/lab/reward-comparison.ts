@@ -149,16 +149,16 @@ async function runSeed(
     directoryOf: (name) => args.directoryOf(`seed-${seed}/${name}`),
     onEvent: (event) => args.onEvent?.({ ...event, stage: `seed ${seed}, ${event.stage}` }),
   };
-  const { course, untrained, expectations } = await tryPlans(args, prepareArgs, plans);
+  const { context, untrained, expectations } = await tryPlans(args, prepareArgs, plans);
   const outcomes: Outcome[] = [];
   const kept: Kept[] = [];
   for (const arm of arms) {
     const chosen = chooseFor(arm, expectations.get(arm.plan.name)!);
     kept.push(chosen);
-    outcomes.push(await runArm(args, course, arm, chosen));
+    outcomes.push(await runArm(args, context, arm, chosen));
   }
   const trials = new Map([...expectations].map(([name, expectation]) => [name, expectation.trials]));
-  return { untrained, trials, outcomes, kept, numQuestions: course.rounds[0]![0]!.exam.selection.length };
+  return { untrained, trials, outcomes, kept, numQuestions: context.rounds[0]![0]!.exam.selection.length };
 }
 
 /** All trials, of the untrained policy. */
@@ -169,31 +169,31 @@ async function tryPlans(
 ) {
   const base = await args.openPolicy(args.modelDirectory);
   using _lm = base.lm;
-  const course = await prepareLearning(prepareArgs, base);
+  const context = await prepareLearning(prepareArgs, base);
   const expectations = new Map<string, KnowledgeExpectation>();
-  for (const plan of plans) expectations.set(plan.name, await tryPlan(course, base, plan));
+  for (const plan of plans) expectations.set(plan.name, await tryPlan(context, base, plan));
   const name = "untrained";
-  const found = await examineEdits(course, base, { name, title: "held-out, untrained", canaries: [] });
-  const policyKept = await askPolicy(course, base, name);
-  return { course, untrained: { perPassage: perPassageOf(found), policyKept }, expectations };
+  const found = await examineEdits(context, base, { name, title: "held-out, untrained", canaries: [] });
+  const policyKept = await askPolicy(context, base, name);
+  return { context, untrained: { perPassage: perPassageOf(found), policyKept }, expectations };
 }
 
-function tryPlan(course: KnowledgeContext, base: Checkpoint, plan: TrialPlan): Promise<KnowledgeExpectation> {
+function tryPlan(context: KnowledgeContext, base: Checkpoint, plan: TrialPlan): Promise<KnowledgeExpectation> {
   const { numPassages, numQuestions, settings, writer, name } = plan;
-  const lessons = course.rounds[0]!.slice(0, numPassages);
+  const tasks = context.rounds[0]!.slice(0, numPassages);
   return tryEdits(
     {
-      ...course,
-      settings: { ...course.settings, ...settings },
-      domain: writer === null ? course.domain : { ...course.domain, propose: proposedBy(writer) },
+      ...context,
+      settings: { ...context.settings, ...settings },
+      domain: writer === null ? context.domain : { ...context.domain, propose: proposedBy(writer) },
       reward: denseReward,
-      store: prefixed(course.store, `plan/${name}`),
-      pace: createPace(lessons.length * trialsOfPassage(settings.schedule)),
-      tell: (part, ...rest) => course.tell(`${name}: ${part}`, ...rest),
+      store: prefixed(context.store, `plan/${name}`),
+      pace: createPace(tasks.length * trialsOfPassage(settings.schedule)),
+      tell: (part, ...rest) => context.tell(`${name}: ${part}`, ...rest),
     },
     base,
     1,
-    numQuestions === null ? lessons : lessons.map((lesson) => askFewer(lesson, numQuestions)),
+    numQuestions === null ? tasks : tasks.map((task) => askFewer(task, numQuestions)),
   );
 }
 
@@ -214,19 +214,19 @@ function chooseFor({ see, reward, objective }: RewardArm, { candidates, trials: 
 /** The M-step of an arm and the examination of its policy, which is removed afterwards. */
 async function runArm(
   args: RewardComparisonArgs,
-  course: KnowledgeContext,
+  context: KnowledgeContext,
   arm: RewardArm,
   kept: Kept,
 ): Promise<Outcome> {
   const place = `arm/${arm.name.replaceAll(/[^a-z0-9]+/gi, "-")}`;
-  const { settings } = course;
+  const { settings } = context;
   const own: KnowledgeContext = {
-    ...course,
+    ...context,
     settings: { ...settings, update: { ...settings.update, objective: arm.objective } },
-    store: prefixed(course.store, place),
-    directoryOf: (name) => course.directoryOf(`${place}/${name}`),
-    pace: createPace(course.heldOutTasks.length * settings.heldOutEdits),
-    tell: (part, ...rest) => course.tell(`${arm.name}: ${part}`, ...rest),
+    store: prefixed(context.store, place),
+    directoryOf: (name) => context.directoryOf(`${place}/${name}`),
+    pace: createPace(context.heldOutTasks.length * settings.heldOutEdits),
+    tell: (part, ...rest) => context.tell(`${arm.name}: ${part}`, ...rest),
   };
   const outcome = await stage(own.store, "outcome", async (): Promise<Outcome> => {
     const made = await stage(own.store, "policy", async () => {
@@ -242,7 +242,7 @@ async function runArm(
     const policyKept = await askPolicy(own, policy, "held-out");
     return { perPassage: perPassageOf(found), policyKept, policy: policy.digest, numUpdates: made.update.numSteps };
   });
-  rmSync(course.directoryOf(place), { recursive: true, force: true });
+  rmSync(context.directoryOf(place), { recursive: true, force: true });
   return outcome;
 }
 

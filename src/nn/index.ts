@@ -1,4 +1,4 @@
-/** @file Door of `nn`: parameters, adapters, optimizers. */
+/** @file Exports of `nn`: parameters, adapters, optimizers. */
 export {
   type AdapterBatch,
   bankOf,

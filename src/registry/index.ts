@@ -1,4 +1,4 @@
-/** @file Door of `registry`: runs on disk, the store of adapters and policies, signatures, the audit log. */
+/** @file Exports of `registry`: runs on disk, the store of adapters and policies, signatures, the audit log. */
 export { digestFile, digestOf, digestPath, removeFile, writeFileAtomic } from "./atomic-file.ts";
 export { type AuditEntry, type AuditEvent, type AuditHead, readAuditLog } from "./audit.ts";
 export type { FileContent, WriteHook } from "./disk.ts";

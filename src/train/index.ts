@@ -1,4 +1,4 @@
-/** @file Door of `train`: data, the full trainer, the adapter bank, policy objectives, evaluation. */
+/** @file Exports of `train`: data, the full trainer, the adapter bank, policy objectives, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
 export { type AdapterJob, type AdapterResult, plannedRows } from "./adapter-job.ts";
 export type { AdapterPenalty, AdapterRegularizer } from "./adapter-regularizer.ts";

@@ -3,8 +3,8 @@ import type { SourcePassage } from "../../tasks/index.ts";
 import type { Rng } from "../../util/index.ts";
 import { allQuestions, buildExams, type PassageExam, redactPassage } from "../build-exam.ts";
 import type { Canaries } from "../canaries.ts";
+import { checkExam, cutToContext } from "../context-window.ts";
 import type { Writer } from "../propose.ts";
-import { checkExam, cutToRoom } from "../room.ts";
 import { type StageStore, stage } from "../settings.ts";
 
 /** A passage with its exam. */
@@ -27,7 +27,7 @@ export interface KnowledgeTaskArgs extends Writer {
 /** Passages in pieces, with exams; pieces that nothing is asked about are left out. */
 export async function buildKnowledgeTasks(args: KnowledgeTaskArgs): Promise<KnowledgeTask[]> {
   const { name, passages, maxPassageTokens, rng, store } = args;
-  const pieces = cutToRoom(args, passages, maxPassageTokens);
+  const pieces = cutToContext(args, passages, maxPassageTokens);
   checkExam(args, pieces, []);
   const exams = await stage(store, name, () => buildExams(args, pieces, rng.fork(name)));
   const tasks = pieces.map((source, index) => ({ source, exam: exams[index]! }));

@@ -151,7 +151,7 @@ async function askCanaries(
   { canaries, templates, signal }: Pick<PrepareArgs, "canaries" | "templates" | "signal">,
   checkpoint: Checkpoint,
 ): Promise<ExamItem[]> {
-  const room = { checkpoint, templates, signal, bank: null };
-  const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
+  const context = { checkpoint, templates, signal, bank: null };
+  const [answers] = await examine(context, [{ adapterIndex: null, items: canaries.items }]);
   return answeredCanaries(canaries, answers!);
 }

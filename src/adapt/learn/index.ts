@@ -1,4 +1,4 @@
-/** @file Door of the outer loop, through `adapt`. */
+/** @file Exports of the outer loop, through `adapt`. */
 export { type LearnContext, type PrepareArgs, prepareLearning, rewardNamed } from "./context.ts";
 export {
   type CandidateArgs,
@@ -19,8 +19,8 @@ export {
   type LearnArgs,
   learn,
   makePolicy,
-  type PolicyContext,
   tryEdits,
+  type UpdateContext,
 } from "./learn.ts";
 export {
   completionDocument,

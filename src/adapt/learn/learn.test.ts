@@ -172,9 +172,9 @@ describe("trials", () => {
     const checkpoint = await openTinyPolicy(modelDirectory);
     using _lm = checkpoint.lm;
     const innerLoop = { ...settings.innerLoop, replayShare: 0 };
-    const room = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
-    const [a, b, c] = await runTrials(room, [trial(0, 7), trial(1, 7), trial(2, 8)]);
-    const [alone] = await runTrials(room, [trial(1, 7)]);
+    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
+    const [a, b, c] = await runTrials(context, [trial(0, 7), trial(1, 7), trial(2, 8)]);
+    const [alone] = await runTrials(context, [trial(1, 7)]);
     assert.equal(a?.adapter, b?.adapter);
     assert.notEqual(a?.adapter, c?.adapter);
     assert.equal(alone?.adapter, b?.adapter);
@@ -186,8 +186,8 @@ describe("trials", () => {
     const checkpoint = await openTinyPolicy(modelDirectory);
     using _lm = checkpoint.lm;
     const innerLoop = { ...settings.innerLoop, epochs: 10, maxSteps: 5 };
-    const room = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
-    const [record] = await runTrials(room, [trial(0, 7)]);
+    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
+    const [record] = await runTrials(context, [trial(0, 7)]);
     assert.equal(record?.numSteps, 5);
   });
 
@@ -223,10 +223,10 @@ describe("trials", () => {
     using lm = checkpoint.lm;
     const before = [...lm.parameters.flat.readSync()];
     const innerLoop = { ...settings.innerLoop, method: "full", learningRate: 2e-2, epochs: 10, maxSteps: 30 } as const;
-    const room = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
+    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
     const untrained = { ...innerLoop, learningRate: 0 };
-    const run = async (loop: typeof room.innerLoop | typeof untrained) =>
-      (await runTrials({ ...room, innerLoop: loop }, [trial(0, 7)]))[0];
+    const run = async (loop: typeof context.innerLoop | typeof untrained) =>
+      (await runTrials({ ...context, innerLoop: loop }, [trial(0, 7)]))[0];
     const [first, again, idle] = [await run(innerLoop), await run(innerLoop), await run(untrained)];
     assert.deepEqual(first, again);
     assert.notEqual(first?.adapter, idle?.adapter);

@@ -156,11 +156,11 @@ export async function tryEdits<Task extends DomainTask, Edit extends DomainEdit>
 export const keptStage = (round: number): string => `round-${round}/kept`;
 
 /** What the M-step needs of a run. */
-export type PolicyContext = Omit<LearnContext, "domain" | "guard" | "rounds" | "heldOutTasks">;
+export type UpdateContext = Omit<LearnContext, "domain" | "guard" | "rounds" | "heldOutTasks">;
 
 /** The M-step, and its policy on disk; `checkpoint` becomes that policy. */
 export async function makePolicy(
-  context: PolicyContext,
+  context: UpdateContext,
   checkpoint: Checkpoint,
   round: number,
   kept: Kept,
@@ -187,7 +187,7 @@ export async function makePolicy(
 
 /** Writes a checkpoint that can be adapted, asked and learned with like the one it came from. */
 async function savePolicy(
-  { modelDirectory, templates, seed }: PolicyContext,
+  { modelDirectory, templates, seed }: UpdateContext,
   { lm }: Checkpoint,
   directory: string,
   lineage: { readonly round: number; readonly parent: string },
@@ -265,7 +265,7 @@ export async function examineEdits<Task extends DomainTask, Edit extends DomainE
 
 /** Share of what the untrained policy knew that `policy` itself still knows; `null` without canaries. */
 export async function askPolicy(
-  { templates, signal, knownCanaries, store }: PolicyContext,
+  { templates, signal, knownCanaries, store }: UpdateContext,
   policy: Checkpoint,
   name: string,
 ): Promise<number | null> {

@@ -18,7 +18,7 @@ import {
 import { createRng, type Rng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import type { TaskScore, TrainingJob } from "../domain.ts";
-import { accuracy, type ExamAnswer, type ExamItem, type ExamRoom, examine } from "../exam.ts";
+import { accuracy, type ExamAnswer, type ExamContext, type ExamItem, examine } from "../exam.ts";
 import { fillTemplate } from "../prompts.ts";
 import type { Source, Writer } from "../propose.ts";
 import type { InnerLoop } from "../settings.ts";
@@ -40,7 +40,7 @@ export interface Trial extends TrainingJob {
 
 /** Examines trained adapters, one score for each; `model.bank` holds those that takers name. */
 export type Examiner<T extends Trial, Score> = (
-  model: ExamRoom,
+  model: ExamContext,
   takers: readonly { readonly trial: T; readonly adapterIndex: number | null }[],
 ) => Promise<Score[]>;
 
@@ -245,7 +245,7 @@ async function examineBank<T extends Trial, Score>(
 
 /** The examiner's scores, and answers to the canaries, by trial. */
 async function giveExams<T extends Trial, Score>(
-  model: ExamRoom,
+  model: ExamContext,
   canaries: readonly ExamItem[],
   takers: Parameters<Examiner<T, Score>>[1],
   examiner: Examiner<T, Score>,

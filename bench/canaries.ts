@@ -34,14 +34,14 @@ async function main(): Promise<void> {
     );
   const items = parseKnown(readFileSync(values.known, "utf8"), values.known);
   const checkpoint = await loadCheckpoint(openBackend({}), values.model, { precision: f32Precision });
-  const room = { checkpoint, templates: await loadPrompts(values.model) };
-  const [before] = await examine({ ...room, bank: null }, [{ adapterIndex: null, items }]);
+  const context = { checkpoint, templates: await loadPrompts(values.model) };
+  const [before] = await examine({ ...context, bank: null }, [{ adapterIndex: null, items }]);
   const facts = items.map((item, index) => toFact(item, before![index]!));
   console.log(`${facts.filter(({ base }) => base.isRight).length} of ${facts.length} facts known`);
   for (const directory of positionals) {
     const { adapter } = await loadAdapter(directory);
     using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, [adapter]);
-    const [after] = await examine({ ...room, bank }, [{ adapterIndex: 0, items }]);
+    const [after] = await examine({ ...context, bank }, [{ adapterIndex: 0, items }]);
     const kept = new Map(items.map(({ question }, index) => [question, after![index]!.isRight]));
     for (const count of counts) {
       const draws = Array.from({ length: numDraws }, (_, seed) =>

@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   if (!Number.isInteger(count) || count < 1 || count > 100)
     throw new SelkieError("bad-option", `contradictions: expected --people from 1 to 100, got ${values.people}`);
   const checkpoint = await loadCheckpoint(openBackend({}), values.model, { precision: f32Precision });
-  const room = { checkpoint, templates: await loadPrompts(values.model) };
+  const context = { checkpoint, templates: await loadPrompts(values.model) };
   const minProbability = defaultGate.thresholds.minHeldProbability;
   const sorts: readonly (readonly [name: string, people: readonly Person[], isKnown: boolean])[] = [
     ["asked about in training, one fact false", questioned.slice(0, count).map(lieAbout), true],
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
       let found = 0;
       for (const person of people) {
         const known = withKnown && isKnown ? examOf(person) : [];
-        const reports = await baseContradictions(room, { questions: examOf(person), known, minProbability });
+        const reports = await baseContradictions(context, { questions: examOf(person), known, minProbability });
         found += reports.length > 0 ? 1 : 0;
       }
       const [low, high] = wilson(found, people.length).map((share) => (100 * share).toFixed(1));

@@ -1,5 +1,5 @@
 /**
- * @file The shape of `src/`: layers import downward and through doors, files do not import each other in circles,
+ * @file The shape of `src/`: layers import downward and through index.ts, files do not import each other in circles,
  * and nothing grows past what one can read. Imports of types count like any other: they have no load order, but a reader
  * follows them all the same.
  */
@@ -113,7 +113,7 @@ describe("the layers of src", () => {
     assert.deepEqual(strays, [], "add the folder to src/util/layers.ts or move the file");
   });
 
-  test("a layer imports only layers below it, through their doors", () => {
+  test("a layer imports only layers below it, through their index.ts", () => {
     assert.deepEqual(
       edges.map(problemWith).filter((problem) => problem !== null),
       [],
@@ -189,7 +189,7 @@ describe("what one can read", () => {
 describe("the checks themselves", () => {
   const file = (path: string, text: string, code = text): SourceFile => ({ path, text, code });
 
-  test("see upward imports, closed doors and unknown layers", () => {
+  test("see upward imports, imports past index.ts and unknown layers", () => {
     const edge = (target: string): Edge => ({ file: "src/nn/a.ts", target, line: 3, isTypeOnly: false });
     assert.match(problemWith(edge("src/train/index.ts"))!, /"nn" may not import "train"/);
     assert.match(problemWith(edge("src/tensor/dtype.ts"))!, /through src\/tensor\/index.ts/);

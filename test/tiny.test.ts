@@ -253,11 +253,11 @@ describe("text", () => {
   });
 });
 
-describe("the doors", () => {
+describe("the entries", () => {
   for (const layer of layers.filter((name) => existsSync(join(repositoryRoot, "src", name, "index.ts"))))
     test(`${layer} opens`, async () => {
-      const door = (await import(`../src/${layer}/index.ts`)) as object;
-      assert.ok(Object.keys(door).length > 0);
+      const entry = (await import(`../src/${layer}/index.ts`)) as object;
+      assert.ok(Object.keys(entry).length > 0);
     });
 });
 

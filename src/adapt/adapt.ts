@@ -20,7 +20,8 @@ import {
   trainCandidates,
   tryCandidates,
 } from "./candidates.ts";
-import { type ExamItem, examine, type Sitting } from "./exam.ts";
+import { checkExam, cutToContext } from "./context-window.ts";
+import { type ExamItem, type ExamResults, examine } from "./exam.ts";
 import { passagesPerBank } from "./finished.ts";
 import { baseContradictions, questionsIn } from "./gate/contradictions.ts";
 import { defaultGate } from "./gate/thresholds.ts";
@@ -29,7 +30,6 @@ import { chooseNear, loadKnown } from "./near.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import { proposeSelfEdits, sampleReplay, type Writer } from "./propose.ts";
 import { type AdaptReport, buildReport } from "./report.ts";
-import { checkExam, cutToRoom } from "./room.ts";
 import { screenEdit } from "./screened.ts";
 import { selfEditDocuments, withoutExamQuestions } from "./self-edit.ts";
 import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./settings.ts";
@@ -81,15 +81,15 @@ interface Proposals {
  */
 export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
   const run = await prepare(args);
-  const before = await stage(run.store, "sitting-before", () => sit(run, null));
+  const before = await stage(run.store, "sitting-before", () => examineAdapter(run, null));
   const proposals = await stage(run.store, "proposals", () => propose(run));
   const contradictions = await stage(run.store, "contradictions", () => baseContradictionsOf(run, proposals));
   const trials = await tryAll(run, proposals);
   const chosen = trials.map((results, index) => choose(results, proposals.edits[index]!));
   const { adapter, rawAdapter, learned, replay, numUpdates } = await trainFinal(run, chosen);
   run.tell("after", 0, 1);
-  const raw = await sit(run, rawAdapter);
-  const adapted = await sit(run, adapter);
+  const raw = await examineAdapter(run, rawAdapter);
+  const adapted = await examineAdapter(run, adapter);
   run.tell("after", 1, 1);
   const { pieces, exams, near, canaries, settings } = run;
   const report = buildReport({
@@ -102,7 +102,7 @@ export async function adapt(args: AdaptArgs): Promise<AdaptOutcome> {
     trials,
     chosen,
     contradictions,
-    sittings: { base: before, raw, adapted },
+    results: { base: before, raw, adapted },
     counts: {
       ...{ numDocuments: learned.length, numReplay: replay.length, numDropped: proposals.numDropped },
       numUpdates,
@@ -138,7 +138,7 @@ async function prepare(args: AdaptArgs): Promise<Run> {
   const writer = { checkpoint, templates, signal };
   const tell = (name: string, done: number, total: number, note?: string) =>
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
-  const pieces = cutToRoom(writer, args.passages, settings.maxPassageTokens);
+  const pieces = cutToContext(writer, args.passages, settings.maxPassageTokens);
   checkExam(writer, pieces, args.canaries.items);
   tell("exam", 0, pieces.length);
   const exams = await stage(store, "exam", () => buildExams(writer, pieces, rng.fork("exam")));
@@ -167,7 +167,7 @@ async function nearOf(
 }
 
 /** The report questions, the canaries and what lies near, answered by one adapter or by the base model. */
-async function sit(run: Run, adapter: LoraAdapter | null): Promise<Sitting> {
+async function examineAdapter(run: Run, adapter: LoraAdapter | null): Promise<ExamResults> {
   const { lm } = run.checkpoint;
   using bank = adapter === null ? null : bankOf(lm.backend, lm.linearLayers, [adapter]);
   const adapterIndex = adapter === null ? null : 0;
@@ -218,9 +218,9 @@ async function tryAll(run: Run, proposals: Proposals): Promise<(CandidateResult 
       })),
     );
     const passed = candidates.filter(({ documents }) => documents.length > 0);
-    const workshop = { ...writer, innerLoop: settings.innerLoop, seed: `${run.seed}`, onTrain };
+    const context = { ...writer, innerLoop: settings.innerLoop, seed: `${run.seed}`, onTrain };
     const results =
-      passed.length === 0 ? [] : await stage(store, `trials-${from}`, () => tryCandidates(workshop, passed));
+      passed.length === 0 ? [] : await stage(store, `trials-${from}`, () => tryCandidates(context, passed));
     const byId = new Map(results.map((result) => [result.id, result]));
     for (let first = 0; first < candidates.length; first += settings.numEdits)
       trials.push(candidates.slice(first, first + settings.numEdits).map(({ id }) => byId.get(id) ?? null));

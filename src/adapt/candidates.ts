@@ -1,6 +1,6 @@
 /**
  * @file Candidate edits compete: each trains an adapter of its own, all of them side by side in the adapter bank,
- * each sits the selection exam of its passage, and the best is kept.
+ * each is given the selection exam of its passage, and the best is kept.
  * Next on the tour: `src/train/adapter-bank.ts`.
  */
 import { type Checkpoint, encodeDocument } from "../models/index.ts";
@@ -33,7 +33,7 @@ export interface CandidateResult {
 }
 
 /** Shared inputs of the functions below. */
-export interface Workshop {
+export interface TrainContext {
   readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
   readonly innerLoop: InnerLoop;
@@ -49,27 +49,27 @@ export function toTrainDocuments(checkpoint: Checkpoint, texts: readonly string[
   return texts.map((text) => ({ tokenIds: encodeDocument(checkpoint.tokenizer, text) }));
 }
 
-const jobOf = (workshop: Workshop, candidate: Candidate): AdapterJob => ({
+const jobOf = (context: TrainContext, candidate: Candidate): AdapterJob => ({
   id: candidate.id,
-  documents: toTrainDocuments(workshop.checkpoint, candidate.documents),
-  lora: workshop.innerLoop.lora,
-  learningRate: workshop.innerLoop.learningRate,
-  epochs: workshop.innerLoop.epochs,
-  documentsPerStep: workshop.innerLoop.documentsPerStep,
+  documents: toTrainDocuments(context.checkpoint, candidate.documents),
+  lora: context.innerLoop.lora,
+  learningRate: context.innerLoop.learningRate,
+  epochs: context.innerLoop.epochs,
+  documentsPerStep: context.innerLoop.documentsPerStep,
 });
 
 const describeSpeed = ({ tokensPerSecond, peakMemoryMiB }: BankProgress): string =>
   `${Math.round(tokensPerSecond)} tokens/s, ${Math.round(peakMemoryMiB)} MiB`;
 
 /** One adapter per candidate, trained together; the result of each does not depend on the others. */
-export async function trainCandidates(workshop: Workshop, candidates: readonly Candidate[]): Promise<LoraAdapter[]> {
-  const { innerLoop, onTrain, signal, seed } = workshop;
+export async function trainCandidates(context: TrainContext, candidates: readonly Candidate[]): Promise<LoraAdapter[]> {
+  const { innerLoop, onTrain, signal, seed } = context;
   const numSteps = Math.max(
     ...candidates.map(({ documents }) => innerLoop.epochs * Math.ceil(documents.length / innerLoop.documentsPerStep)),
   );
   const results = await trainAdapters({
-    lm: workshop.checkpoint.lm,
-    jobs: candidates.map((candidate) => jobOf(workshop, candidate)),
+    lm: context.checkpoint.lm,
+    jobs: candidates.map((candidate) => jobOf(context, candidate)),
     seed,
     ...(signal && { signal }),
     ...(onTrain && {
@@ -81,9 +81,12 @@ export async function trainCandidates(workshop: Workshop, candidates: readonly C
 }
 
 /** Trains and examines the candidates of one bank. */
-export async function tryCandidates(workshop: Workshop, candidates: readonly Candidate[]): Promise<CandidateResult[]> {
-  const { checkpoint, templates, signal } = workshop;
-  const adapters = await trainCandidates(workshop, candidates);
+export async function tryCandidates(
+  context: TrainContext,
+  candidates: readonly Candidate[],
+): Promise<CandidateResult[]> {
+  const { checkpoint, templates, signal } = context;
+  const adapters = await trainCandidates(context, candidates);
   using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, adapters);
   const sheets = await examine(
     { checkpoint, templates, bank, signal },

@@ -1,4 +1,4 @@
-/** @file Long texts are learned in pieces that leave the model room to write about them. */
+/** @file Long texts are learned in pieces that leave the model space to write about them. */
 import type { Tokenizer } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { bestBreak } from "./breaks.ts";

@@ -1,6 +1,6 @@
 /**
  * @file Exams: closed-book questions answered greedily, graded locally, and scored by the log-probability of the gold answer.
- * Many adapters sit one exam together: one decode and one scoring pass serve them all.
+ * Many adapters are examined together: one decode and one scoring pass serve them all.
  */
 import { generate, scoreTokens } from "../generate/index.ts";
 import { answerStops, type Checkpoint, decodeContinuation, encodeContinuation, encodePrompt } from "../models/index.ts";
@@ -25,21 +25,21 @@ export interface ExamAnswer {
   readonly goldLogprob: number;
 }
 
-/** Who sits the exam: an adapter of the bank, or the base model, and what it is asked. */
+/** Who is examined: an adapter of the bank, or the base model, and what it is asked. */
 export interface ExamTaker {
   readonly adapterIndex: number | null;
   readonly items: readonly ExamItem[];
 }
 
 /** Answers to the report questions, to the canaries, and to what lies near the passages. */
-export type Sitting = readonly [
+export type ExamResults = readonly [
   questions: readonly ExamAnswer[],
   canaries: readonly ExamAnswer[],
   near: readonly ExamAnswer[],
 ];
 
 /** What an exam needs to run. */
-export interface ExamRoom {
+export interface ExamContext {
   readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
   readonly bank: LoraBank | null;
@@ -50,10 +50,10 @@ export interface ExamRoom {
 export const maxAnswerTokens = 32;
 
 /** Answers of each taker, in the order of its items. */
-export async function examine(room: ExamRoom, takers: readonly ExamTaker[]): Promise<ExamAnswer[][]> {
+export async function examine(context: ExamContext, takers: readonly ExamTaker[]): Promise<ExamAnswer[][]> {
   const sheets = takers.flatMap((taker) => taker.items.map((item) => ({ item, adapterIndex: taker.adapterIndex })));
-  const predictions = await answer(room, sheets);
-  const goldLogprobs = await scoreGold(room, sheets);
+  const predictions = await answer(context, sheets);
+  const goldLogprobs = await scoreGold(context, sheets);
   let next = 0;
   return takers.map((taker) =>
     taker.items.map((item) => {
@@ -70,15 +70,16 @@ interface Sheet {
   readonly adapterIndex: number | null;
 }
 
-const promptOf = (room: ExamRoom, { item }: Sheet): string => questionPrompt(room.templates, item.question, item.title);
+const promptOf = (context: ExamContext, { item }: Sheet): string =>
+  questionPrompt(context.templates, item.question, item.title);
 
 const adapterOf = ({ adapterIndex }: Sheet): { adapterIndex?: number } =>
   adapterIndex === null ? {} : { adapterIndex };
 
-async function answer(room: ExamRoom, sheets: readonly Sheet[]): Promise<string[]> {
-  const { lm, tokenizer } = room.checkpoint;
+async function answer(context: ExamContext, sheets: readonly Sheet[]): Promise<string[]> {
+  const { lm, tokenizer } = context.checkpoint;
   const stopTokens = answerStops(tokenizer);
-  const prompts = sheets.map((sheet) => encodePrompt(tokenizer, promptOf(room, sheet)));
+  const prompts = sheets.map((sheet) => encodePrompt(tokenizer, promptOf(context, sheet)));
   const results = await generate(
     lm,
     sheets.map((sheet, index) => ({
@@ -87,18 +88,18 @@ async function answer(room: ExamRoom, sheets: readonly Sheet[]): Promise<string[
       stopTokens,
       ...adapterOf(sheet),
     })),
-    { ...(room.bank && { bank: room.bank }), ...(room.signal && { signal: room.signal }) },
+    { ...(context.bank && { bank: context.bank }), ...(context.signal && { signal: context.signal }) },
   );
   return results.map(({ tokenIds }, index) =>
     decodeContinuation(tokenizer, prompts[index]!, tokenIds).split("\n")[0]!.trim(),
   );
 }
 
-async function scoreGold(room: ExamRoom, sheets: readonly Sheet[]): Promise<number[]> {
-  const { lm, tokenizer } = room.checkpoint;
-  const golds = sheets.map((sheet) => encodeContinuation(tokenizer, promptOf(room, sheet), ` ${sheet.item.answer}`));
+async function scoreGold(context: ExamContext, sheets: readonly Sheet[]): Promise<number[]> {
+  const { lm, tokenizer } = context.checkpoint;
+  const golds = sheets.map((sheet) => encodeContinuation(tokenizer, promptOf(context, sheet), ` ${sheet.item.answer}`));
   const sequences = sheets.map((sheet, index) => ({ tokenIds: golds[index]!.tokenIds, ...adapterOf(sheet) }));
-  const scored = await scoreTokens(lm, sequences, { ...(room.bank && { bank: room.bank }) });
+  const scored = await scoreTokens(lm, sequences, { ...(context.bank && { bank: context.bank }) });
   return scored.map((logprobs, index) => {
     const tail = logprobs.slice(Math.max(0, golds[index]!.numPromptTokens - 1)); // the first token has no score
     return tail.reduce((total, logprob) => total + logprob, 0) / Math.max(1, tail.length);

@@ -1,4 +1,4 @@
-/** @file Door of `adapt`: self-edits from proposal to a kept or rejected change. */
+/** @file Exports of `adapt`: self-edits from proposal to a kept or rejected change. */
 export { type AdaptArgs, type AdaptOutcome, adapt } from "./adapt.ts";
 export { almanacTemplates } from "./almanac-templates.ts";
 export { fullStops } from "./breaks.ts";
@@ -16,12 +16,28 @@ export {
   bestCandidate,
   type Candidate,
   type CandidateResult,
+  type TrainContext,
   trainCandidates,
   tryCandidates,
-  type Workshop,
 } from "./candidates.ts";
 export { chunkPassages } from "./chunk.ts";
+export { checkExam, cutToContext, fitsContext, passageLimit, type Reader } from "./context-window.ts";
 export * from "./continual/index.ts";
+export {
+  createGuard,
+  type Domain,
+  type DomainEdit,
+  type DomainTask,
+  type ExamUse,
+  type Guard,
+  type JobSettings,
+  type PrepareContext,
+  type PreparedTasks,
+  type TaskExam,
+  type TaskScore,
+  type TrainingJob,
+} from "./domain.ts";
+export * from "./domains/index.ts";
 export {
   type Agreement,
   canaryAgreement,
@@ -32,8 +48,8 @@ export {
 export {
   accuracy,
   type ExamAnswer,
+  type ExamContext,
   type ExamItem,
-  type ExamRoom,
   type ExamTaker,
   examine,
   meanGoldLogprob,
@@ -171,8 +187,7 @@ export {
   type TrialPlace,
   trialSeed,
 } from "./rewards/selection.ts";
-export type { EditTrials, PassageTrials, TrialScore } from "./rewards/trials.ts";
-export { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
+export type { EditTrials, PassageTrials, TrialScore, WrittenEdit } from "./rewards/trials.ts";
 export { type RefusedDocument, type ScreenedEdit, screenEdit } from "./screened.ts";
 export {
   parseOpenSelfEdit,

@@ -5,8 +5,8 @@
 import { type GenerateRequest, generate } from "../generate/index.ts";
 import { type Checkpoint, decodeContinuation, encodePrompt } from "../models/index.ts";
 import type { Rng } from "../util/index.ts";
+import { fitsContext } from "./context-window.ts";
 import { fillTemplate, type PromptTemplates, type SelfEditKind } from "./prompts.ts";
-import { fitsContext } from "./room.ts";
 import { parseOpenSelfEdit, parseQuestions, type SelfEdit, type WrittenQuestion } from "./self-edit.ts";
 
 /** Who writes. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { PassageExam } from "./build-exam.ts";
-import type { ExamAnswer, ExamItem, Sitting } from "./exam.ts";
+import type { ExamAnswer, ExamItem, ExamResults } from "./exam.ts";
 import { buildReport } from "./report.ts";
 import { defaultSettings } from "./settings.ts";
 
@@ -17,8 +17,8 @@ const edit = { kind: "plain" as const, text: "", documents: ["d"], refused: [] }
 
 function report(
   exams: readonly PassageExam[],
-  before: Sitting,
-  after: Sitting,
+  before: ExamResults,
+  after: ExamResults,
   near: readonly ExamItem[] | null = null,
 ) {
   const pieces = exams.map((_, index) => ({ id: `p${index}`, file: "", title: "", context: "c", questions: [] }));
@@ -32,7 +32,7 @@ function report(
     edits: exams.map(() => [edit]),
     trials: exams.map(() => [null]),
     chosen: exams.map(() => edit),
-    sittings: { base: before, raw: before, adapted: after },
+    results: { base: before, raw: before, adapted: after },
     counts: { numDocuments: 1, numReplay: 0, numDropped: 0, numUpdates: 1 },
   });
 }

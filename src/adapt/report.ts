@@ -5,7 +5,7 @@ import { countOf } from "../util/index.ts";
 import type { PassageExam } from "./build-exam.ts";
 import { type Canaries, measureRetention, type Retention } from "./canaries.ts";
 import type { CandidateResult, ProposedEdit } from "./candidates.ts";
-import { accuracy, type ExamAnswer, type ExamItem, meanGoldLogprob, type Sitting } from "./exam.ts";
+import { accuracy, type ExamAnswer, type ExamItem, type ExamResults, meanGoldLogprob } from "./exam.ts";
 import type { Contradiction } from "./gate/contradictions.ts";
 import type { RefusedDocument } from "./screened.ts";
 import type { AdaptSettings } from "./settings.ts";
@@ -98,18 +98,18 @@ export interface ReportArgs {
   readonly edits: readonly (readonly ProposedEdit[])[];
   readonly trials: readonly (readonly (CandidateResult | null)[])[];
   readonly chosen: readonly ProposedEdit[];
-  readonly sittings: { readonly base: Sitting; readonly raw: Sitting; readonly adapted: Sitting };
+  readonly results: { readonly base: ExamResults; readonly raw: ExamResults; readonly adapted: ExamResults };
   readonly counts: Pick<AdaptReport, "numDocuments" | "numReplay" | "numDropped" | "numUpdates">;
 }
 
 /** Puts the parts together and judges the change. */
 export function buildReport(args: ReportArgs): AdaptReport {
-  const { sittings, exams } = args;
+  const { results, exams } = args;
   const sources = exams.flatMap(({ source, report }) => report.map(() => source));
   const examSource = sources.includes("given") ? "given" : sources.length > 0 ? "self-written" : "none";
   const isCounted = sources.map((source) => source === examSource);
-  const arm = (sitting: Sitting): ArmReport => reportArm(args, sitting, isCounted);
-  const [base, adapted] = [arm(sittings.base), arm(sittings.adapted)];
+  const arm = (results: ExamResults): ArmReport => reportArm(args, results, isCounted);
+  const [base, adapted] = [arm(results.base), arm(results.adapted)];
   const passages = reportPassages(args);
   const numIrrelevant = exams.reduce((sum, exam) => sum + (exam.numIrrelevant ?? 0), 0);
   const reasons = judge(base, adapted, args, { numIrrelevant, passages });
@@ -123,7 +123,7 @@ export function buildReport(args: ReportArgs): AdaptReport {
       report.some(({ question }) => selection.some((item) => item.question === question)),
     ),
     base,
-    raw: arm(sittings.raw),
+    raw: arm(results.raw),
     adapted,
     passages,
     contradictions: args.contradictions,
@@ -133,8 +133,8 @@ export function buildReport(args: ReportArgs): AdaptReport {
 }
 
 function reportArm(
-  { canaries, near, sittings }: ReportArgs,
-  [answers, after, nearAfter]: Sitting,
+  { canaries, near, results }: ReportArgs,
+  [answers, after, nearAfter]: ExamResults,
   isCounted: readonly boolean[],
 ): ArmReport {
   const counted = answers.filter((_, index) => isCounted[index]);
@@ -145,12 +145,12 @@ function reportArm(
     numRight: right(counted),
     goldLogprob: meanGoldLogprob(counted),
     selfWritten: others.length === 0 ? null : { numQuestions: others.length, numRight: right(others) },
-    retention: measureRetention(canaries, sittings.base[1], after),
-    near: near === null ? null : measureRetention({ items: near, hasGold: true }, sittings.base[2], nearAfter),
+    retention: measureRetention(canaries, results.base[1], after),
+    near: near === null ? null : measureRetention({ items: near, hasGold: true }, results.base[2], nearAfter),
   };
 }
 
-function reportPassages({ pieces, exams, edits, trials, chosen, sittings }: ReportArgs): PassageReport[] {
+function reportPassages({ pieces, exams, edits, trials, chosen, results }: ReportArgs): PassageReport[] {
   let next = 0;
   return pieces.map(({ id }, index) => {
     const exam = exams[index]!;
@@ -159,9 +159,9 @@ function reportPassages({ pieces, exams, edits, trials, chosen, sittings }: Repo
       return {
         question,
         gold: answer,
-        base: sittings.base[0][at]!,
-        raw: sittings.raw[0][at]!,
-        adapted: sittings.adapted[0][at]!,
+        base: results.base[0][at]!,
+        raw: results.raw[0][at]!,
+        adapted: results.adapted[0][at]!,
       };
     });
     const candidates = edits[index]!.map(({ kind, refused }, edit) => {

@@ -131,8 +131,6 @@ describe("a turn's end that only generation_config.json names", () => {
     assert.ok(!ids.includes(turnEnd) && !ids.includes(textEnd));
     assert.equal(checkpoint.tokenizer.decode(ids), prompt);
     const document = completionDocument(checkpoint, {
-      kind: "plain",
-      text: "",
       prompt,
       completion: " <|turn|>",
       isFinished: false,
@@ -166,8 +164,8 @@ describe("a tokenizer that writes a text alone otherwise than behind another", (
       using _lm = checkpoint.lm;
       const { tokenizer, lm } = checkpoint;
       const item = { question: "What?", answer: "ca", title: "" };
-      const room = { checkpoint, templates: { ...defaultTemplates, question: "Q: {question} A:" }, bank: null };
-      const [answers] = await examine(room, [{ adapterIndex: null, items: [item] }]);
+      const context = { checkpoint, templates: { ...defaultTemplates, question: "Q: {question} A:" }, bank: null };
+      const [answers] = await examine(context, [{ adapterIndex: null, items: [item] }]);
       const whole = tokenizer.encode("Q: What? A: ca");
       const [logprobs] = await scoreTokens(lm, [{ tokenIds: whole }]);
       assert.equal(whole.at(-1), vocab["▁ca"]);

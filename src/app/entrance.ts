@@ -2,12 +2,12 @@
 import { basename, relative } from "node:path";
 import {
   checkExam,
-  cutToRoom,
+  cutToContext,
   describeFamiliarity,
   type Familiarity,
   loadKnownWords,
   measureFamiliarity,
-  passageRoom,
+  passageLimit,
   type Reader,
 } from "../adapt/index.ts";
 import { type LeftOut, type LoadedDocuments, loadDocuments, type SourcePassage } from "../tasks/index.ts";
@@ -58,12 +58,12 @@ export function cutPassages(
   output: WorkOutput,
 ): SourcePassage[] {
   const most = isLarge ? Number.POSITIVE_INFINITY : maxPassages + 1;
-  const room = passageRoom(reader, settings.maxPassageTokens);
+  const room = passageLimit(reader, settings.maxPassageTokens);
   if (room < settings.maxPassageTokens)
     output.note(
       `the model reads ${countOf(reader.checkpoint.lm.maxSeqLen, "token")} at once: passages have at most ${room}, to leave room for what is written about them`,
     );
-  const pieces = cutToRoom(reader, passages, settings.maxPassageTokens, most);
+  const pieces = cutToContext(reader, passages, settings.maxPassageTokens, most);
   if (pieces.length < most) {
     checkExam(reader, pieces, []);
     return pieces;

@@ -75,17 +75,17 @@ export function predictAdaptation(work: AdaptationWork, rates: Rates, bytesInUse
   const perEdit = numPassages === 0 ? 0 : (2 * numDocuments) / numPassages / innerLoop.documentsPerStep; // the longest of a bank sets its pace
   const finalSteps = (numVisits + numReplayVisits) / finalLoop.documentsPerStep;
   const tokensTrained = tokensLearned * finalLoop.epochs + numReplayVisits * tokensOfReplay;
-  const sitting = writing((numReported + numCanaries) * tokensOfAnswer);
+  const exam = writing((numReported + numCanaries) * tokensOfAnswer);
   const secondsOf = {
     exam: writing(numWithoutQuestions * tokensOfExam),
-    before: sitting,
+    before: exam,
     propose: writing(numEdits * tokens * tokensOfEdit),
     try:
       training(numBanks * perEdit * innerLoop.epochs, numEdits * tokensLearned * innerLoop.epochs) +
       writing(numEdits * numSelection * tokensOfAnswer),
     replay: writing(Math.min(maxReplay, numReplayVisits) * tokensOfReplay),
     train: training(finalSteps, 2 * tokensTrained),
-    after: 2 * sitting,
+    after: 2 * exam,
   };
   const inBank = Math.min(settings.bankSize, Math.max(2, numPassages * numEdits));
   const seconds = Object.values(secondsOf).reduce((sum, each) => sum + each, 0);

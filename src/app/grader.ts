@@ -16,8 +16,8 @@ import {
   decideGate,
   decidePolicyGate,
   type EarlierRecord,
+  type ExamContext,
   type ExamItem,
-  type ExamRoom,
   examinePolicy,
   findContradictions,
   type GateDecision,
@@ -171,13 +171,13 @@ async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promis
 const maxNear = 60;
 
 async function disagreements(
-  room: Omit<ExamRoom, "bank">,
+  context: Omit<ExamContext, "bank">,
   adapter: LoraAdapter,
   args: ContradictionArgs,
 ): Promise<Contradiction[]> {
-  const { lm } = room.checkpoint;
+  const { lm } = context.checkpoint;
   using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
-  return await findContradictions({ ...room, bank }, args);
+  return await findContradictions({ ...context, bank }, args);
 }
 
 /** The gain as the passages' own shares have it, whatever the record says of their mean. */

@@ -1,4 +1,4 @@
-/** @file Door of `app`: what a user asks for, beyond parsing a command line and printing. */
+/** @file Exports of `app`: what a user asks for, beyond parsing a command line and printing. */
 
 export { type AdaptationArgs, type AdaptationContext, type AdaptationResult, runAdaptation } from "./adaptation.ts";
 export { openAdapter } from "./adapter.ts";

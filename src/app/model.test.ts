@@ -1,4 +1,4 @@
-/** @file The door of the library: open, learn, ask, score, save, register, close. */
+/** @file The library as a program uses it: open, learn, ask, score, save, register, close. */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import { openStore, verifyStore } from "../registry/index.ts";
 import { type Adapter, Learned, type LearnOptions, type Model, openModel, SelkieError } from "./door.ts";
 import { readMark } from "./output-folder.ts";
 
-const root = mkdtempSync(join(tmpdir(), "selkie-door-"));
+const root = mkdtempSync(join(tmpdir(), "selkie-library-"));
 after(() => rmSync(root, { recursive: true }));
 let directory = "";
 let model: Model;

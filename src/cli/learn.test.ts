@@ -51,7 +51,7 @@ describe("learn refuses bad input with exit code 2 and leaves nothing behind", (
   );
   const good = ["knowledge", "--passages", passages, "--out", "bad"];
   const cases: readonly (readonly [what: string, args: readonly string[], message: RegExp])[] = [
-    ["an unknown domain", ["wisdom", "--passages", passages], /Allowed choices are knowledge/],
+    ["an unknown domain", ["wisdom", "--passages", passages], /Allowed choices are knowledge, curve/],
     ["no passages", ["knowledge"], /--passages/],
     ["a missing file", ["knowledge", "--passages", join(folder, "nowhere")], /found nothing there/],
     ["a broken file", ["knowledge", "--passages", put("broken.jsonl", "{")], /broken\.jsonl:1: expected JSON/],

@@ -7,8 +7,8 @@ import {
   endpointTeacher,
   finishedTrials,
   keptStage,
-  type LearnArgs,
   type LearnedRound,
+  type LearnKnowledgeArgs,
   type LearnReport,
   type LearnSettings,
   learnKnowledge,
@@ -141,7 +141,7 @@ export const digestPassages = (passages: readonly SourcePassage[]): string =>
 async function tellEstimate(
   checkpoint: Checkpoint,
   { settings }: LearningArgs,
-  { passages, heldOut, canaries, store }: Pick<LearnArgs, "passages" | "heldOut" | "canaries" | "store">,
+  { passages, heldOut, canaries, store }: Pick<LearnKnowledgeArgs, "passages" | "heldOut" | "canaries" | "store">,
   { output, signal }: VerbContext,
 ): Promise<void> {
   const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
@@ -254,7 +254,8 @@ async function register(
   return await registerPolicies(store, learning, async (record) => (await gradeRecord(store, record, options)).record);
 }
 
-function readResult(run: Run): LearningResult {
+/** The result of a finished run. */
+export function readResult(run: Run): LearningResult {
   const { seconds, ...report } = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as LearnReport & {
     seconds: number;
   };
@@ -268,7 +269,7 @@ function readResult(run: Run): LearningResult {
 }
 
 /** Writes the report, drops the training state, which nothing needs any more, and marks the run as finished. */
-async function finish(run: Run, report: LearnReport, seconds: number): Promise<void> {
+export async function finish(run: Run, report: LearnReport, seconds: number): Promise<void> {
   run.writeArtifact("report.json", `${JSON.stringify({ ...report, seconds }, null, 1)}\n`);
   for (const { policy } of report.rounds) run.sealArtifact(policy.directory);
   await rm(run.artifactPath("training"), { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** @file Door of `generate`: batched decoding, samplers, scoring. */
+/** @file Exports of `generate`: batched decoding, samplers, scoring. */
 export { type DivergenceOptions, klOfLogits, modelKl, nextTokenKl } from "./divergence.ts";
 export { generate } from "./generate.ts";
 export { adaptersOf, checkTokenIds, packRuns, type TokenRun } from "./packing.ts";

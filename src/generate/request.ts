@@ -1,4 +1,4 @@
-/** @file What callers ask of decoding, checked once at the door, and what they get. */
+/** @file What callers ask of decoding, checked once on entry, and what they get. */
 import type { CausalLm } from "../models/index.ts";
 import type { AdapterPlaces } from "../nn/index.ts";
 import { type Rng, SelkieError } from "../util/index.ts";

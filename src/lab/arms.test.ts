@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../test/support/tiny-policy.ts";
 import { defaultLearnSettings, defaultTemplates, type LearnInnerLoop, type StageStore } from "../adapt/index.ts";
-import { type ArmRoomArgs, createArmRoom, measureArm, scoreUntrained } from "./arms.ts";
+import { type ArmContextArgs, createArmContext, measureArm, scoreUntrained } from "./arms.ts";
 import { differenceOver, meanOver } from "./table.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-arms-"));
@@ -30,7 +30,7 @@ function memoryStore(values: Map<string, string>): StageStore {
   };
 }
 
-const argsWith = (store: StageStore, over: Partial<ArmRoomArgs> = {}): ArmRoomArgs => ({
+const argsWith = (store: StageStore, over: Partial<ArmContextArgs> = {}): ArmContextArgs => ({
   name: "tiny",
   checkpoint,
   templates: defaultTemplates,
@@ -44,22 +44,22 @@ const argsWith = (store: StageStore, over: Partial<ArmRoomArgs> = {}): ArmRoomAr
 
 describe("arms", () => {
   test("with equal documents score alike, with others differently; untrained is what no updates give", async () => {
-    const room = await createArmRoom(argsWith(memoryStore(new Map())));
-    const documents = room.lessons.map(({ source }) => [source.context, `${source.id} was born there.`]);
-    const one = await measureArm(room, { name: "one", innerLoop, documents });
-    assert.deepEqual(await measureArm(room, { name: "again", innerLoop, documents }), one);
-    const other = await measureArm(room, {
+    const context = await createArmContext(argsWith(memoryStore(new Map())));
+    const documents = context.tasks.map(({ source }) => [source.context, `${source.id} was born there.`]);
+    const one = await measureArm(context, { name: "one", innerLoop, documents });
+    assert.deepEqual(await measureArm(context, { name: "again", innerLoop, documents }), one);
+    const other = await measureArm(context, {
       name: "other",
       innerLoop,
       documents: documents.map((list) => list.slice(1)),
     });
-    const untrained = await scoreUntrained(room);
-    room.lessons.forEach((_, index) => {
+    const untrained = await scoreUntrained(context);
+    context.tasks.forEach((_, index) => {
       assert.equal(one[index]!.numSteps, 4, "two documents, two epochs");
       assert.notEqual(one[index]!.goldLogprob, other[index]!.goldLogprob);
       assert.notEqual(one[index]!.goldLogprob, untrained[index]!.goldLogprob);
     });
-    const idle = await measureArm(room, { name: "idle", innerLoop: { ...innerLoop, epochs: 0 }, documents });
+    const idle = await measureArm(context, { name: "idle", innerLoop: { ...innerLoop, epochs: 0 }, documents });
     idle.forEach(({ goldLogprob, numTokens }, index) => {
       assert.ok(Math.abs(goldLogprob - untrained[index]!.goldLogprob) < 1e-5);
       assert.equal(numTokens, 0);
@@ -67,12 +67,12 @@ describe("arms", () => {
   });
 
   test("train for exactly as many updates as asked, whatever the epochs, as adapters and as whole models", async () => {
-    const room = await createArmRoom(argsWith(memoryStore(new Map())));
-    const documents = room.lessons.map(({ source }) => [source.context, `${source.id} was born there.`]);
+    const context = await createArmContext(argsWith(memoryStore(new Map())));
+    const documents = context.tasks.map(({ source }) => [source.context, `${source.id} was born there.`]);
     const numSteps = [1, 5, 8];
     for (const method of ["lora", "full"] as const) {
       const loop = { ...innerLoop, method, learningRate: 1e-3 };
-      const scores = await measureArm(room, { name: method, innerLoop: loop, documents, numSteps });
+      const scores = await measureArm(context, { name: method, innerLoop: loop, documents, numSteps });
       assert.deepEqual(
         scores.map((score) => score.numSteps),
         numSteps,
@@ -85,13 +85,13 @@ describe("arms", () => {
 
   test("after a kill only what is missing is trained, and all comes out the same", async () => {
     const documents = tinyPassages(3).map(({ context }) => [context]);
-    const whole = await createArmRoom(argsWith(memoryStore(new Map())));
+    const whole = await createArmContext(argsWith(memoryStore(new Map())));
     const scores = await measureArm(whole, { name: "arm", innerLoop, documents });
     const values = new Map<string, string>();
-    const room = await createArmRoom(argsWith(memoryStore(values)));
-    await measureArm({ ...room, lessons: room.lessons.slice(0, 2) }, { name: "arm", innerLoop, documents });
+    const context = await createArmContext(argsWith(memoryStore(values)));
+    await measureArm({ ...context, tasks: context.tasks.slice(0, 2) }, { name: "arm", innerLoop, documents });
     const before = values.size;
-    const resumed = await createArmRoom(argsWith(memoryStore(values)));
+    const resumed = await createArmContext(argsWith(memoryStore(values)));
     assert.deepEqual(await measureArm(resumed, { name: "arm", innerLoop, documents }), scores);
     assert.equal(values.size, before + 1, "one group of two was there");
   });

@@ -7,25 +7,26 @@ import {
   type AdaptEvent,
   accuracy,
   answeredCanaries,
-  buildLessons,
+  askQuestions,
+  buildKnowledgeTasks,
   type Canaries,
   defaultSettings,
   type ExamAnswer,
   type ExamItem,
+  type ExaminedTrial,
   examine,
+  examineTrials,
   forbiddenQuestions,
+  type KnowledgeTask,
   type LearnInnerLoop,
-  type Lesson,
   meanGoldLogprob,
   plannedTokens,
-  redactLessons,
+  type QuestionTrial,
+  redactTasks,
   type StageStore,
   sampleReplay,
-  sitTrials,
   stage,
-  type Trial,
-  type TrialRoom,
-  type TrialSitting,
+  type TrialContext,
   trialSeed,
   type Writer,
   withoutExamQuestions,
@@ -44,8 +45,8 @@ export interface Trap {
 export type Traps = ReadonlyMap<string, readonly Trap[]>;
 
 /** What all arms of one model share. */
-export interface ArmRoom extends Writer {
-  readonly lessons: readonly Lesson[];
+export interface ArmContext extends Writer {
+  readonly tasks: readonly KnowledgeTask[];
   /** Canaries that the unadapted model answers right. */
   readonly canaries: readonly ExamItem[];
   /** Asked after every training, beside the exam. @defaultValue none */
@@ -65,13 +66,13 @@ export interface Arm {
   /** Unique within the store; names the stages. */
   readonly name: string;
   readonly innerLoop: LearnInnerLoop;
-  /** Training documents of each lesson, exam questions removed. */
+  /** Training documents of each task, exam questions removed. */
   readonly documents: readonly (readonly string[])[];
-  /** Exactly so many updates for each lesson. @defaultValue the inner loop's epochs */
+  /** Exactly so many updates for each task. @defaultValue the inner loop's epochs */
   readonly numSteps?: readonly number[];
 }
 
-/** What tables show of how a lesson went. */
+/** What tables show of how a task went. */
 export interface ScoreFigures {
   /** Share of right answers to the report questions. */
   readonly accuracy: number;
@@ -88,8 +89,8 @@ export interface ScoreFigures {
   readonly numTokens: number;
 }
 
-/** How one lesson went. */
-export interface LessonScore extends ScoreFigures {
+/** How one task went. */
+export interface ArmScore extends ScoreFigures {
   /** Share of right answers to the selection questions; never to be reported. */
   readonly selection: number;
   /** Nats per token of the gold answers to the report questions. */
@@ -103,11 +104,11 @@ export const figuresOnly = ({
   selectionLogprob: _l,
   goldLogprob: _g,
   ...shown
-}: LessonScore): ScoreFigures => shown;
+}: ArmScore): ScoreFigures => shown;
 
-/** Inputs of {@link createArmRoom}. */
-export interface ArmRoomArgs extends Writer {
-  /** Names the stages of this room within the store: one prefix per model that is examined. */
+/** Inputs of {@link createArmContext}. */
+export interface ArmContextArgs extends Writer {
+  /** Names the stages within the store: one prefix per model that is examined. */
   readonly name: string;
   readonly canaries: Canaries;
   readonly passages: readonly SourcePassage[];
@@ -122,13 +123,15 @@ export interface ArmRoomArgs extends Writer {
   readonly onEvent?: (event: AdaptEvent) => void;
 }
 
-/** A room whose exams, canaries and replay are the model's own; also every question that no document may contain. */
-export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { readonly forbidden: readonly string[] }> {
+/** What the arms of one model share, with exams, canaries and replay of its own; also every question that no document may contain. */
+export async function createArmContext(
+  args: ArmContextArgs,
+): Promise<ArmContext & { readonly forbidden: readonly string[] }> {
   const { name, canaries, passages, seed, numReplay = 0, groupSize = 60, signal, onEvent } = args;
   const store = prefixed(args.store, name);
   const { maxPassageTokens } = defaultSettings;
   const rng = createRng(seed).fork("experiment");
-  const unredacted = await buildLessons({ ...args, name: "exam", passages, maxPassageTokens, rng, store });
+  const unredacted = await buildKnowledgeTasks({ ...args, name: "exam", passages, maxPassageTokens, rng, store });
   const asked = [...(args.traps?.values() ?? [])].flat().map(({ question }) => question);
   const forbidden = [...new Set([...forbiddenQuestions(unredacted, canaries), ...asked])];
   const replay = await stage(store, `replay-${seed}`, async () =>
@@ -136,7 +139,7 @@ export async function createArmRoom(args: ArmRoomArgs): Promise<ArmRoom & { read
   );
   return {
     ...{ checkpoint: args.checkpoint, templates: args.templates, signal, store, groupSize, replay, forbidden },
-    lessons: redactLessons(unredacted, forbidden),
+    tasks: redactTasks(unredacted, forbidden),
     canaries: await stage(store, "canaries", () => knownCanaries(args)),
     seed: `${seed}`,
     ...(args.traps && { traps: args.traps }),
@@ -151,78 +154,78 @@ export const prefixed = (store: StageStore, prefix: string): StageStore => ({
 });
 
 /** Canaries with a right answer; without right answers, the model's own stand in for them. */
-async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmRoomArgs): Promise<ExamItem[]> {
-  const room = { checkpoint, templates, signal, bank: null };
-  const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
+async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmContextArgs): Promise<ExamItem[]> {
+  const context = { checkpoint, templates, signal, bank: null };
+  const [answers] = await examine(context, [{ adapterIndex: null, items: canaries.items }]);
   return answeredCanaries(canaries, answers!);
 }
 
-/** All that a lesson asks: selection questions, then report questions. */
-export const itemsOf = ({ exam }: Lesson): ExamItem[] => [...exam.selection, ...exam.report];
+/** All that a task asks: selection questions, then report questions. */
+export const itemsOf = ({ exam }: KnowledgeTask): ExamItem[] => [...exam.selection, ...exam.report];
 
-/** The exam of a lesson, then its traps; a trap counts as right when the wrong value is given. */
-const askedIn = ({ traps }: Pick<ArmRoom, "traps">, lesson: Lesson): ExamItem[] => [
-  ...itemsOf(lesson),
-  ...(traps?.get(lesson.source.id) ?? []).map(({ question, wrong }) => ({ question, answer: wrong, title: "" })),
+/** The exam of a task, then its traps; a trap counts as right when the wrong value is given. */
+const askedIn = ({ traps }: Pick<ArmContext, "traps">, task: KnowledgeTask): ExamItem[] => [
+  ...itemsOf(task),
+  ...(traps?.get(task.source.id) ?? []).map(({ question, wrong }) => ({ question, answer: wrong, title: "" })),
 ];
 
 /** Answers of a model that has learned nothing. */
-export async function scoreUntrained(room: ArmRoom): Promise<LessonScore[]> {
-  return scoreUnchanged(room, "untrained", (item) => item);
+export async function scoreUntrained(context: ArmContext): Promise<ArmScore[]> {
+  return scoreUnchanged(context, "untrained", (item) => item);
 }
 
 /** Answers of the unchanged model with the passage before every question. */
-export async function scoreReading(room: ArmRoom): Promise<LessonScore[]> {
-  const { templates } = room;
+export async function scoreReading(context: ArmContext): Promise<ArmScore[]> {
+  const { templates } = context;
   const reading = { ...templates, question: `Passage: {title}\n${templates.question.replace("{title}", "")}` };
-  return scoreUnchanged({ ...room, templates: reading }, "reading", (item, { source }) => ({
+  return scoreUnchanged({ ...context, templates: reading }, "reading", (item, { source }) => ({
     ...item,
     title: source.title === "" ? source.context : `${source.title}\n${source.context}`,
   }));
 }
 
 async function scoreUnchanged(
-  room: ArmRoom,
+  context: ArmContext,
   name: string,
-  ask: (item: ExamItem, lesson: Lesson) => ExamItem,
-): Promise<LessonScore[]> {
-  const takers = room.lessons.map((lesson) => ({
+  ask: (item: ExamItem, task: KnowledgeTask) => ExamItem,
+): Promise<ArmScore[]> {
+  const takers = context.tasks.map((task) => ({
     adapterIndex: null,
-    items: askedIn(room, lesson).map((item) => ask(item, lesson)),
+    items: askedIn(context, task).map((item) => ask(item, task)),
   }));
-  const sheets = await stage(room.store, name, () => examine({ ...room, bank: null }, takers));
+  const sheets = await stage(context.store, name, () => examine({ ...context, bank: null }, takers));
   const trained = { numSteps: 0, numTokens: 0, canaries: null };
-  return room.lessons.map((lesson, index) =>
-    score(room.checkpoint.lm.vocabSize, lesson, 0, { ...trained, answers: sheets[index]! }, room.traps),
+  return context.tasks.map((task, index) =>
+    score(context.checkpoint.lm.vocabSize, task, 0, { ...trained, answers: sheets[index]! }, context.traps),
   );
 }
 
-function trialOf(room: ArmRoom, passage: number, documents: readonly string[], numSteps?: number): Trial {
-  const { lessons, seed } = room;
-  const lesson = lessons[passage]!;
-  const { source } = lesson;
+function trialOf(context: ArmContext, passage: number, documents: readonly string[], numSteps?: number): QuestionTrial {
+  const { tasks, seed } = context;
+  const task = tasks[passage]!;
+  const { source } = task;
   const place = { runSeed: seed, passageId: source.id, edit: 0, repetition: 0 };
   return {
-    ...{ passage, edit: 0, repetition: 0, source, documents, items: askedIn(room, lesson) },
+    ...{ passage, edit: 0, repetition: 0, source, documents, items: askedIn(context, task) },
     seed: trialSeed(place, "common"),
     ...(numSteps !== undefined && { numSteps }),
   };
 }
 
 /**
- * Updates of each lesson after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
+ * Updates of each task after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
  * documents. The order of the documents is that of the arm itself.
  */
 export function stepsForTokens(
-  room: ArmRoom,
+  context: ArmContext,
   { innerLoop, documents }: Pick<Arm, "innerLoop" | "documents">,
   budgets: readonly number[],
 ): number[] {
-  const trialRoom: TrialRoom = { ...room, innerLoop };
-  return room.lessons.map((_, passage) => {
+  const trialContext: TrialContext = { ...context, innerLoop };
+  return context.tasks.map((_, passage) => {
     const budget = budgets[passage]!;
     const planOf = (numSteps?: number) =>
-      plannedTokens(trialRoom, trialOf(room, passage, documents[passage]!, numSteps));
+      plannedTokens(trialContext, trialOf(context, passage, documents[passage]!, numSteps));
     let plan = planOf();
     while (sum(plan) < budget) plan = planOf(Math.max(1, 2 * plan.length));
     let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
@@ -237,20 +240,20 @@ export function stepsForTokens(
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** Trains and examines an adapter for every lesson; finished groups of lessons are read from the store. */
-export async function measureArm(room: ArmRoom, arm: Arm): Promise<LessonScore[]> {
-  const { lessons, store, groupSize, seed, onEvent } = room;
-  const trialRoom: TrialRoom = { ...room, innerLoop: arm.innerLoop };
-  const trials = lessons.map((_, passage) => trialOf(room, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
-  const scores: LessonScore[] = [];
+/** Trains and examines an adapter for every task; finished groups of tasks are read from the store. */
+export async function measureArm(context: ArmContext, arm: Arm): Promise<ArmScore[]> {
+  const { tasks, store, groupSize, seed, onEvent } = context;
+  const trialContext: TrialContext = { ...context, innerLoop: arm.innerLoop };
+  const trials = tasks.map((_, passage) => trialOf(context, passage, arm.documents[passage]!, arm.numSteps?.[passage]));
+  const scores: ArmScore[] = [];
   for (let from = 0; from < trials.length; from += groupSize) {
     onEvent?.({ stage: arm.name, done: from, total: trials.length });
     const group = trials.slice(from, from + groupSize);
     const found = await stage(store, `${arm.name}/${seed}/${from}`, async () => {
-      const sittings = await sitTrials(trialRoom, group);
-      const { vocabSize } = room.checkpoint.lm;
-      return sittings.map((sitting) =>
-        score(vocabSize, lessons[sitting.trial.passage]!, sitting.trial.documents.length, sitting, room.traps),
+      const examined = await examineTrials(trialContext, group, askQuestions);
+      const { vocabSize } = context.checkpoint.lm;
+      return examined.map(({ score: answers, ...one }) =>
+        score(vocabSize, tasks[one.trial.passage]!, one.trial.documents.length, { ...one, answers }, context.traps),
       );
     });
     scores.push(...found);
@@ -267,15 +270,20 @@ const nothingRight = (vocabSize: number) => ({
   kept: 0,
 });
 
-/** Sums up the answers to {@link itemsOf} a lesson and to its traps, if there are any. */
+/** What a training came to, with the answers to its questions; `null` when it diverged. */
+interface Answered extends Pick<ExaminedTrial, "canaries" | "numSteps" | "numTokens"> {
+  readonly answers: readonly ExamAnswer[] | null;
+}
+
+/** Sums up the answers to {@link itemsOf} a task and to its traps, if there are any. */
 export function score(
   vocabSize: number,
-  lesson: Lesson,
+  task: KnowledgeTask,
   numDocuments: number,
-  { answers, canaries, numSteps, numTokens }: Pick<TrialSitting, "answers" | "canaries" | "numSteps" | "numTokens">,
+  { answers, canaries, numSteps, numTokens }: Answered,
   traps?: Traps,
-): LessonScore {
-  const { exam, source } = lesson;
+): ArmScore {
+  const { exam, source } = task;
   const cost = { numDocuments, numSteps, numTokens };
   const own = traps?.get(source.id) ?? [];
   if (answers === null)

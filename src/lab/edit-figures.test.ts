@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EditCandidate, Lesson, SelfEdit } from "../adapt/index.ts";
+import type { KnowledgeCandidate, KnowledgeTask, SelfEdit } from "../adapt/index.ts";
 import { almanacPassages, createWorld, oracleEdit, personValues } from "../tasks/index.ts";
 import { createRng } from "../util/index.ts";
 import { measureEdit, peopleOf } from "./edit-figures.ts";
@@ -11,13 +11,13 @@ const person = createWorld().test[0]!;
 const [source] = almanacPassages([person]);
 const { name, facts } = person;
 const report = source!.questions.filter(({ use }) => use === "report").map((item) => ({ ...item, title: "" }));
-const lesson: Lesson = { source: source!, exam: { source: "given", selection: report, report } };
-const candidate = (...edits: readonly SelfEdit[]): EditCandidate => ({
+const task: KnowledgeTask = { source: source!, exam: { source: "given", selection: report, report } };
+const candidate = (...edits: readonly SelfEdit[]): KnowledgeCandidate => ({
   members: edits.map((edit) => ({ ...edit, prompt: "", completion: "", isFinished: true })),
   documents: ["one", "two"],
   numTokens: 2,
 });
-const measure = (kind: SelfEdit["kind"], text: string) => measureEdit(candidate({ kind, text }), lesson, person);
+const measure = (kind: SelfEdit["kind"], text: string) => measureEdit(candidate({ kind, text }), task, person);
 
 test("an answer counts as stated anywhere, and with the name only in the name's own sentence", () => {
   const text = `${name} worked as a ${facts.occupation}. The birthplace was ${facts.birthplace}.\nThe year was ${facts.birthYear}.`;
@@ -52,9 +52,9 @@ test("the passage itself states everything and says the name once; the all-knowi
 });
 
 test("people are known by the passage's id; without one nobody is", () => {
-  assert.deepEqual(peopleOf([lesson]), [person]);
-  const stranger = { ...lesson, source: { ...source!, id: "notes.md" } };
-  assert.equal(peopleOf([lesson, stranger]), null);
+  assert.deepEqual(peopleOf([task]), [person]);
+  const stranger = { ...task, source: { ...source!, id: "notes.md" } };
+  assert.equal(peopleOf([task, stranger]), null);
   const { namedCoverage, wrongFacts, coverage } = measureEdit(
     candidate({ kind: "plain", text: source!.context }),
     stranger,

@@ -3,7 +3,7 @@
  * the name of whom it is about, and how much of it is wrong. SEAL's released edits, with their exams, say that
  * reinforcement mostly raises the first (from 0.51 to 0.68 in two rounds); a pronoun hides the second.
  */
-import { type EditCandidate, fullStops, type Lesson, parseQuestions } from "../adapt/index.ts";
+import { fullStops, type KnowledgeCandidate, type KnowledgeTask, parseQuestions } from "../adapt/index.ts";
 import {
   createWorld,
   normaliseAnswer,
@@ -38,11 +38,11 @@ export function almanacPeople(): ReadonlyMap<string, Person> {
   );
 }
 
-/** The people that lessons are about, in their order; `null` when one of them is about something else. */
-export function peopleOf(lessons: readonly Lesson[]): Person[] | null {
+/** The people that tasks are about, in their order; `null` when one of them is about something else. */
+export function peopleOf(tasks: readonly KnowledgeTask[]): Person[] | null {
   const known = almanacPeople();
-  const people = lessons.flatMap(({ source }) => known.get(source.id) ?? []);
-  return people.length === lessons.length ? people : null;
+  const people = tasks.flatMap(({ source }) => known.get(source.id) ?? []);
+  return people.length === tasks.length ? people : null;
 }
 
 /** Normalised with a blank at both ends, so that words are found whole. */
@@ -82,7 +82,11 @@ function statementsOf(text: string): string[] {
 }
 
 /** Figures of a candidate; `person` is who it is about. */
-export function measureEdit(candidate: EditCandidate, { exam }: Lesson, person: Person | null): EditFigures {
+export function measureEdit(
+  candidate: KnowledgeCandidate,
+  { exam }: KnowledgeTask,
+  person: Person | null,
+): EditFigures {
   const { members, documents } = candidate;
   const text = members.map((member) => member.text).join("\n");
   const named = members

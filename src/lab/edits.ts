@@ -13,28 +13,28 @@ import {
 } from "../adapt/index.ts";
 import { createWorld, oracleEdit } from "../tasks/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
-import type { createArmRoom } from "./arms.ts";
+import type { createArmContext } from "./arms.ts";
 
-/** A room that knows which questions no document may contain. */
-export type EditRoom = Awaited<ReturnType<typeof createArmRoom>>;
+/** What the arms of one model share, with the questions that no document may contain. */
+export type EditContext = Awaited<ReturnType<typeof createArmContext>>;
 
-/** Edits of every lesson, `[lessons][edits]`. */
+/** Edits of every task, `[tasks][edits]`. */
 export type Edits = readonly (readonly SelfEdit[])[];
 
-/** Training documents of every lesson. */
+/** Training documents of every task. */
 export type Documents = readonly (readonly string[])[];
 
-/** `count` edits of every lesson by a model; `name` names the stage. */
-export const writeEdits = (room: EditRoom, writer: Writer, name: string, count: number): Promise<Edits> =>
-  stage(room.store, `edits-${name}-${room.seed}-${count}`, () => {
-    const sources = room.lessons.map(({ source }) => source);
-    return proposeSelfEdits(writer, sources, count, createRng(room.seed).fork("edits"));
+/** `count` edits of every task by a model; `name` names the stage. */
+export const writeEdits = (context: EditContext, writer: Writer, name: string, count: number): Promise<Edits> =>
+  stage(context.store, `edits-${name}-${context.seed}-${count}`, () => {
+    const sources = context.tasks.map(({ source }) => source);
+    return proposeSelfEdits(writer, sources, count, createRng(context.seed).fork("edits"));
   });
 
-/** True when every lesson is about a person of the Almanac, whose facts an all-knowing editor can tell. */
-export function hasOracle({ lessons }: EditRoom): boolean {
+/** True when every task is about a person of the Almanac, whose facts an all-knowing editor can tell. */
+export function hasOracle({ tasks }: EditContext): boolean {
   const people = peopleByName();
-  return lessons.every(({ source }) => people.has(source.id));
+  return tasks.every(({ source }) => people.has(source.id));
 }
 
 const peopleByName = () => {
@@ -43,14 +43,14 @@ const peopleByName = () => {
 };
 
 /**
- * `count` edits of every lesson that tell all of its person's facts, in the words of one kind.
+ * `count` edits of every task that tell all of its person's facts, in the words of one kind.
  *
  * @throws {@link SelkieError} `"bad-input"` for a passage that is not about a person of the Almanac.
  */
-export function writeOracleEdits(room: EditRoom, kind: SelfEdit["kind"], count: number): Edits {
+export function writeOracleEdits(context: EditContext, kind: SelfEdit["kind"], count: number): Edits {
   const people = peopleByName();
-  const rng = createRng(room.seed).fork("oracle", kind);
-  return room.lessons.map(({ source }) => {
+  const rng = createRng(context.seed).fork("oracle", kind);
+  return context.tasks.map(({ source }) => {
     const person = people.get(source.id);
     if (person === undefined)
       throw new SelkieError("bad-input", `oracle: expected a person of the Almanac, got "${source.id}"`);
@@ -64,10 +64,10 @@ export function writeOracleEdits(room: EditRoom, kind: SelfEdit["kind"], count: 
 /** How an edit becomes documents: one for each line or question (SEAL, one passage), or one for all of it (SEAL, many passages). */
 export type Splitting = "lines" | "whole";
 
-/** Documents of each lesson: those of all its edits without repeats, the passage once, nothing that the exam asks. */
-export function documentsOf(room: EditRoom, edits: Edits, splitting: Splitting = "lines"): Documents {
-  const { lessons, templates, forbidden } = room;
-  return lessons.map(({ source }, passage) => {
+/** Documents of each task: those of all its edits without repeats, the passage once, nothing that the exam asks. */
+export function documentsOf(context: EditContext, edits: Edits, splitting: Splitting = "lines"): Documents {
+  const { tasks, templates, forbidden } = context;
+  return tasks.map(({ source }, passage) => {
     const texts = edits[passage]!.flatMap((edit) => {
       if (splitting === "lines") return selfEditDocuments(edit, source, templates);
       const whole = redactExamQuestions(edit.text.trim(), forbidden);
@@ -78,7 +78,7 @@ export function documentsOf(room: EditRoom, edits: Edits, splitting: Splitting =
 }
 
 /** The bare passages. */
-export const rawDocuments = ({ lessons }: EditRoom): Documents =>
-  lessons.map(({ source }) => [titled(source.title, source.context)]);
+export const rawDocuments = ({ tasks }: EditContext): Documents =>
+  tasks.map(({ source }) => [titled(source.title, source.context)]);
 
 const titled = (title: string, text: string): string => (title === "" ? text : `${title}\n${text}`);

@@ -6,23 +6,23 @@
  */
 
 import { type LearnReport, type LearnSettings, rewards } from "../adapt/index.ts";
-import { figuresOnly, type LessonScore, measureArm, type ScoreFigures, stepsForTokens } from "./arms.ts";
+import { type ArmScore, figuresOnly, measureArm, type ScoreFigures, stepsForTokens } from "./arms.ts";
 import { onSet, type PassageSet } from "./passage-sets.ts";
 import {
   checkRuns,
   type Documents,
   documentsOf,
   type Edits,
-  inRoom,
   openTrained,
   openUntrained,
-  type PolicyRoom,
+  type PolicyContext,
   type PolicyRun,
   type PolicyStudy,
   rawOf,
   ruleOf,
   stepsOf,
   unionOf,
+  withPolicy,
   writeEdits,
 } from "./policies.ts";
 import { modelName } from "./single-passage.ts";
@@ -36,7 +36,7 @@ export interface SampleCounts {
 }
 
 /** What was made of one passage's tokens. */
-export interface Spent<Score extends ScoreFigures = LessonScore> {
+export interface Spent<Score extends ScoreFigures = ArmScore> {
   /** Of the adapter that was kept. */
   readonly score: Score;
   /** Of all adapters trained for it. */
@@ -44,7 +44,7 @@ export interface Spent<Score extends ScoreFigures = LessonScore> {
 }
 
 /** One way of spending tokens, for one seed. */
-export interface SpendingArm<Score extends ScoreFigures = LessonScore> {
+export interface SpendingArm<Score extends ScoreFigures = ArmScore> {
   readonly name: string;
   /** The model that the adapters are trained on. */
   readonly base: string;
@@ -56,7 +56,7 @@ export interface SpendingArm<Score extends ScoreFigures = LessonScore> {
 }
 
 /** All of one seed. */
-export interface SpendingFindings<Score extends ScoreFigures = LessonScore> {
+export interface SpendingFindings<Score extends ScoreFigures = ArmScore> {
   readonly seed: number;
   /** The last round's edit and what competes with it at as many optimizer updates, passage by passage. */
   readonly atUpdates: readonly SpendingArm<Score>[];
@@ -69,7 +69,7 @@ export interface SpendingFindings<Score extends ScoreFigures = LessonScore> {
 }
 
 /** What was found on one set of passages. */
-export interface SpendingSet<Score extends ScoreFigures = LessonScore> {
+export interface SpendingSet<Score extends ScoreFigures = ArmScore> {
   readonly set: string;
   readonly summary: string;
   readonly findings: readonly SpendingFindings<Score>[];
@@ -133,19 +133,19 @@ export async function runEqualComputeSets(
   return found;
 }
 
-const asSpent = (scores: readonly LessonScore[]): Spent[] =>
+const asSpent = (scores: readonly ArmScore[]): Spent[] =>
   scores.map((score) => ({ score, numTokens: score.numTokens }));
 
-/** Every edit of every lesson learned by itself, `[edit][passage]`. */
-async function measureEdits({ innerLoop }: PolicyStudy, room: PolicyRoom, edits: Edits, count: number) {
-  const scores: LessonScore[][] = [];
+/** Every edit of every task learned by itself, `[edit][passage]`. */
+async function measureEdits({ innerLoop }: PolicyStudy, context: PolicyContext, edits: Edits, count: number) {
+  const scores: ArmScore[][] = [];
   for (let edit = 0; edit < count; edit++)
-    scores.push(await measureArm(room, { name: `edit-${edit}`, innerLoop, documents: documentsOf(edits, edit) }));
+    scores.push(await measureArm(context, { name: `edit-${edit}`, innerLoop, documents: documentsOf(edits, edit) }));
   return scores;
 }
 
 /** The edit of each passage whose adapter answers the most selection questions, the surest of equals. */
-function bestBySelection(scores: readonly (readonly LessonScore[])[]): Spent[] {
+function bestBySelection(scores: readonly (readonly ArmScore[])[]): Spent[] {
   return scores[0]!.map((_, passage) => {
     const tried = scores.map((row) => row[passage]!);
     const score = tried.reduce((best, next) =>
@@ -159,9 +159,9 @@ function bestBySelection(scores: readonly (readonly LessonScore[])[]): Spent[] {
 }
 
 /** The edit of each passage that the free proxy likes best; only that one need be trained. */
-function bestByProxy({ lessons }: PolicyRoom, edits: Edits, scores: readonly (readonly LessonScore[])[]): Spent[] {
+function bestByProxy({ tasks }: PolicyContext, edits: Edits, scores: readonly (readonly ArmScore[])[]): Spent[] {
   const worth = rewards.proxy.score(
-    lessons.map(({ source }, passage) => ({
+    tasks.map(({ source }, passage) => ({
       ...{ passageId: source.id, passage: source.context, baseAccuracy: 0, baseGoldLogprob: 0 },
       edits: edits[passage]!.map(({ members, numTokens }) => ({ edit: members[0]!, numTokens, trials: [] })),
     })),
@@ -175,26 +175,26 @@ function bestByProxy({ lessons }: PolicyRoom, edits: Edits, scores: readonly (re
 async function measureSeed(study: PolicyStudy, run: PolicyRun, { few, many }: SampleCounts): Promise<SpendingFindings> {
   const { seed } = run;
   const numRounds = Math.min(...study.runs.map(({ policies }) => policies.length));
-  const written = await inRoom(openUntrained(study, seed), async (room) => {
-    const edits = await writeEdits(room, seed, Math.max(few, many));
-    return { room, edits, scores: await measureEdits(study, room, edits, Math.max(few, many)) };
+  const written = await withPolicy(openUntrained(study, seed), async (context) => {
+    const edits = await writeEdits(context, seed, Math.max(few, many));
+    return { context, edits, scores: await measureEdits(study, context, edits, Math.max(few, many)) };
   });
   const own = written.scores[0]!;
-  const trained = await inRoom(openTrained(study, run, numRounds, written.room), async (room) => {
-    const edits = await writeEdits(room, seed, few);
-    const scores = await measureEdits(study, room, edits, few);
+  const trained = await withPolicy(openTrained(study, run, numRounds, written.context), async (context) => {
+    const edits = await writeEdits(context, seed, few);
+    const scores = await measureEdits(study, context, edits, few);
     const { innerLoop } = study;
     return {
-      ...{ edits, scores, cut: await measureAt(study, room, "cut", documentsOf(edits), own) },
-      union: await measureArm(room, { name: "union-few", innerLoop, documents: unionOf(edits, few) }),
+      ...{ edits, scores, cut: await measureAt(study, context, "cut", documentsOf(edits), own) },
+      union: await measureArm(context, { name: "union-few", innerLoop, documents: unionOf(edits, few) }),
     };
   });
   const [last, whole] = [trained.scores[0]!, documentsOf(trained.edits)];
   const names = namesOf(numRounds);
-  const plain = await inRoom(openUntrained(study, seed), (room) =>
-    measureByUntrained(study, room, { ...written, last, whole, names, few, many }),
+  const plain = await withPolicy(openUntrained(study, seed), (context) =>
+    measureByUntrained(study, context, { ...written, last, whole, names, few, many }),
   );
-  const arm = (name: string, scores: readonly LessonScore[], base = modelName(0), numEdits = 1): SpendingArm => ({
+  const arm = (name: string, scores: readonly ArmScore[], base = modelName(0), numEdits = 1): SpendingArm => ({
     ...{ name, base, numEdits, asks: false, passages: asSpent(scores) },
   });
   const untrained = arm(names.untrained, own);
@@ -214,7 +214,7 @@ async function measureSeed(study: PolicyStudy, run: PolicyRun, { few, many }: Sa
       best(bestBySelection(written.scores.slice(0, many)), `untrained, best of ${many} by questions`, many, true),
       best(
         bestByProxy(
-          written.room,
+          written.context,
           written.edits.map((list) => list.slice(0, many)),
           written.scores,
         ),
@@ -244,49 +244,49 @@ export const namesOf = (numRounds: number) => ({
 /** An arm that is trained for about as many tokens as another. */
 async function measureAt(
   { innerLoop }: PolicyStudy,
-  room: PolicyRoom,
+  context: PolicyContext,
   name: string,
   documents: Documents,
-  like: readonly LessonScore[],
-): Promise<LessonScore[]> {
+  like: readonly ArmScore[],
+): Promise<ArmScore[]> {
   const budgets = like.map(({ numTokens }) => numTokens);
-  return measureArm(room, {
+  return measureArm(context, {
     name,
     innerLoop,
     documents,
-    numSteps: stepsForTokens(room, { innerLoop, documents }, budgets),
+    numSteps: stepsForTokens(context, { innerLoop, documents }, budgets),
   });
 }
 
 interface ByUntrained extends SampleCounts {
   readonly edits: Edits;
   /** Of single edits, `[edit][passage]`. */
-  readonly scores: readonly (readonly LessonScore[])[];
+  readonly scores: readonly (readonly ArmScore[])[];
   /** The last round's edit and what it was worth to its own writer. */
   readonly whole: Documents;
-  readonly last: readonly LessonScore[];
+  readonly last: readonly ArmScore[];
   readonly names: ReturnType<typeof namesOf>;
 }
 
 /** Everything else that the untrained model learns. */
 async function measureByUntrained(
   study: PolicyStudy,
-  room: PolicyRoom,
+  context: PolicyContext,
   { edits, scores, whole, last, names, few, many }: ByUntrained,
 ): Promise<
   Pick<SpendingFindings, "atUpdates" | "atRound" | "atUntrained"> & { readonly unions: readonly SpendingArm[] }
 > {
   const { innerLoop } = study;
-  const row = async (name: string, numEdits: number, measured: Promise<LessonScore[]>): Promise<SpendingArm> => ({
+  const row = async (name: string, numEdits: number, measured: Promise<ArmScore[]>): Promise<SpendingArm> => ({
     ...{ name, base: modelName(0), numEdits, asks: false, passages: asSpent(await measured) },
   });
-  const at = (slug: string, documents: Documents, like: readonly LessonScore[]) =>
-    measureAt(study, room, slug, documents, like);
-  const freely = (slug: string, documents: Documents) => measureArm(room, { name: slug, innerLoop, documents });
-  const [passages, rule] = [rawOf(room), ruleOf(room)];
+  const at = (slug: string, documents: Documents, like: readonly ArmScore[]) =>
+    measureAt(study, context, slug, documents, like);
+  const freely = (slug: string, documents: Documents) => measureArm(context, { name: slug, innerLoop, documents });
+  const [passages, rule] = [rawOf(context), ruleOf(context)];
   const updates = stepsOf(last);
   const atUpdates = (slug: string, documents: Documents) =>
-    measureArm(room, { name: slug, innerLoop, documents, numSteps: updates });
+    measureArm(context, { name: slug, innerLoop, documents, numSteps: updates });
   return {
     atUpdates: [
       await row("raw passage", 0, atUpdates("raw-updates", passages)),

@@ -1,12 +1,12 @@
-/** @file Door of `lab`: the experiments behind the result tables, and the recipe of the shipped model. */
+/** @file Exports of `lab`: the experiments behind the result tables, and the recipe of the shipped model. */
 export { almanacSets, namingSets, type SetPeople } from "./almanac-sets.ts";
 export {
   type Arm,
-  type ArmRoom,
-  type ArmRoomArgs,
-  createArmRoom,
+  type ArmContext,
+  type ArmContextArgs,
+  type ArmScore,
+  createArmContext,
   figuresOnly,
-  type LessonScore,
   measureArm,
   prefixed,
   type ScoreFigures,
@@ -19,7 +19,7 @@ export {
 export { compact, expand, type JsonValue, roundNumbers } from "./compact.ts";
 export { answerCoverage } from "./coverage.ts";
 export { type EditFigures, measureEdit } from "./edit-figures.ts";
-export { type EditRoom, writeEdits } from "./edits.ts";
+export { type EditContext, writeEdits } from "./edits.ts";
 export {
   type OuterCost,
   outerCost,

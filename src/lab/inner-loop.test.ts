@@ -1,4 +1,4 @@
-/** @file Levers and courses on a tiny random model: what is equal scores alike, what is joined holds its parts. */
+/** @file Levers and groups of passages on a tiny random model: what is equal scores alike, what is joined holds its parts. */
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -8,8 +8,8 @@ import { after, describe, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../test/support/tiny-policy.ts";
 import { defaultTemplates, type LearnInnerLoop, mlpTargets, type SelfEdit, type StageStore } from "../adapt/index.ts";
-import { createArmRoom, measureArm } from "./arms.ts";
-import { documentsOf, type EditRoom, hasOracle, rawDocuments, writeEdits } from "./edits.ts";
+import { createArmContext, measureArm } from "./arms.ts";
+import { documentsOf, type EditContext, hasOracle, rawDocuments, writeEdits } from "./edits.ts";
 import { leverDocuments, runInnerLoop, tabulateInnerLoop } from "./inner-loop.ts";
 import { levers, referenceLever, referenceLoop } from "./levers.ts";
 import { runManyPassages, tabulateManyPassages } from "./many-passages.ts";
@@ -30,57 +30,57 @@ function memoryStore(): StageStore {
   };
 }
 
-const openRoom = (count = 3): Promise<EditRoom> =>
-  createArmRoom({
+const openRoom = (count = 3): Promise<EditContext> =>
+  createArmContext({
     ...{ name: "tiny", checkpoint, templates: defaultTemplates, passages: tinyPassages(count), seed: 3 },
     canaries: { items: [{ question: "What is two plus two?", answer: "", title: "" }], hasGold: false },
     ...{ store: memoryStore(), numReplay: 2 },
   });
 
 /** Short edits, so that the tests are. */
-const editsOf = ({ lessons }: EditRoom, count = 5) =>
-  lessons.map(({ source }) => Array.from({ length: count }, (_, n) => edit(`${source.id} is ${n}.\nIt is so.`)));
+const editsOf = ({ tasks }: EditContext, count = 5) =>
+  tasks.map(({ source }) => Array.from({ length: count }, (_, n) => edit(`${source.id} is ${n}.\nIt is so.`)));
 const edit = (text: string, kind: SelfEdit["kind"] = "implications"): SelfEdit => ({ kind, text });
 
 describe("documents of edits", () => {
   test("a union holds the documents of its first edit and the passage once; one document holds the whole edit", async () => {
-    const room = await openRoom();
-    const edits = editsOf(room, 3);
+    const context = await openRoom();
+    const edits = editsOf(context, 3);
     const union = levers.find(({ numEdits }) => numEdits === 2)!;
     for (const seed of [0, 2]) {
-      const one = leverDocuments(room, edits, referenceLever, seed);
-      const two = leverDocuments(room, edits, union, seed);
-      room.lessons.forEach(({ source }, passage) => {
+      const one = leverDocuments(context, edits, referenceLever, seed);
+      const two = leverDocuments(context, edits, union, seed);
+      context.tasks.forEach(({ source }, passage) => {
         assert.deepEqual(one[passage], [`${source.id} is ${seed}.`, "It is so.", source.context]);
         for (const text of one[passage]!) assert.ok(two[passage]!.includes(text));
         assert.deepEqual(new Set(two[passage]).size, 4, "two lines told once each, one told twice, the passage");
         assert.ok(two[passage]!.includes(`${source.id} is ${(seed + 1) % 3}.`));
       });
     }
-    const whole = documentsOf(room, edits, "whole");
-    assert.deepEqual(whole[0]!.slice(0, 2), [edits[0]![0]!.text, room.lessons[0]!.source.context]);
+    const whole = documentsOf(context, edits, "whole");
+    assert.deepEqual(whole[0]!.slice(0, 2), [edits[0]![0]!.text, context.tasks[0]!.source.context]);
   });
 
   test("nothing that the exam asks is left, in lines or in one piece", async () => {
-    const room = await openRoom();
-    const { question } = room.lessons[1]!.exam.report[0]!;
-    const edits = room.lessons.map(() => [edit(`She kept a cat.\n${question}`)]);
+    const context = await openRoom();
+    const { question } = context.tasks[1]!.exam.report[0]!;
+    const edits = context.tasks.map(() => [edit(`She kept a cat.\n${question}`)]);
     for (const splitting of ["lines", "whole"] as const)
-      for (const texts of documentsOf(room, edits, splitting)) {
+      for (const texts of documentsOf(context, edits, splitting)) {
         assert.ok(texts.some((text) => text.includes("She kept a cat.")));
         for (const text of texts) assert.ok(!text.includes(question), text);
       }
   });
 
   test("edit e is the same however many are written, and people of no Almanac have no oracle", async () => {
-    const room = await openRoom();
-    const two = await writeEdits(room, room, "two", 2);
-    const three = await writeEdits(room, room, "three", 3);
+    const context = await openRoom();
+    const two = await writeEdits(context, context, "two", 2);
+    const three = await writeEdits(context, context, "three", 3);
     assert.deepEqual(
       three.map((list) => list.slice(0, 2)),
       two,
     );
-    assert.equal(hasOracle(room), false);
+    assert.equal(hasOracle(context), false);
   });
 });
 
@@ -89,12 +89,18 @@ const sorts = /SEAL|rank 4|rate × 2|one update$|at most 20|25 %|distillation|wh
 
 describe("levers", () => {
   test("one of every sort changes what is learned, and the reference under another name changes nothing", async () => {
-    const room = await openRoom(2);
+    const context = await openRoom(2);
     const again = { ...referenceLever, name: "again" };
     const tried = levers.filter(({ name }) => sorts.test(name));
     assert.equal(tried.length, 10);
-    const writers = { someone: editsOf(room) };
-    const figures = await runInnerLoop({ room, writers, numSeeds: 1, numSlowPassages: 1, levers: [again, ...tried] });
+    const writers = { someone: editsOf(context) };
+    const figures = await runInnerLoop({
+      context,
+      writers,
+      numSeeds: 1,
+      numSlowPassages: 1,
+      levers: [again, ...tried],
+    });
     const [reference, same, ...rows] = figures.rows;
     assert.deepEqual({ ...same, lever: reference!.lever }, reference);
     assert.deepEqual(
@@ -128,23 +134,23 @@ const loops: Readonly<Record<string, LearnInnerLoop>> = {
 
 describe("passages learned together", () => {
   test("one passage alone scores as an arm of one passage does, with adapters and with whole models", async () => {
-    const room = await openRoom();
-    const documents = rawDocuments(room).map((texts, index) => [...texts, `Line ${index}.`]);
+    const context = await openRoom();
+    const documents = rawDocuments(context).map((texts, index) => [...texts, `Line ${index}.`]);
     for (const [name, innerLoop] of Object.entries(loops)) {
-      const alone = await measureArm(room, { name, innerLoop, documents });
-      const courses = [0, 1, 2].map((member) => ({ seed: room.seed, members: [member], documents }));
-      const together = await measureTogether(room, { name: `together ${name}`, innerLoop, courses });
+      const alone = await measureArm(context, { name, innerLoop, documents });
+      const passageGroups = [0, 1, 2].map((member) => ({ seed: context.seed, members: [member], documents }));
+      const together = await measureTogether(context, { name: `together ${name}`, innerLoop, passageGroups });
       assert.deepEqual(together.flat(), alone);
     }
   });
 
   test("a group trains on the documents of all its members, told once, and each member answers for itself", async () => {
-    const room = await openRoom();
-    const documents = room.lessons.map(({ source }) => ["Shared.", source.context]);
+    const context = await openRoom();
+    const documents = context.tasks.map(({ source }) => ["Shared.", source.context]);
     const innerLoop = loops.LoRA!;
-    const [pair, turned, lone] = await measureTogether(room, {
+    const [pair, turned, lone] = await measureTogether(context, {
       ...{ name: "groups", innerLoop },
-      courses: [[0, 2], [2, 0], [2]].map((members) => ({ seed: "s", members, documents })),
+      passageGroups: [[0, 2], [2, 0], [2]].map((members) => ({ seed: "s", members, documents })),
     });
     assert.equal(pair![0]!.numDocuments, 3);
     assert.equal(pair![0]!.numSteps, 6);
@@ -152,12 +158,15 @@ describe("passages learned together", () => {
     assert.notEqual(pair![0]!.goldLogprob, pair![1]!.goldLogprob);
     assert.equal(turned!.length, 2);
     const distilled = { ...innerLoop, distillation: { topK: 4, context: "{passage}" } };
-    assert.throws(() => measureTogether(room, { name: "x", innerLoop: distilled, courses: [] }), /distillation/);
+    assert.throws(
+      () => measureTogether(context, { name: "x", innerLoop: distilled, passageGroups: [] }),
+      /distillation/,
+    );
   });
 
   test("the experiment holds every passage once per seed, and goes on where it stopped with the same rows", async () => {
     const base = await openRoom(2);
-    const policy: EditRoom = { ...base, store: memoryStore() };
+    const policy: EditContext = { ...base, store: memoryStore() };
     const edits = { untrained: editsOf(base), trained: editsOf(base) };
     const args = { base, policy, edits, counts: [2], numSeeds: 2, ways: loops };
     const rows = await runManyPassages(args);

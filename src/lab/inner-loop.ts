@@ -5,11 +5,11 @@
 import type { AdaptEvent, LearnInnerLoop, SelfEdit } from "../adapt/index.ts";
 import { digestOf } from "../registry/index.ts";
 import { mean } from "../util/index.ts";
-import { type LessonScore, measureArm, scoreUntrained } from "./arms.ts";
+import { type ArmScore, measureArm, scoreUntrained } from "./arms.ts";
 import {
   type Documents,
   documentsOf,
-  type EditRoom,
+  type EditContext,
   type Edits,
   hasOracle,
   writeEdits,
@@ -20,7 +20,7 @@ import { differenceOver, meanOfMeasured, meanOver, type ResultTable, type SeedTa
 
 /** Inputs of {@link runInnerLoop}. */
 export interface InnerLoopArgs {
-  readonly room: EditRoom;
+  readonly context: EditContext;
   /** Edits by who wrote them; see {@link leverWriters}. */
   readonly writers: Readonly<Record<string, Edits>>;
   /** Trainings of every passage, each on edits of its own. */
@@ -55,21 +55,23 @@ export interface InnerLoopFigures {
   readonly rows: readonly LeverRow[];
 }
 
-/** The all-facts edits leave room above them in this kind; in others nearly every answer is right. */
+/** The all-facts edits leave a gap above them in this kind; in others nearly every answer is right. */
 const oracleKind: SelfEdit["kind"] = "implications";
 
-/** Edits of the room's own model and, for people of the Almanac, edits that tell all facts; enough for `numSeeds` of every lever. */
-export async function leverWriters(room: EditRoom, numSeeds: number): Promise<Readonly<Record<string, Edits>>> {
+/** Edits by the model itself and, for people of the Almanac, edits that tell all facts; enough for `numSeeds` of every lever. */
+export async function leverWriters(context: EditContext, numSeeds: number): Promise<Readonly<Record<string, Edits>>> {
   const count = Math.max(numSeeds, ...allLevers.map(({ numEdits }) => numEdits));
   return {
-    "the untrained policy": await writeEdits(room, room, "untrained", count),
-    ...(hasOracle(room) && { [`the all-facts oracle (${oracleKind})`]: writeOracleEdits(room, oracleKind, count) }),
+    "the untrained policy": await writeEdits(context, context, "untrained", count),
+    ...(hasOracle(context) && {
+      [`the all-facts oracle (${oracleKind})`]: writeOracleEdits(context, oracleKind, count),
+    }),
   };
 }
 
 /** Measures every lever; finished parts are read from the store. */
 export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigures> {
-  const { room, writers, levers = allLevers } = args;
+  const { context, writers, levers = allLevers } = args;
   const rows: LeverRow[] = [];
   const total = Object.keys(writers).length * (levers.length + 1);
   for (const [writer, edits] of Object.entries(writers))
@@ -77,7 +79,7 @@ export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigure
       args.onEvent?.({ stage: "levers", done: rows.length, total, note: `${lever.name}, edits of ${writer}` });
       rows.push(await measureLever(args, writer, edits, lever));
     }
-  const base = await scoreUntrained(room);
+  const base = await scoreUntrained(context);
   const { lora, learningRate, epochs, documentsPerStep } = referenceLoop;
   const reference = { lora, learningRate, epochs, documentsPerStep };
   return { reference, baseAccuracy: base.map(({ accuracy }) => accuracy), rows };
@@ -85,15 +87,15 @@ export async function runInnerLoop(args: InnerLoopArgs): Promise<InnerLoopFigure
 
 async function measureLever(args: InnerLoopArgs, writer: string, edits: Edits, lever: Lever): Promise<LeverRow> {
   const { numSeeds, numSlowPassages } = args;
-  const { onEvent: _, ...room } = args.room; // levers are told one by one, not their seeds
-  const lessons = lever.isSlow ? room.lessons.slice(0, numSlowPassages) : room.lessons;
-  const bySeed: LessonScore[][] = [];
+  const { onEvent: _, ...context } = args.context; // levers are told one by one, not their seeds
+  const tasks = lever.isSlow ? context.tasks.slice(0, numSlowPassages) : context.tasks;
+  const bySeed: ArmScore[][] = [];
   for (let seed = 0; seed < numSeeds; seed++) {
-    const seat = { ...room, lessons, seed: `${room.seed}-${seed}` };
-    const documents = leverDocuments(seat, edits, lever, seed);
+    const own = { ...context, tasks, seed: `${context.seed}-${seed}` };
+    const documents = leverDocuments(own, edits, lever, seed);
     const { innerLoop } = lever;
     const content = digestOf(JSON.stringify([innerLoop, documents])).slice(0, 12); // other settings are another stage
-    bySeed.push(await measureArm(seat, { name: `${writer}/${lever.name}/${content}`, innerLoop, documents }));
+    bySeed.push(await measureArm(own, { name: `${writer}/${lever.name}/${content}`, innerLoop, documents }));
   }
   const all = bySeed.flat();
   return {
@@ -108,12 +110,17 @@ async function measureLever(args: InnerLoopArgs, writer: string, edits: Edits, l
 }
 
 /** Documents of one seed: its own edit and, in a union, those that come after it, the first again after the last. */
-export function leverDocuments(room: EditRoom, edits: Edits, { numEdits, splitting }: Lever, seed: number): Documents {
-  const chosen = room.lessons.map((_, passage) => {
+export function leverDocuments(
+  context: EditContext,
+  edits: Edits,
+  { numEdits, splitting }: Lever,
+  seed: number,
+): Documents {
+  const chosen = context.tasks.map((_, passage) => {
     const list = edits[passage]!;
     return Array.from({ length: numEdits }, (_, offset) => list[(seed + offset) % list.length]!);
   });
-  return documentsOf(room, chosen, splitting);
+  return documentsOf(context, chosen, splitting);
 }
 
 /** One table per writer. */

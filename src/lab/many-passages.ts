@@ -11,7 +11,7 @@ import { scoreUntrained } from "./arms.ts";
 import {
   type Documents,
   documentsOf,
-  type EditRoom,
+  type EditContext,
   type Edits,
   hasOracle,
   rawDocuments,
@@ -45,10 +45,10 @@ const ways: Readonly<Record<string, LearnInnerLoop>> = {
 
 /** Inputs of {@link runManyPassages}. */
 export interface ManyPassagesArgs {
-  readonly base: EditRoom;
-  /** The policy whose edits are compared; its lessons are replaced by the base's. */
-  readonly policy: EditRoom;
-  /** Edits of the base's lessons, at least one for each seed. */
+  readonly base: EditContext;
+  /** The policy whose edits are compared; its tasks are replaced by the base's. */
+  readonly policy: EditContext;
+  /** Edits of the base's tasks, at least one for each seed. */
   readonly edits: { readonly untrained: Edits; readonly trained: Edits };
   /** Passages learned together, one table each. */
   readonly counts: readonly number[];
@@ -77,8 +77,8 @@ export interface ManyPassagesRow {
 /** Whose documents are learned by which model. */
 interface WriterArm {
   readonly writer: string;
-  readonly student: EditRoom;
-  /** Of one seed, by lesson. */
+  readonly student: EditContext;
+  /** Of one seed, by task. */
   readonly documents: readonly Documents[];
   /** Only these ways. @defaultValue all */
   readonly only?: (innerLoop: LearnInnerLoop) => boolean;
@@ -92,10 +92,10 @@ const policyWriter = "self-edits of the trained policy";
 /** Measures everything; finished arms are read from the store. */
 export async function runManyPassages(args: ManyPassagesArgs): Promise<ManyPassagesRow[]> {
   const { base, counts, onEvent } = args;
-  const policy = { ...args.policy, lessons: base.lessons, forbidden: base.forbidden, canaries: base.canaries };
-  const tooMany = counts.find((count) => count > base.lessons.length);
+  const policy = { ...args.policy, tasks: base.tasks, forbidden: base.forbidden, canaries: base.canaries };
+  const tooMany = counts.find((count) => count > base.tasks.length);
   if (tooMany !== undefined)
-    throw new SelkieError("bad-option", `counts: expected at most ${base.lessons.length} passages, got ${tooMany}`);
+    throw new SelkieError("bad-option", `counts: expected at most ${base.tasks.length} passages, got ${tooMany}`);
   const arms = writerArms(args, policy);
   const idle = [
     { writer: baseWriter, scores: await scoreUntrained(base) },
@@ -123,7 +123,7 @@ export async function runManyPassages(args: ManyPassagesArgs): Promise<ManyPassa
 }
 
 /** The documents of every writer, one set per seed. */
-function writerArms({ base, numSeeds, edits }: ManyPassagesArgs, policy: EditRoom): WriterArm[] {
+function writerArms({ base, numSeeds, edits }: ManyPassagesArgs, policy: EditContext): WriterArm[] {
   const { untrained, trained } = edits;
   const bySeed = (from: Edits, splitting?: Splitting): Documents[] =>
     Array.from({ length: numSeeds }, (_, seed) =>
@@ -155,12 +155,12 @@ function writerArms({ base, numSeeds, edits }: ManyPassagesArgs, policy: EditRoo
   ];
 }
 
-/** Disjoint groups of `count` lessons, drawn for each seed, `[seeds][groups][members]`; lessons left over take no part in any. */
+/** Disjoint groups of `count` tasks, drawn for each seed, `[seeds][groups][members]`; tasks left over take no part in any. */
 function drawGroups({ base, numSeeds }: ManyPassagesArgs, count: number): number[][][] {
-  const numGroups = Math.floor(base.lessons.length / count);
-  const lessons = Array.from({ length: numGroups * count }, (_, index) => index);
+  const numGroups = Math.floor(base.tasks.length / count);
+  const tasks = Array.from({ length: numGroups * count }, (_, index) => index);
   return Array.from({ length: numSeeds }, (_, seed) => {
-    const drawn = createRng(base.seed).fork("groups", count, seed).shuffle(lessons);
+    const drawn = createRng(base.seed).fork("groups", count, seed).shuffle(tasks);
     return Array.from({ length: numGroups }, (_, group) => drawn.slice(group * count, (group + 1) * count));
   });
 }
@@ -170,22 +170,22 @@ interface RowArgs extends WriterArm {
   readonly way: string;
   readonly count: number;
   readonly groups: readonly (readonly (readonly number[])[])[];
-  /** Lessons that take part, in the order of the row's columns. */
+  /** Documents that take part, in the order of the row's columns. */
   readonly members: readonly number[];
 }
 
 async function measureRow(args: RowArgs): Promise<ManyPassagesRow> {
   const { writer, way, count, innerLoop, student, documents, groups, members } = args;
-  const courses = groups.flatMap((list, seed) =>
+  const passageGroups = groups.flatMap((list, seed) =>
     list.map((group) => ({ seed: `${student.seed}-${seed}`, members: group, documents: documents[seed]! })),
   );
-  const scores = await measureTogether(student, { name: `${writer}/${way}/${count}`, innerLoop, courses });
+  const scores = await measureTogether(student, { name: `${writer}/${way}/${count}`, innerLoop, passageGroups });
   const perSeed = groups[0]!.length;
   const accuracy = groups.map((_, seed) => {
     const found = new Map<number, number>();
-    for (let course = seed * perSeed; course < (seed + 1) * perSeed; course++)
-      courses[course]!.members.forEach((member, place) => {
-        found.set(member, scores[course]![place]!.accuracy);
+    for (let index = seed * perSeed; index < (seed + 1) * perSeed; index++)
+      passageGroups[index]!.members.forEach((member, place) => {
+        found.set(member, scores[index]![place]!.accuracy);
       });
     return members.map((member) => found.get(member)!);
   });

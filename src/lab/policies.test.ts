@@ -20,7 +20,7 @@ import {
   type StageStore,
   uniformSchedule,
 } from "../adapt/index.ts";
-import { createArmRoom, type LessonScore, measureArm, stepsForTokens } from "./arms.ts";
+import { type ArmScore, createArmContext, measureArm, stepsForTokens } from "./arms.ts";
 import { outerCost, runEqualCompute } from "./equal-compute.ts";
 import { tabulateEqualCompute } from "./equal-compute-tables.ts";
 import type { PolicyStudy } from "./policies.ts";
@@ -73,7 +73,7 @@ const studyWith = (store: StageStore): PolicyStudy => ({
   })),
 });
 
-const meanOf = (scores: readonly LessonScore[], key: "accuracy" | "goldLogprob" | "numTokens"): number =>
+const meanOf = (scores: readonly ArmScore[], key: "accuracy" | "goldLogprob" | "numTokens"): number =>
   scores.reduce((total, score) => total + score[key], 0) / scores.length;
 
 describe("single-passage", async () => {
@@ -118,7 +118,7 @@ describe("single-passage", async () => {
   });
 });
 
-function scoresOf(arms: readonly { readonly name: string; readonly scores: readonly LessonScore[] }[], name: string) {
+function scoresOf(arms: readonly { readonly name: string; readonly scores: readonly ArmScore[] }[], name: string) {
   return arms.find((arm) => arm.name === name)!.scores;
 }
 
@@ -127,27 +127,27 @@ describe("equal-compute", () => {
     const checkpoint = await openTinyPolicy(modelDirectory);
     using _lm = checkpoint.lm;
     const passages = tinyPassages(3);
-    const room = await createArmRoom({
+    const context = await createArmContext({
       ...{ name: "budget", checkpoint, templates: defaultTemplates, canaries, passages, seed: 5 },
       store: memoryStore(new Map()),
     });
     const innerLoop = { ...settings.innerLoop, epochs: 3, maxSteps: null };
-    const long = room.lessons.map(({ source }) => [
+    const long = context.tasks.map(({ source }) => [
       source.context,
       `${source.id} sailed.`,
       "A cat, a cat, a cat, a cat.",
     ]);
-    const short = room.lessons.map(({ source }) => [source.id, `${source.id} sailed away from the town.`]);
-    const scores = await measureArm(room, { name: "long", innerLoop, documents: long });
+    const short = context.tasks.map(({ source }) => [source.id, `${source.id} sailed away from the town.`]);
+    const scores = await measureArm(context, { name: "long", innerLoop, documents: long });
     const budgets = scores.map(({ numTokens }) => numTokens);
     assert.deepEqual(
-      stepsForTokens(room, { innerLoop, documents: long }, budgets),
+      stepsForTokens(context, { innerLoop, documents: long }, budgets),
       scores.map(({ numSteps }) => numSteps),
     );
     for (const share of [1, 0.3, 2.7]) {
       const wanted = budgets.map((budget) => share * budget);
-      const numSteps = stepsForTokens(room, { innerLoop, documents: short }, wanted);
-      const found = await measureArm(room, { name: `short-${share}`, innerLoop, documents: short, numSteps });
+      const numSteps = stepsForTokens(context, { innerLoop, documents: short }, wanted);
+      const found = await measureArm(context, { name: `short-${share}`, innerLoop, documents: short, numSteps });
       found.forEach(({ numTokens }, passage) => {
         const longest = Math.max(...short[passage]!.map((text) => checkpoint.tokenizer.encode(text).length + 1));
         assert.ok(Math.abs(numTokens - wanted[passage]!) <= longest / 2, `${numTokens} for ${wanted[passage]}`);

@@ -7,19 +7,20 @@ import {
   type AdaptEvent,
   accuracy,
   type Canaries,
-  type EditCandidate,
   examine,
+  type KnowledgeCandidate,
+  knowledgeDomain,
   type LearnInnerLoop,
   type PromptTemplates,
-  policyWriter,
   type StageStore,
   stage,
+  withoutExamQuestions,
   writeCandidates,
 } from "../adapt/index.ts";
 import type { Checkpoint } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
-import { type ArmRoom, createArmRoom, prefixed, type ScoreFigures, type Traps } from "./arms.ts";
+import { type ArmContext, createArmContext, prefixed, type ScoreFigures, type Traps } from "./arms.ts";
 import { ruleDocuments } from "./rule.ts";
 import type { SeedTable } from "./table.ts";
 
@@ -53,15 +54,15 @@ export interface PolicyStudy {
 }
 
 /** Where one policy writes, learns and is examined. */
-export interface PolicyRoom extends ArmRoom, Disposable {
+export interface PolicyContext extends ArmContext, Disposable {
   /** Questions that no document may contain. */
   readonly forbidden: readonly string[];
 }
 
-/** Edits of every lesson, `[passage][edit]`. */
-export type Edits = readonly (readonly EditCandidate[])[];
+/** Edits of every task, `[passage][edit]`. */
+export type Edits = readonly (readonly KnowledgeCandidate[])[];
 
-/** Documents of every lesson. */
+/** Documents of every task. */
 export type Documents = readonly (readonly string[])[];
 
 /** Everything that figures over seeds are made of: `[seed][passage]`. */
@@ -77,31 +78,31 @@ export function checkRuns(where: string, runs: readonly PolicyRun[], numRounds: 
   );
 }
 
-/** The room of the untrained policy; exams and canaries of all other rooms of this seed are taken from it. */
-export async function openUntrained(study: PolicyStudy, seed: number): Promise<PolicyRoom> {
+/** Opens the untrained policy; exams and canaries of all later policies of this seed are taken from it. */
+export async function openUntrained(study: PolicyStudy, seed: number): Promise<PolicyContext> {
   const { templates, canaries, passages, traps, store, signal, onEvent, groupSize } = study;
   const checkpoint = await study.open(study.modelDirectory);
   try {
-    const room = await createArmRoom({
+    const context = await createArmContext({
       ...{ name: `seed-${seed}/untrained`, checkpoint, templates, canaries, passages, traps, store, signal },
       seed: `${seed}/held-out`,
       ...(groupSize !== undefined && { groupSize }),
       ...(onEvent && { onEvent }),
     });
-    return withDispose(room, checkpoint);
+    return withDispose(context, checkpoint);
   } catch (error) {
     checkpoint.lm[Symbol.dispose]();
     throw error;
   }
 }
 
-/** The room of the policy after `round`: the same exams, another model. `untrained` need not be open any more. */
+/** Opens the policy after `round`: the same exams, another model. `untrained` need not be open any more. */
 export async function openTrained(
   study: PolicyStudy,
   { seed, policies }: PolicyRun,
   round: number,
-  untrained: PolicyRoom,
-): Promise<PolicyRoom> {
+  untrained: PolicyContext,
+): Promise<PolicyContext> {
   const checkpoint = await study.open(policies[round - 1]!);
   return withDispose(
     { ...untrained, checkpoint, store: prefixed(study.store, `seed-${seed}/round-${round}`) },
@@ -109,52 +110,56 @@ export async function openTrained(
   );
 }
 
-/** Work in a room that is left afterwards; what it returns may be used on, the model may not. */
-export async function inRoom<T>(opening: Promise<PolicyRoom>, work: (room: PolicyRoom) => Promise<T>): Promise<T> {
-  using room = await opening;
-  return await work(room);
+/** Work with a policy that is closed afterwards; what it returns may be used on, the model may not. */
+export async function withPolicy<T>(
+  opening: Promise<PolicyContext>,
+  work: (context: PolicyContext) => Promise<T>,
+): Promise<T> {
+  using context = await opening;
+  return await work(context);
 }
 
-const withDispose = (room: Omit<PolicyRoom, typeof Symbol.dispose>, { lm }: Checkpoint): PolicyRoom => ({
-  ...room,
+const withDispose = (context: Omit<PolicyContext, typeof Symbol.dispose>, { lm }: Checkpoint): PolicyContext => ({
+  ...context,
   [Symbol.dispose]: () => lm[Symbol.dispose](),
 });
 
-/** The policy's edits of every lesson; edit `e` is the same however many are asked for. */
-export function writeEdits(room: PolicyRoom, seed: number, numEdits: number): Promise<EditCandidate[][]> {
-  const { lessons, forbidden, groupSize, store, onEvent } = room;
+/** The policy's edits of every task; edit `e` is the same however many are asked for. */
+export function writeEdits(context: PolicyContext, seed: number, numEdits: number): Promise<KnowledgeCandidate[][]> {
+  const { tasks, forbidden, groupSize, store, onEvent } = context;
   return writeCandidates({
-    ...{ name: "edits", lessons, numEdits, forbidden, groupSize, store },
-    writer: policyWriter,
+    ...{ name: "edits", tasks: tasks, numEdits, groupSize, store },
+    domain: knowledgeDomain({ passages: [], heldOut: [] }),
+    guard: (documents) => withoutExamQuestions(documents, forbidden),
     rng: createRng(seed).fork("held-out"),
-    room: { ...room, innerLoop: { unionOf: 1 } },
+    context: { ...context, innerLoop: { unionOf: 1 } },
     onEdits: (done, total) => onEvent?.({ stage: "edits", done, total }),
   });
 }
 
 /** Share of what the untrained model knew that the policy itself still answers right; `null` without canaries. */
-export async function policyKept(room: PolicyRoom): Promise<number | null> {
-  if (room.canaries.length === 0) return null;
-  const { share } = await stage(room.store, "kept", async () => {
-    const [answers] = await examine({ ...room, bank: null }, [{ adapterIndex: null, items: room.canaries }]);
+export async function policyKept(context: PolicyContext): Promise<number | null> {
+  if (context.canaries.length === 0) return null;
+  const { share } = await stage(context.store, "kept", async () => {
+    const [answers] = await examine({ ...context, bank: null }, [{ adapterIndex: null, items: context.canaries }]);
     return { share: accuracy(answers!) };
   });
   return share;
 }
 
-/** Documents of edit `edit` of every lesson. */
+/** Documents of edit `edit` of every task. */
 export const documentsOf = (edits: Edits, edit = 0): Documents => edits.map((list) => list[edit]!.documents);
 
-/** Documents of the first `count` edits of every lesson together, each once. */
+/** Documents of the first `count` edits of every task together, each once. */
 export const unionOf = (edits: Edits, count: number): Documents =>
   edits.map((list) => [...new Set(list.slice(0, count).flatMap(({ documents }) => documents))]);
 
-/** The rule's documents of every lesson: its sentences with the name put in, written by no model. */
-export const ruleOf = ({ lessons, forbidden }: PolicyRoom): Documents =>
-  lessons.map(({ source }) => ruleDocuments(source, forbidden));
+/** The rule's documents of every task: its sentences with the name put in, written by no model. */
+export const ruleOf = ({ tasks, forbidden }: PolicyContext): Documents =>
+  tasks.map(({ source }) => ruleDocuments(source, forbidden));
 
-/** The bare passage of every lesson. */
-export const rawOf = ({ lessons }: PolicyRoom): Documents => lessons.map(({ source }) => [source.context]);
+/** The bare passage of every task. */
+export const rawOf = ({ tasks }: PolicyContext): Documents => tasks.map(({ source }) => [source.context]);
 
 /** Optimizer updates of each passage's training. */
 export const stepsOf = (scores: readonly ScoreFigures[]): number[] => scores.map(({ numSteps }) => numSteps);

@@ -14,7 +14,7 @@ import {
   type EditWriter,
   editPrompt,
   kindWriter,
-  type LearnArgs,
+  type LearnKnowledgeArgs,
   learnKnowledge,
   policyWriter,
   type StageStore,
@@ -80,7 +80,7 @@ describe("the ablation of prompts", () => {
     for (const { prompt, policies, rounds, oracle } of figures) {
       const name = prompt as keyof typeof writers;
       const kinds = new Set<string>();
-      const alone: LearnArgs = {
+      const alone: LearnKnowledgeArgs = {
         ...argsWith(`alone-${name}`, memoryStore(new Map())),
         ...{ writer: writers[name], oldText: null },
         onExamined: (_round, found) => {

@@ -7,18 +7,20 @@
 import {
   asPolicyEdit,
   type EditWriter,
-  type Expectation,
   examineEdits,
+  type KnowledgeExpectation,
+  type KnowledgeTask,
   kindWriter,
-  type LearnArgs,
-  type Lesson,
+  type LearnKnowledgeArgs,
   learnKnowledge,
   meanAccuracy,
   policyWriter,
-  prepareCourse,
+  prepareLearning,
+  proposedBy,
   type RoundReport,
   type SelfEditKind,
   type StageStore,
+  withKnowledge,
 } from "../adapt/index.ts";
 import { oracleEdit, type Person } from "../tasks/index.ts";
 import { mean, SelkieError } from "../util/index.ts";
@@ -30,7 +32,7 @@ import { meanOfMeasured } from "./table.ts";
 export type EditPrompt = SelfEditKind | "open";
 
 /** Inputs of {@link ablatePrompts}. */
-export interface PromptAblationArgs extends Omit<LearnArgs, "writer" | "oldText" | "onExamined"> {
+export interface PromptAblationArgs extends Omit<LearnKnowledgeArgs, "writer" | "oldText" | "onExamined"> {
   readonly prompts: readonly EditPrompt[];
   /** Writes the best edits of a kind; `null` where nobody knows all facts. */
   readonly oracle: ((kind: SelfEditKind) => EditWriter) | null;
@@ -99,10 +101,14 @@ function stagesOfPrompt(store: StageStore, prompt: EditPrompt): StageStore {
   };
 }
 
-function figuresOf(lessons: readonly Lesson[], found: Expectation, policyKept: number | null): WriterFigures {
+function figuresOf(
+  tasks: readonly KnowledgeTask[],
+  found: KnowledgeExpectation,
+  policyKept: number | null,
+): WriterFigures {
   const edits = found.trials.flatMap((passage) => passage.edits);
   const coverages = found.trials.flatMap((passage, index) =>
-    passage.edits.map(({ edit }) => answerCoverage(lessons[index]!.exam.report, edit.text)),
+    passage.edits.map(({ edit }) => answerCoverage(tasks[index]!.exam.report, edit.text)),
   );
   return {
     perPassage: found.trials.map((passage) => meanOfMeasured(passage.edits.map(meanAccuracy)) ?? 0),
@@ -137,7 +143,7 @@ async function learnWith(
     store: stagesOfPrompt(args.store, prompt),
     directoryOf: (name) => args.directoryOf(`${prompt}/${name}`),
     onEvent: (event) => args.onEvent?.({ ...event, stage: `${prompt}: ${event.stage}` }),
-    onExamined: (_round, found, lessons) => seen.push((policyKept) => figuresOf(lessons, found, policyKept)),
+    onExamined: (_round, found, tasks) => seen.push((policyKept) => figuresOf(tasks, found, policyKept)),
   });
   return {
     policies: evaluations.map(({ policyKept }, index) => seen[index]!(policyKept)),
@@ -158,14 +164,14 @@ async function examineOracles(
 ): Promise<Map<EditPrompt, WriterFigures>> {
   const checkpoint = await args.openPolicy(args.modelDirectory);
   using _lm = checkpoint.lm;
-  const course = await prepareCourse({ ...args, writer: policyWriter, oldText: null }, checkpoint);
+  const context = await prepareLearning({ ...withKnowledge(args), oldText: null }, checkpoint);
   const figures = new Map<EditPrompt, WriterFigures>();
   for (const prompt of args.prompts) {
     if (prompt === "open") continue; // it has no kind of its own
-    const writer = oracle(prompt);
+    const propose = proposedBy(oracle(prompt));
     const name = `oracle/${prompt}`;
-    const found = await examineEdits(course, checkpoint, { name, title: `${prompt}: all-facts oracle`, writer });
-    figures.set(prompt, figuresOf(course.heldOutLessons, found, null));
+    const found = await examineEdits(context, checkpoint, { name, title: `${prompt}: all-facts oracle`, propose });
+    figures.set(prompt, figuresOf(context.heldOutTasks, found, null));
   }
   return figures;
 }

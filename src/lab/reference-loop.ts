@@ -78,24 +78,24 @@ export function jobOf(
 }
 
 /** Trains all of them at once and asks them together. */
-export async function sitTogether(
-  room: Writer,
+export async function examineTogether(
+  context: Writer,
   jobs: readonly AdapterJob[],
   trials: readonly LoopTrial[],
   clock: () => number,
 ): Promise<LoopTimes & { readonly answers: ExamAnswer[][] }> {
-  const { lm } = room.checkpoint;
+  const { lm } = context.checkpoint;
   const began = clock();
   const results: AdapterResult[] = await trainAdapters({
     ...{ lm, jobs, seed: "reference-loop" },
-    ...(room.signal && { signal: room.signal }),
+    ...(context.signal && { signal: context.signal }),
   });
   const trained = clock();
   const peakMiB = lm.backend.memory().peakBytes / 2 ** 20;
   const adapters = results.map(({ adapter }) => adapter);
   using bank = bankOf(lm.backend, lm.linearLayers, adapters);
   const answers = await examine(
-    { ...room, bank },
+    { ...context, bank },
     trials.map(({ items }, adapterIndex) => ({ items, adapterIndex })),
   );
   return {
@@ -108,15 +108,15 @@ export async function sitTogether(
 }
 
 /** The same, one after another: the times of all. */
-export async function sitInTurn(
-  room: Writer,
+export async function examineInTurn(
+  context: Writer,
   jobs: readonly AdapterJob[],
   trials: readonly LoopTrial[],
   clock: () => number,
 ): Promise<LoopTimes> {
   const total = { trainSeconds: 0, examSeconds: 0, numTokens: 0, peakMiB: 0 };
   for (const [index, job] of jobs.entries()) {
-    const one = await sitTogether(room, [job], [trials[index]!], clock);
+    const one = await examineTogether(context, [job], [trials[index]!], clock);
     total.trainSeconds += one.trainSeconds;
     total.examSeconds += one.examSeconds;
     total.numTokens += one.numTokens;

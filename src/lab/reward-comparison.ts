@@ -7,30 +7,32 @@
 import { rmSync } from "node:fs";
 import {
   askPolicy,
-  type Course,
-  type CourseArgs,
   checkDigest,
   choose,
   createPace,
   denseReward,
-  type Expectation,
   examineEdits,
   type Kept,
-  type LearnArgs,
+  type KnowledgeContext,
+  type KnowledgeExpectation,
+  type KnowledgeTask,
+  type LearnKnowledgeArgs,
   type LearnSettings,
-  type Lesson,
   type MeasuredReward,
   makePolicy,
   meanAccuracy,
   measureReliability,
   type PassageTrials,
-  policyWriter,
-  prepareCourse,
+  type PrepareArgs,
+  prepareLearning,
+  proposedBy,
   rewardDesign,
+  type SampledEdit,
   sealReward,
   stage,
   trialsOfPassage,
   tryEdits,
+  withKnowledge,
 } from "../adapt/index.ts";
 import type { Checkpoint } from "../models/index.ts";
 import { createRng, crossedComponents, type Estimate, mean, varianceComponents } from "../util/index.ts";
@@ -40,7 +42,7 @@ import { meanOfMeasured, type SeedTable } from "./table.ts";
 
 /** Inputs of {@link compareRewards}. */
 export interface RewardComparisonArgs
-  extends Omit<LearnArgs, "writer" | "oldText" | "onExamined" | "seed" | "settings">,
+  extends Omit<LearnKnowledgeArgs, "writer" | "oldText" | "onExamined" | "seed" | "settings">,
     RewardArmSizes {
   readonly seeds: readonly number[];
   /** Names of arms. @defaultValue all */
@@ -140,82 +142,91 @@ async function runSeed(
   arms: readonly RewardArm[],
 ): Promise<SeedFindings> {
   const numPassages = Math.max(...plans.map((plan) => plan.numPassages));
-  const courseArgs: CourseArgs = {
-    ...args,
-    ...{ seed, writer: policyWriter, oldText: null, store: prefixed(args.store, `seed-${seed}`) },
+  const prepareArgs: PrepareArgs<KnowledgeTask, SampledEdit> = {
+    ...withKnowledge(args),
+    ...{ seed, oldText: null, store: prefixed(args.store, `seed-${seed}`) },
     settings: { ...args.settings, ...plans[0]!.settings, numRounds: 1, passagesPerRound: numPassages },
     directoryOf: (name) => args.directoryOf(`seed-${seed}/${name}`),
     onEvent: (event) => args.onEvent?.({ ...event, stage: `seed ${seed}, ${event.stage}` }),
   };
-  const { course, untrained, expectations } = await tryPlans(args, courseArgs, plans);
+  const { context, untrained, expectations } = await tryPlans(args, prepareArgs, plans);
   const outcomes: Outcome[] = [];
   const kept: Kept[] = [];
   for (const arm of arms) {
     const chosen = chooseFor(arm, expectations.get(arm.plan.name)!);
     kept.push(chosen);
-    outcomes.push(await runArm(args, course, arm, chosen));
+    outcomes.push(await runArm(args, context, arm, chosen));
   }
   const trials = new Map([...expectations].map(([name, expectation]) => [name, expectation.trials]));
-  return { untrained, trials, outcomes, kept, numQuestions: course.rounds[0]![0]!.exam.selection.length };
+  return { untrained, trials, outcomes, kept, numQuestions: context.rounds[0]![0]!.exam.selection.length };
 }
 
 /** All trials, of the untrained policy. */
-async function tryPlans(args: RewardComparisonArgs, courseArgs: CourseArgs, plans: readonly TrialPlan[]) {
+async function tryPlans(
+  args: RewardComparisonArgs,
+  prepareArgs: PrepareArgs<KnowledgeTask, SampledEdit>,
+  plans: readonly TrialPlan[],
+) {
   const base = await args.openPolicy(args.modelDirectory);
   using _lm = base.lm;
-  const course = await prepareCourse(courseArgs, base);
-  const expectations = new Map<string, Expectation>();
-  for (const plan of plans) expectations.set(plan.name, await tryPlan(course, base, plan));
+  const context = await prepareLearning(prepareArgs, base);
+  const expectations = new Map<string, KnowledgeExpectation>();
+  for (const plan of plans) expectations.set(plan.name, await tryPlan(context, base, plan));
   const name = "untrained";
-  const found = await examineEdits(course, base, { name, title: "held-out, untrained", canaries: [] });
-  const policyKept = await askPolicy(course, base, name);
-  return { course, untrained: { perPassage: perPassageOf(found), policyKept }, expectations };
+  const found = await examineEdits(context, base, { name, title: "held-out, untrained", canaries: [] });
+  const policyKept = await askPolicy(context, base, name);
+  return { context, untrained: { perPassage: perPassageOf(found), policyKept }, expectations };
 }
 
-function tryPlan(course: Course, base: Checkpoint, plan: TrialPlan): Promise<Expectation> {
+function tryPlan(context: KnowledgeContext, base: Checkpoint, plan: TrialPlan): Promise<KnowledgeExpectation> {
   const { numPassages, numQuestions, settings, writer, name } = plan;
-  const lessons = course.rounds[0]!.slice(0, numPassages);
+  const tasks = context.rounds[0]!.slice(0, numPassages);
   return tryEdits(
     {
-      ...course,
-      settings: { ...course.settings, ...settings },
-      writer: writer ?? course.writer,
+      ...context,
+      settings: { ...context.settings, ...settings },
+      domain: writer === null ? context.domain : { ...context.domain, propose: proposedBy(writer) },
       reward: denseReward,
-      store: prefixed(course.store, `plan/${name}`),
-      pace: createPace(lessons.length * trialsOfPassage(settings.schedule)),
-      tell: (part, ...rest) => course.tell(`${name}: ${part}`, ...rest),
+      store: prefixed(context.store, `plan/${name}`),
+      pace: createPace(tasks.length * trialsOfPassage(settings.schedule)),
+      tell: (part, ...rest) => context.tell(`${name}: ${part}`, ...rest),
     },
     base,
     1,
-    numQuestions === null ? lessons : lessons.map((lesson) => askFewer(lesson, numQuestions)),
+    numQuestions === null ? tasks : tasks.map((task) => askFewer(task, numQuestions)),
   );
 }
 
-function askFewer({ source, exam }: Lesson, count: number): Lesson {
+function askFewer({ source, exam }: KnowledgeTask, count: number): KnowledgeTask {
   const selection = createRng("fewer-questions").fork(source.id).shuffle(exam.selection).slice(0, count);
   return { source, exam: { ...exam, selection } };
 }
 
-const perPassageOf = ({ trials }: Expectation): number[] =>
+const perPassageOf = ({ trials }: KnowledgeExpectation): number[] =>
   trials.map((passage) => meanOfMeasured(passage.edits.map(meanAccuracy)) ?? 0);
 
 /** What the policy of an arm learns from. */
-function chooseFor({ see, reward, objective }: RewardArm, { candidates, trials: all }: Expectation): Kept {
+function chooseFor({ see, reward, objective }: RewardArm, { candidates, trials: all }: KnowledgeExpectation): Kept {
   const trials = see(all);
   return choose(objective, { candidates, trials, rewards: reward.score(trials) }, trials.map(reward.baseScore));
 }
 
 /** The M-step of an arm and the examination of its policy, which is removed afterwards. */
-async function runArm(args: RewardComparisonArgs, course: Course, arm: RewardArm, kept: Kept): Promise<Outcome> {
+async function runArm(
+  args: RewardComparisonArgs,
+  context: KnowledgeContext,
+  arm: RewardArm,
+  kept: Kept,
+): Promise<Outcome> {
   const place = `arm/${arm.name.replaceAll(/[^a-z0-9]+/gi, "-")}`;
-  const { settings } = course;
-  const own: Course = {
-    ...course,
+  const { settings } = context;
+  const own: KnowledgeContext = {
+    ...context,
     settings: { ...settings, update: { ...settings.update, objective: arm.objective } },
-    store: prefixed(course.store, place),
-    directoryOf: (name) => course.directoryOf(`${place}/${name}`),
-    pace: createPace(course.heldOutLessons.length * settings.heldOutEdits),
-    tell: (part, ...rest) => course.tell(`${arm.name}: ${part}`, ...rest),
+    store: prefixed(context.store, place),
+    directoryOf: (name) => context.directoryOf(`${place}/${name}`),
+    pace: createPace(context.heldOutTasks.length * settings.heldOutEdits),
+    tell: (part, ...rest) => context.tell(`${arm.name}: ${part}`, ...rest),
   };
   const outcome = await stage(own.store, "outcome", async (): Promise<Outcome> => {
     const made = await stage(own.store, "policy", async () => {
@@ -231,7 +242,7 @@ async function runArm(args: RewardComparisonArgs, course: Course, arm: RewardArm
     const policyKept = await askPolicy(own, policy, "held-out");
     return { perPassage: perPassageOf(found), policyKept, policy: policy.digest, numUpdates: made.update.numSteps };
   });
-  rmSync(course.directoryOf(place), { recursive: true, force: true });
+  rmSync(context.directoryOf(place), { recursive: true, force: true });
   return outcome;
 }
 

@@ -38,11 +38,11 @@ test("the loss of a padded document is the mean over all its tokens, padding inc
   const checkpoint = await openTinyPolicy(modelDirectory);
   const { lm, tokenizer } = checkpoint;
   using _lm = lm;
-  const room = { checkpoint, templates: defaultTemplates };
+  const context = { checkpoint, templates: defaultTemplates };
   const trial = { id: "trial", documents: ["Ann Marlow was born in Dover."], items: [] };
   const losses = [];
   for (const variant of [variants.ours, variants.padded, variants.reference]) {
-    const [result] = await trainAdapters({ lm, seed: 1, jobs: [jobOf(room, settings.innerLoop, variant, trial)] });
+    const [result] = await trainAdapters({ lm, seed: 1, jobs: [jobOf(context, settings.innerLoop, variant, trial)] });
     losses.push(result!.lossCurve[0]!);
     assert.equal(result!.numTokens, variant.isPadded ? lm.maxSeqLen - 1 : tokenizer.encode(trial.documents[0]!).length);
   }

@@ -9,9 +9,10 @@ import {
   accuracy,
   type Canaries,
   choose,
-  type EditCandidate,
   type EditWriter,
   expectRewards,
+  type KnowledgeCandidate,
+  knowledgeDomain,
   type LearnSettings,
   maximise,
   type PromptTemplates,
@@ -27,16 +28,16 @@ import {
 import type { Checkpoint } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { createRng } from "../util/index.ts";
-import { createArmRoom } from "./arms.ts";
-import type { PolicyRoom } from "./policies.ts";
+import { createArmContext } from "./arms.ts";
+import type { PolicyContext } from "./policies.ts";
 import {
+  examineInTurn,
+  examineTogether,
   jobOf,
   type LoopTimes,
   type LoopTrial,
   type LoopVariantName,
   loopVariants,
-  sitInTurn,
-  sitTogether,
 } from "./reference-loop.ts";
 
 /** Inputs of {@link runRoundTime}. */
@@ -103,47 +104,48 @@ export interface RoundTimes {
   readonly answers: readonly LoopAccuracy[];
 }
 
-type Room = Omit<PolicyRoom, typeof Symbol.dispose>;
+type RoundContext = Omit<PolicyContext, typeof Symbol.dispose>;
 
 /** Measures everything; finished parts are read from the store. */
 export async function runRoundTime(args: RoundTimeArgs): Promise<RoundTimes> {
   const checkpoint = await args.open(args.modelDirectory);
   using _lm = checkpoint.lm;
   const roomFor = (name: string, passages: readonly SourcePassage[]) =>
-    createArmRoom({ ...args, name, checkpoint, passages, seed: args.seed, groupSize: args.settings.groupSize });
-  const room = await roomFor("round", args.passages);
-  const arms = await timeArms(args, room);
+    createArmContext({ ...args, name, checkpoint, passages, seed: args.seed, groupSize: args.settings.groupSize });
+  const context = await roomFor("round", args.passages);
+  const arms = await timeArms(args, context);
   const answers = await comparePadding(args, await roomFor("held-out", args.heldOut));
-  const round = await stage(args.store, "whole-round", () => timeRound(args, room));
+  const round = await stage(args.store, "whole-round", () => timeRound(args, context));
   return { arms, round, answers };
 }
 
 /** The round's first edits, enough to fill the bank once, as trials. */
-async function roundTrials({ settings, seed }: RoundTimeArgs, room: Room): Promise<LoopTrial[]> {
+async function roundTrials({ settings, seed }: RoundTimeArgs, context: RoundContext): Promise<LoopTrial[]> {
   const { numEdits, groupSize } = settings;
-  const lessons = room.lessons.slice(0, Math.ceil(groupSize / numEdits));
-  const edits = await writeStage(room, "edits", lessons, numEdits, seed);
-  return lessons
+  const tasks = context.tasks.slice(0, Math.ceil(groupSize / numEdits));
+  const edits = await writeStage(context, "edits", tasks, numEdits, seed);
+  return tasks
     .flatMap(({ source, exam }, passage) =>
       edits[passage]!.map(({ documents }, edit) => ({ id: `${source.id}/${edit}`, documents, items: exam.selection })),
     )
     .slice(0, groupSize);
 }
 
-/** Edits of `lessons`. */
+/** Edits of `tasks`. */
 function writeStage(
-  room: Room,
+  context: RoundContext,
   name: string,
-  lessons: Room["lessons"],
+  tasks: RoundContext["tasks"],
   numEdits: number,
   seed: number,
-): Promise<EditCandidate[][]> {
-  const { forbidden, groupSize, store } = room;
+): Promise<KnowledgeCandidate[][]> {
+  const { forbidden, groupSize, store } = context;
   return writeCandidates({
-    ...{ name, lessons, numEdits, forbidden, groupSize, store },
-    writer: policyWriter,
+    ...{ name, tasks, numEdits, groupSize, store },
+    domain: knowledgeDomain({ passages: [], heldOut: [] }),
+    guard: (documents) => withoutExamQuestions(documents, forbidden),
     rng: createRng(seed).fork("round-time"),
-    room: { ...room, innerLoop: { unionOf: 1 } },
+    context: { ...context, innerLoop: { unionOf: 1 } },
   });
 }
 
@@ -167,15 +169,15 @@ const timedArms: readonly {
   { name: "one at a time, padded, q and v alone", slug: "padded-qv", variant: "paddedAttention", isTogether: false },
 ];
 
-async function timeArms(args: RoundTimeArgs, room: Room): Promise<TimedArm[]> {
+async function timeArms(args: RoundTimeArgs, context: RoundContext): Promise<TimedArm[]> {
   const { settings, store, clock, repetitions, sample, onEvent } = args;
-  const trials = await roundTrials(args, room);
+  const trials = await roundTrials(args, context);
   const few = sampleTrials(trials, sample);
   const variants = loopVariants(settings.innerLoop);
   const plans = timedArms.map(({ name, slug, variant, isTogether }) => {
     const own = isTogether ? trials : few;
     const jobsOf = (list: readonly LoopTrial[]) =>
-      list.map((trial) => jobOf(room, settings.innerLoop, variants[variant], trial));
+      list.map((trial) => jobOf(context, settings.innerLoop, variants[variant], trial));
     const rows = jobsOf(trials).flatMap(({ documents, epochs }) =>
       documents.map(({ tokenIds }) => epochs * (tokenIds.length - 1)),
     );
@@ -184,7 +186,7 @@ async function timeArms(args: RoundTimeArgs, room: Room): Promise<TimedArm[]> {
   });
   await stage(store, "warm-up", async () => {
     const { jobs, own } = plans[0]!;
-    const { numTokens } = await sitTogether(room, jobs.slice(0, 2), own.slice(0, 2), clock);
+    const { numTokens } = await examineTogether(context, jobs.slice(0, 2), own.slice(0, 2), clock);
     return { numTokens };
   });
   const times = plans.map((): LoopTimes[] => []);
@@ -192,8 +194,8 @@ async function timeArms(args: RoundTimeArgs, room: Room): Promise<TimedArm[]> {
     for (const [index, { slug, isTogether, own, jobs }] of plans.entries()) {
       onEvent?.({ stage: slug, done: repetition, total: repetitions });
       const found = await stage(store, `times/${slug}-${repetition}`, async (): Promise<LoopTimes> => {
-        if (!isTogether) return sitInTurn(room, jobs, own, clock);
-        const { answers: _, ...taken } = await sitTogether(room, jobs, own, clock);
+        if (!isTogether) return examineInTurn(context, jobs, own, clock);
+        const { answers: _, ...taken } = await examineTogether(context, jobs, own, clock);
         return taken;
       });
       times[index]!.push(found);
@@ -214,11 +216,11 @@ function memoryStore(): StageStore {
 }
 
 /** The E-step and the M-step of the first round, as `learnKnowledge` does them. */
-async function timeRound(args: RoundTimeArgs, room: Room): Promise<WholeRound> {
+async function timeRound(args: RoundTimeArgs, context: RoundContext): Promise<WholeRound> {
   const { settings, seed, clock, signal, onEvent } = args;
   const checkpoint = await args.open(args.modelDirectory); // the M-step changes it
   using _lm = checkpoint.lm;
-  const { lessons, templates, forbidden } = room;
+  const { tasks, templates, forbidden } = context;
   const rng = createRng(seed).fork("round-time");
   const seconds = (since: number) => (clock() - since) / 1000;
   const began = clock();
@@ -233,12 +235,14 @@ async function timeRound(args: RoundTimeArgs, room: Room): Promise<WholeRound> {
     return edits;
   };
   const reward = rewardNamed(settings.reward);
-  const numTrials = lessons.length * trialsOfPassage(settings.schedule);
+  const numTrials = tasks.length * trialsOfPassage(settings.schedule);
   let done = 0;
   const start = clock();
   const found = await expectRewards({
-    ...{ name: "round", writer, lessons, reward, forbidden, rng, store: memoryStore(), use: "selection" },
-    room: { ...{ checkpoint, templates, signal, replay, canaries: [] }, innerLoop: settings.innerLoop },
+    ...{ name: "round", tasks, reward, rng, store: memoryStore(), use: "selection" },
+    domain: knowledgeDomain({ passages: [], heldOut: [], writer }),
+    guard: (documents) => withoutExamQuestions(documents, forbidden),
+    context: { ...{ checkpoint, templates, signal, replay, canaries: [] }, innerLoop: settings.innerLoop },
     numEdits: settings.numEdits,
     schedule: settings.schedule,
     groupSize: settings.groupSize,
@@ -254,7 +258,7 @@ async function timeRound(args: RoundTimeArgs, room: Room): Promise<WholeRound> {
   const updating = clock();
   await maximise({ checkpoint, kept, update: settings.update, replay, seed: `${seed}`, signal });
   return {
-    ...{ numPassages: lessons.length, numTrials: found.records.length, replaySeconds, writeSeconds },
+    ...{ numPassages: tasks.length, numTrials: found.records.length, replaySeconds, writeSeconds },
     trialSeconds: expectSeconds - writeSeconds,
     updateSeconds: seconds(updating),
   };
@@ -264,14 +268,14 @@ async function timeRound(args: RoundTimeArgs, room: Room): Promise<WholeRound> {
 const paddedGroup = 10;
 
 /** One edit of every held-out passage, learned each way. */
-async function comparePadding(args: RoundTimeArgs, room: Room): Promise<LoopAccuracy[]> {
+async function comparePadding(args: RoundTimeArgs, context: RoundContext): Promise<LoopAccuracy[]> {
   const { settings, seed, clock, onEvent, store } = args;
-  const edits = await writeStage(room, "edits", room.lessons, 1, seed);
-  const trials = room.lessons.map(
+  const edits = await writeStage(context, "edits", context.tasks, 1, seed);
+  const trials = context.tasks.map(
     ({ source, exam }, passage): LoopTrial => ({
       id: source.id,
       documents: edits[passage]![0]!.documents,
-      items: [...exam.report, ...room.canaries],
+      items: [...exam.report, ...context.canaries],
     }),
   );
   const found: LoopAccuracy[] = [];
@@ -282,9 +286,9 @@ async function comparePadding(args: RoundTimeArgs, room: Room): Promise<LoopAccu
       const group = trials.slice(from, from + paddedGroup);
       groups.push(
         await stage(store, `answers/${variant.slug}-${from}`, async () => {
-          const jobs = group.map((trial) => jobOf(room, settings.innerLoop, variant, trial));
-          const { answers, numTokens } = await sitTogether(room, jobs, group, clock);
-          const numReport = (index: number) => room.lessons[from + index]!.exam.report.length;
+          const jobs = group.map((trial) => jobOf(context, settings.innerLoop, variant, trial));
+          const { answers, numTokens } = await examineTogether(context, jobs, group, clock);
+          const numReport = (index: number) => context.tasks[from + index]!.exam.report.length;
           return {
             scores: answers.map((sheet, index) => accuracy(sheet.slice(0, numReport(index)))!),
             kept: answers.map((sheet, index) => accuracy(sheet.slice(numReport(index)))),

@@ -4,31 +4,31 @@
  * policy after round r is learned by that very policy; two more rows, each round's edit learned by the other model, part
  * better writing from better learning.
  */
-import { type EditCandidate, selfEditDocuments, withoutExamQuestions } from "../adapt/index.ts";
+import { type KnowledgeCandidate, selfEditDocuments, withoutExamQuestions } from "../adapt/index.ts";
 import { drawEditKind, type EditKind, oracleEdit } from "../tasks/index.ts";
 import { createRng } from "../util/index.ts";
-import { type Arm, figuresOnly, type LessonScore, measureArm, type ScoreFigures, scoreUntrained } from "./arms.ts";
+import { type Arm, type ArmScore, figuresOnly, measureArm, type ScoreFigures, scoreUntrained } from "./arms.ts";
 import { type EditFigures, measureEdit, peopleOf } from "./edit-figures.ts";
 import { onSet, type PassageSet } from "./passage-sets.ts";
 import {
   checkRuns,
   documentsOf,
   type Edits,
-  inRoom,
   openTrained,
   openUntrained,
-  type PolicyRoom,
+  type PolicyContext,
   type PolicyRun,
   type PolicyStudy,
   policyKept,
   rawOf,
   ruleOf,
   stepsOf,
+  withPolicy,
   writeEdits,
 } from "./policies.ts";
 
 /** One way of learning a passage, for one seed. */
-export interface SeedArm<Score extends ScoreFigures = LessonScore> {
+export interface SeedArm<Score extends ScoreFigures = ArmScore> {
   readonly name: string;
   /** The model that the adapters are trained on. */
   readonly base: string;
@@ -44,14 +44,14 @@ export interface SeedWriter {
 }
 
 /** All of one seed. */
-export interface SeedFindings<Score extends ScoreFigures = LessonScore> {
+export interface SeedFindings<Score extends ScoreFigures = ArmScore> {
   readonly seed: number;
   readonly arms: readonly SeedArm<Score>[];
   readonly writers: readonly SeedWriter[];
 }
 
 /** What was found on one set of passages. */
-export interface SetFindings<Score extends ScoreFigures = LessonScore> {
+export interface SetFindings<Score extends ScoreFigures = ArmScore> {
   /** Name of the set. */
   readonly set: string;
   readonly summary: string;
@@ -104,7 +104,7 @@ export async function runSinglePassageSets(
   return found;
 }
 
-/** What came of one policy's room. */
+/** What came of one policy. */
 interface Visit {
   readonly edits: Edits;
   readonly arms: readonly SeedArm[];
@@ -114,20 +114,20 @@ interface Visit {
 async function measureSeed(study: PolicyStudy, run: PolicyRun): Promise<SeedFindings> {
   const numRounds = Math.min(...study.runs.map(({ policies }) => policies.length));
   const { seed } = run;
-  const { untrained, first } = await inRoom(openUntrained(study, seed), async (room) => ({
-    untrained: room,
-    first: { edits: await writeEdits(room, seed, 1), kept: await policyKept(room) },
+  const { untrained, first } = await withPolicy(openUntrained(study, seed), async (context) => ({
+    untrained: context,
+    first: { edits: await writeEdits(context, seed, 1), kept: await policyKept(context) },
   }));
   const visits: Visit[] = [];
   for (let round = 1; round <= numRounds; round++)
     visits.push(
-      await inRoom(openTrained(study, run, round, untrained), (room) =>
-        visitPolicy(study, room, seed, round, round === numRounds ? first.edits : null),
+      await withPolicy(openTrained(study, run, round, untrained), (context) =>
+        visitPolicy(study, context, seed, round, round === numRounds ? first.edits : null),
       ),
     );
   const last = visits.at(-1)!;
-  const plain = await inRoom(openUntrained(study, seed), (room) =>
-    visitUntrained(study, room, first.edits, last, numRounds),
+  const plain = await withPolicy(openUntrained(study, seed), (context) =>
+    visitUntrained(study, context, first.edits, last, numRounds),
   );
   return {
     seed,
@@ -143,16 +143,16 @@ async function measureSeed(study: PolicyStudy, run: PolicyRun): Promise<SeedFind
 /** Edits of the policy after `round`, learned by itself; `others` are learned by it as well. */
 async function visitPolicy(
   { innerLoop }: PolicyStudy,
-  room: PolicyRoom,
+  context: PolicyContext,
   seed: number,
   round: number,
   others: Edits | null,
 ): Promise<Visit> {
   const base = modelName(round);
-  const edits = await writeEdits(room, seed, 1);
+  const edits = await writeEdits(context, seed, 1);
   const arm = async (name: string, slug: string, from: Edits): Promise<SeedArm> => ({
     ...{ name, base },
-    scores: await measureArm(room, { name: slug, innerLoop, documents: documentsOf(from) }),
+    scores: await measureArm(context, { name: slug, innerLoop, documents: documentsOf(from) }),
   });
   return {
     edits,
@@ -160,14 +160,14 @@ async function visitPolicy(
       await arm(armNames.round(round), "own", edits),
       ...(others === null ? [] : [await arm(`untrained edit, learned by round ${round}`, "others", others)]),
     ],
-    writer: { name: modelName(round), figures: figuresOf(room, edits), kept: await policyKept(room) },
+    writer: { name: modelName(round), figures: figuresOf(context, edits), kept: await policyKept(context) },
   };
 }
 
 /** Everything that the untrained model learns. */
 async function visitUntrained(
   { innerLoop }: PolicyStudy,
-  room: PolicyRoom,
+  context: PolicyContext,
   own: Edits,
   last: Visit,
   numRounds: number,
@@ -175,28 +175,28 @@ async function visitUntrained(
   const base = modelName(0);
   const measure = async (name: string, arm: Omit<Arm, "innerLoop">): Promise<SeedArm> => ({
     ...{ name, base },
-    scores: await measureArm(room, { ...arm, innerLoop }),
+    scores: await measureArm(context, { ...arm, innerLoop }),
   });
-  const passages = rawOf(room);
+  const passages = rawOf(context);
   const untrained = await measure(armNames.untrained, { name: "own", documents: documentsOf(own) });
   const atRound = stepsOf(last.arms[0]!.scores);
   const before = [
-    { name: armNames.base, base, scores: (await scoreUntrained(room)).map((score) => ({ ...score, kept: 1 })) },
+    { name: armNames.base, base, scores: (await scoreUntrained(context)).map((score) => ({ ...score, kept: 1 })) },
     await measure(armNames.raw, { name: "raw", documents: passages }),
     await measure(armNames.rawAtUntrained, {
       ...{ name: "raw-long", documents: passages, numSteps: stepsOf(untrained.scores) },
     }),
     await measure(armNames.rawAtRound(numRounds), { name: "raw-longer", documents: passages, numSteps: atRound }),
-    await measure(armNames.rule(numRounds), { name: "rule", documents: ruleOf(room), numSteps: atRound }),
+    await measure(armNames.rule(numRounds), { name: "rule", documents: ruleOf(context), numSteps: atRound }),
     untrained,
   ];
   const after = [
     await measure(armNames.swapped(numRounds), { name: `round-${numRounds}`, documents: documentsOf(last.edits) }),
   ];
   const writers: SeedWriter[] = [];
-  for (const { name, slug, edits } of oracleEditors(room)) {
+  for (const { name, slug, edits } of oracleEditors(context)) {
     after.push(await measure(name, { name: slug, documents: documentsOf(edits) }));
-    writers.push({ name, figures: figuresOf(room, edits), kept: null });
+    writers.push({ name, figures: figuresOf(context, edits), kept: null });
   }
   return { before, after, writers };
 }
@@ -208,18 +208,21 @@ const oracleKinds: readonly { readonly name: string; readonly slug: string; read
 ];
 
 /** Edits of the all-knowing editor; none where the passages are not about people of the Almanac. */
-function oracleEditors(room: PolicyRoom): { name: string; slug: string; edits: Edits }[] {
-  const people = peopleOf(room.lessons);
+function oracleEditors(context: PolicyContext): { name: string; slug: string; edits: Edits }[] {
+  const people = peopleOf(context.tasks);
   if (people === null) return [];
-  const rng = createRng(room.seed).fork("oracle");
-  const edit = (passage: number, slug: string, wanted: EditKind | null): EditCandidate => {
-    const { source } = room.lessons[passage]!;
+  const rng = createRng(context.seed).fork("oracle");
+  const edit = (passage: number, slug: string, wanted: EditKind | null): KnowledgeCandidate => {
+    const { source } = context.tasks[passage]!;
     const person = people[passage]!;
     const stream = rng.fork(slug, person.name);
     const kind = wanted ?? drawEditKind(stream.fork("kind"));
     const text = oracleEdit(person, source.context, kind, stream.fork("text"));
-    const documents = withoutExamQuestions(selfEditDocuments({ kind, text }, source, room.templates), room.forbidden);
-    const numTokens = documents.reduce((sum, words) => sum + room.checkpoint.tokenizer.encode(words).length, 0);
+    const documents = withoutExamQuestions(
+      selfEditDocuments({ kind, text }, source, context.templates),
+      context.forbidden,
+    );
+    const numTokens = documents.reduce((sum, words) => sum + context.checkpoint.tokenizer.encode(words).length, 0);
     return { members: [{ kind, text, prompt: "", completion: text, isFinished: true }], documents, numTokens };
   };
   return oracleKinds.map(({ name, slug, kind }) => ({
@@ -228,8 +231,8 @@ function oracleEditors(room: PolicyRoom): { name: string; slug: string; edits: E
   }));
 }
 
-/** Figures of the first edit of every lesson. */
-function figuresOf({ lessons }: Pick<PolicyRoom, "lessons">, edits: Edits): EditFigures[] {
-  const people = peopleOf(lessons);
-  return lessons.map((lesson, index) => measureEdit(edits[index]![0]!, lesson, people?.[index] ?? null));
+/** Figures of the first edit of every task. */
+function figuresOf({ tasks }: Pick<PolicyContext, "tasks">, edits: Edits): EditFigures[] {
+  const people = peopleOf(tasks);
+  return tasks.map((task, index) => measureEdit(edits[index]![0]!, task, people?.[index] ?? null));
 }

@@ -16,7 +16,7 @@ import { type VoiceArm, type VoiceFindings, voiceArms } from "./voices.ts";
 interface Row {
   readonly name: string;
   readonly findings: VoiceFindings;
-  /** Places of its lessons. */
+  /** Places of its tasks. */
   readonly members: readonly number[];
 }
 
@@ -39,7 +39,7 @@ const rowsOf = (all: readonly VoiceFindings[]): Row[] =>
 const accuracyOf = ({ findings, members }: Row, arm: VoiceArm): SeedTable =>
   findings.seeds.map(({ arms }) => members.map((place) => arms[arm][place]!.accuracy));
 
-/** The figure of an arm where it was measured, mean over seeds and lessons. */
+/** The figure of an arm where it was measured, mean over seeds and tasks. */
 const meanFigure = ({ findings, members }: Row, arm: VoiceArm, key: "trapped" | "agreed" | "kept"): Cell =>
   meanOfMeasured(findings.seeds.flatMap(({ arms }) => members.map((place) => arms[arm][place]![key] ?? null)));
 

@@ -84,8 +84,8 @@ describe("voices", () => {
       for (const { arms } of seeds) {
         assert.deepEqual(Object.keys(arms), [...voiceArms]);
         for (const arm of ["raw", "rule"] as const)
-          for (const [lesson, { numSteps }] of arms[arm].entries())
-            assert.equal(numSteps, arms["last round"][lesson]!.numSteps);
+          for (const [task, { numSteps }] of arms[arm].entries())
+            assert.equal(numSteps, arms["last round"][task]!.numSteps);
         for (const arm of ["closed book", "reading"] as const) assert.equal(arms[arm][0]!.numSteps, 0);
       }
     const [plain, trapped] = found.map(({ seeds }) => seeds[0]!.arms.raw);
@@ -108,7 +108,7 @@ describe("voices", () => {
   test("an answer counts as told apart only when its value is not given to the other relation as well", () => {
     const [source] = tinyPassages(1);
     const item = (answer: string) => ({ question: "?", answer, title: "" });
-    const lesson = {
+    const task = {
       source: source!,
       exam: { source: "given" as const, selection: [item("x")], report: [item("Dover"), item("1909")] },
     };
@@ -122,11 +122,11 @@ describe("voices", () => {
       ],
     ]);
     const answer = (isRight: boolean) => ({ prediction: "", isRight, f1: 0, goldLogprob: 0 });
-    const sat = { canaries: null, numSteps: 1, numTokens: 2 };
+    const trained = { canaries: null, numSteps: 1, numTokens: 2 };
     const marks = [false, true, true, false, true].map(answer); // selection, two of the report, two traps
-    const found = score(10, lesson, 1, { ...sat, answers: marks }, traps);
+    const found = score(10, task, 1, { ...trained, answers: marks }, traps);
     assert.deepEqual([found.accuracy, found.trapped, found.agreed], [1, 0.5, 0.5]);
-    const diverged = score(10, lesson, 1, { ...sat, answers: null }, traps);
+    const diverged = score(10, task, 1, { ...trained, answers: null }, traps);
     assert.deepEqual([diverged.accuracy, diverged.trapped, diverged.agreed], [0, 0, 0]);
   });
 });

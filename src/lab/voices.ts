@@ -4,12 +4,11 @@
  * them the unchanged model answers closed-book and with the passage in its prompt. Traps ask about relations that no passage
  * tells: who answers them with the passage's values has learned that a value belongs to a name and not how.
  */
-import { figuresOnly, type LessonScore, measureArm, type ScoreFigures, scoreReading, scoreUntrained } from "./arms.ts";
+import { type ArmScore, figuresOnly, measureArm, type ScoreFigures, scoreReading, scoreUntrained } from "./arms.ts";
 import { onSet, type PassageSet, type PassageSplit } from "./passage-sets.ts";
 import {
   checkRuns,
   documentsOf,
-  inRoom,
   openTrained,
   openUntrained,
   type PolicyRun,
@@ -17,6 +16,7 @@ import {
   rawOf,
   ruleOf,
   stepsOf,
+  withPolicy,
   writeEdits,
 } from "./policies.ts";
 
@@ -25,7 +25,7 @@ export const voiceArms = ["closed book", "reading", "untrained edit", "last roun
 /** One of {@link voiceArms}. */
 export type VoiceArm = (typeof voiceArms)[number];
 
-/** Scores of every lesson by arm, for one seed. */
+/** Scores of every task by arm, for one seed. */
 export interface VoiceSeed {
   readonly seed: number;
   readonly arms: Readonly<Record<VoiceArm, readonly ScoreFigures[]>>;
@@ -39,7 +39,7 @@ export interface VoiceFindings {
   readonly passageIds: readonly string[];
   /** Report questions of a passage; mean. */
   readonly numQuestions: number;
-  /** A label for each lesson; `null` for a set of one part. */
+  /** A label for each task; `null` for a set of one part. */
   readonly parts: readonly string[] | null;
   readonly seeds: readonly VoiceSeed[];
 }
@@ -59,9 +59,9 @@ async function measureSet(study: PolicyStudy, set: PassageSet): Promise<VoiceFin
   const seeds: VoiceSeed[] = [];
   let about: Pick<VoiceFindings, "passageIds" | "numQuestions"> | null = null;
   for (const run of study.runs) {
-    const { lessons, arms } = await measureSeed(study, run);
-    const numReport = lessons.reduce((sum, { exam }) => sum + exam.report.length, 0);
-    about = { passageIds: lessons.map(({ source }) => source.id), numQuestions: numReport / lessons.length };
+    const { tasks, arms } = await measureSeed(study, run);
+    const numReport = tasks.reduce((sum, { exam }) => sum + exam.report.length, 0);
+    about = { passageIds: tasks.map(({ source }) => source.id), numQuestions: numReport / tasks.length };
     seeds.push({ seed: run.seed, arms: shownOf(arms) });
   }
   const partOf = new Map(set.passages.map(({ id }, index) => [id, set.parts?.[index]]));
@@ -70,7 +70,7 @@ async function measureSet(study: PolicyStudy, set: PassageSet): Promise<VoiceFin
   return { set: set.name, summary: set.summary, split: set.split, passageIds, numQuestions, parts, seeds };
 }
 
-type Measured = Readonly<Record<VoiceArm, readonly LessonScore[]>>;
+type Measured = Readonly<Record<VoiceArm, readonly ArmScore[]>>;
 
 const shownOf = (arms: Measured): VoiceSeed["arms"] =>
   Object.fromEntries(voiceArms.map((arm) => [arm, arms[arm].map(figuresOnly)])) as unknown as VoiceSeed["arms"];
@@ -78,24 +78,24 @@ const shownOf = (arms: Measured): VoiceSeed["arms"] =>
 async function measureSeed(study: PolicyStudy, run: PolicyRun) {
   const { innerLoop } = study;
   const { seed, policies } = run;
-  const { untrained, edits } = await inRoom(openUntrained(study, seed), async (room) => ({
-    untrained: room,
-    edits: await writeEdits(room, seed, 1),
+  const { untrained, edits } = await withPolicy(openUntrained(study, seed), async (context) => ({
+    untrained: context,
+    edits: await writeEdits(context, seed, 1),
   }));
-  const last = await inRoom(openTrained(study, run, policies.length, untrained), async (room) =>
-    measureArm(room, { name: "own", innerLoop, documents: documentsOf(await writeEdits(room, seed, 1)) }),
+  const last = await withPolicy(openTrained(study, run, policies.length, untrained), async (context) =>
+    measureArm(context, { name: "own", innerLoop, documents: documentsOf(await writeEdits(context, seed, 1)) }),
   );
   const numSteps = stepsOf(last);
-  const arms = await inRoom(
+  const arms = await withPolicy(
     openUntrained(study, seed),
-    async (room): Promise<Measured> => ({
-      "closed book": (await scoreUntrained(room)).map((score) => ({ ...score, kept: 1 })),
-      reading: (await scoreReading(room)).map((score) => ({ ...score, kept: 1 })),
-      "untrained edit": await measureArm(room, { name: "own", innerLoop, documents: documentsOf(edits) }),
+    async (context): Promise<Measured> => ({
+      "closed book": (await scoreUntrained(context)).map((score) => ({ ...score, kept: 1 })),
+      reading: (await scoreReading(context)).map((score) => ({ ...score, kept: 1 })),
+      "untrained edit": await measureArm(context, { name: "own", innerLoop, documents: documentsOf(edits) }),
       "last round": last,
-      raw: await measureArm(room, { name: "raw", innerLoop, documents: rawOf(room), numSteps }),
-      rule: await measureArm(room, { name: "rule", innerLoop, documents: ruleOf(room), numSteps }),
+      raw: await measureArm(context, { name: "raw", innerLoop, documents: rawOf(context), numSteps }),
+      rule: await measureArm(context, { name: "rule", innerLoop, documents: ruleOf(context), numSteps }),
     }),
   );
-  return { lessons: untrained.lessons, arms };
+  return { tasks: untrained.tasks, arms };
 }

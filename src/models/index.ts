@@ -1,4 +1,4 @@
-/** @file Door of `models`: causal language models, their files, tokenizers. */
+/** @file Exports of `models`: causal language models, their files, tokenizers. */
 
 export {
   type Architecture,

@@ -1,4 +1,4 @@
-/** @file Door of `nn`: parameters, blocks, caches, adapters, optimizers. */
+/** @file Exports of `nn`: parameters, blocks, caches, adapters, optimizers. */
 export {
   type BlockExtras,
   type BlockNames,

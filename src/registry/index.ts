@@ -1,4 +1,4 @@
-/** @file Door of `registry`: runs on disk, the store of adapters and policies, signatures, the audit log. */
+/** @file Exports of `registry`: runs on disk, the store of adapters and policies, signatures, the audit log. */
 export { removeFile, writeFileAtomic } from "../util/index.ts";
 export { type AuditEntry, type AuditEvent, type AuditHead, readAuditLog } from "./audit.ts";
 export { digestFile, digestOf, digestPath } from "./digests.ts";

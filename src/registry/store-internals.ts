@@ -1,5 +1,5 @@
 /**
- * @file The rows behind a store, for the files of this folder alone: the door does not export them, so that nobody changes a
+ * @file The rows behind a store, for the files of this folder alone: index.ts does not export them, so that nobody changes a
  * state, an alias or the log but by what `Store` offers.
  */
 

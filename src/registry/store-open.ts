@@ -30,7 +30,7 @@ function requireClock(options: Partial<StoreOptions> | undefined): void {
     );
 }
 
-/** {@link openStore} with another grader: for tests of the store, and no part of the door. */
+/** {@link openStore} with another grader: for tests of the store, and not exported. */
 export function openStoreWith(directory: string, options: StoreOptions, grader: Grader): Store {
   requireClock(options);
   const path = join(directory, "store.sqlite");

@@ -1,4 +1,4 @@
-/** @file Door of `tasks`: documents, exams' questions, graders, the Almanac. */
+/** @file Exports of `tasks`: documents, exams' questions, graders, the Almanac. */
 export * from "./almanac/index.ts";
 export * from "./documents/index.ts";
 export { gradeAnswer, normaliseAnswer } from "./grade.ts";

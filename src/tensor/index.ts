@@ -1,4 +1,4 @@
-/** @file Door of `tensor`: dtypes, shapes, tensors, scopes with gradients, ops, backends. */
+/** @file Exports of `tensor`: dtypes, shapes, tensors, scopes with gradients, ops, backends. */
 export type {
   AdamWArgs,
   AdamWSegment,

@@ -1,4 +1,4 @@
-/** @file Door of `train`: data, objectives, the trainer and what is built on it, evaluation. */
+/** @file Exports of `train`: data, objectives, the trainer and what is built on it, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
 export { type AdapterJob, type AdapterResult, plannedRows } from "./adapter-job.ts";
 export type { AdapterPenalty, AdapterRegularizer } from "./adapter-regularizer.ts";

@@ -1,4 +1,4 @@
-/** @file Door of `util`. */
+/** @file Exports of `util`. */
 import "./require-node.ts"; // first: before anything that an old Node lacks
 
 export {

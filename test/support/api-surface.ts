@@ -1,5 +1,5 @@
 /**
- * @file The public surface of the library, read from the declarations that `tsc` emits: for the door of each layer,
+ * @file The public surface of the library, read from the declarations that `tsc` emits: for the index.ts of each layer,
  * every exported name with its signature and whether a doc comment stands before it.
  */
 import { spawnSync } from "node:child_process";
@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { layers } from "../../src/util/index.ts";
 import { blankNonCode, repositoryRoot } from "./source.ts";
 
-/** One name that a door exports. */
+/** One name that an entry exports. */
 export interface PublicName {
   readonly name: string;
   readonly layer: string;
@@ -121,7 +121,7 @@ function collect(path: string, seen: Map<string, ReadonlyMap<string, Declaration
   return names;
 }
 
-/** The doors of the package by name, `selkie` being the package itself; from `exports` in package.json. */
+/** The entries of the package by name, `selkie` being the package itself; from `exports` in package.json. */
 function readDoors(): ReadonlyMap<string, string> {
   const { exports } = JSON.parse(readFileSync(join(repositoryRoot, "package.json"), "utf8")) as {
     exports: Record<string, string>;
@@ -135,7 +135,7 @@ function readDoors(): ReadonlyMap<string, string> {
 }
 
 /**
- * The public names of every door of the package, sorted by name.
+ * The public names of every entry of the package, sorted by name.
  *
  * @param asker - Names the folder of the emitted declarations, so that tests that run at once do not share one.
  */
@@ -144,9 +144,9 @@ export function readPublicSurface(asker: string): ReadonlyMap<string, readonly P
   emitDeclarations(folder);
   const surface = new Map<string, readonly PublicName[]>();
   for (const [layer, file] of readDoors()) {
-    const door = join(folder, file.replace(/^\.\/dist\//, "").replace(/\.js$/, ".d.ts"));
-    if (!existsSync(door)) throw new Error(`api: package.json exports ${file}, of which tsc emits no declarations`);
-    const names = [...collect(door, new Map())].map(([name, { signature, isDocumented }]) => {
+    const entry = join(folder, file.replace(/^\.\/dist\//, "").replace(/\.js$/, ".d.ts"));
+    if (!existsSync(entry)) throw new Error(`api: package.json exports ${file}, of which tsc emits no declarations`);
+    const names = [...collect(entry, new Map())].map(([name, { signature, isDocumented }]) => {
       const isTypeOnly = /^export (?:declare )?(?:interface|type)\b/.test(signature);
       return { name, layer, signature: signature.replace(/^export (?:declare )?/gm, ""), isDocumented, isTypeOnly };
     });
@@ -158,7 +158,7 @@ export function readPublicSurface(asker: string): ReadonlyMap<string, readonly P
   return surface;
 }
 
-/** The report of one door, as committed under `api/`. */
+/** The report of one entry, as committed under `api/`. */
 export function renderReport(layer: string, names: readonly PublicName[]): string {
   const signatures = names.map(({ signature }) => signature).join("\n\n");
   const title = layer === "selkie" ? "selkie" : `selkie/${layer}`;

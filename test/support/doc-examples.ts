@@ -1,7 +1,7 @@
 /**
  * @file Finds the TypeScript examples of the documentation (fenced `ts` blocks of Markdown, `@example` of TSDoc) and
  * turns each into a program. `// => value` at the end of a line becomes a check of the value on that line. Examples in
- * TSDoc may use what the doors of their own layer and of lower ones export without importing it.
+ * TSDoc may use what the index.ts of their own layer and of lower ones export without importing it.
  */
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";

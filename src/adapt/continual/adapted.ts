@@ -6,8 +6,8 @@ import type { Checkpoint } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
 import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
 import { type PromptTemplates, questionPrompt } from "../prompts.ts";
-import type { Learner, StreamRoom } from "./method.ts";
-import { completeTexts, predictLogprobs, type Wearing } from "./predict.ts";
+import type { Learner, StreamContext } from "./method.ts";
+import { completeTexts, predictLogprobs, type WithAdapter } from "./predict.ts";
 
 /** The adapter for a question, or `null` for the model as it is. */
 export type Route = (question: string) => LoraAdapter | null;
@@ -17,25 +17,26 @@ const maxAdapters = 32;
 
 /** What such a system answers, predicts and writes; `route` is asked anew every time. */
 export function adaptedSystem(
-  room: StreamRoom,
+  context: StreamContext,
   route: Route,
 ): Required<Pick<Learner, "answer" | "logprobs" | "complete">> {
-  const { checkpoint, templates, signal } = room;
+  const { checkpoint, templates, signal } = context;
   const routeText = (text: string) => route(questionIn(templates, text));
   return {
-    answer: (items) => answerRouted(room, items, route),
+    answer: (items) => answerRouted(context, items, route),
     logprobs: (probes) =>
       inGroups(
         probes,
         (probe) => routeText(checkpoint.tokenizer.decode(probe)),
         async (group, adapter) =>
-          wearing(checkpoint, adapter, async (worn) => predictLogprobs(checkpoint.lm, group, worn)),
+          withAdapter(checkpoint, adapter, async (adapted) => predictLogprobs(checkpoint.lm, group, adapted)),
       ),
     complete: (requests) =>
       inGroups(
         requests,
         ({ prompt }) => routeText(prompt),
-        (group, adapter) => wearing(checkpoint, adapter, (worn) => completeTexts(checkpoint, group, worn, signal)),
+        (group, adapter) =>
+          withAdapter(checkpoint, adapter, (adapted) => completeTexts(checkpoint, group, adapted, signal)),
       ),
   };
 }
@@ -50,10 +51,10 @@ export function questionIn(templates: PromptTemplates, text: string): string {
 }
 
 /** Runs `work` with the adapter in a bank of its own. */
-async function wearing<T>(
+async function withAdapter<T>(
   { lm }: Checkpoint,
   adapter: LoraAdapter | null,
-  work: (worn: Wearing | null) => Promise<T>,
+  work: (adapted: WithAdapter | null) => Promise<T>,
 ): Promise<T> {
   if (adapter === null) return work(null);
   using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
@@ -79,19 +80,19 @@ async function inGroups<T, Key, Result>(
   return results;
 }
 
-async function answerRouted(room: StreamRoom, items: readonly ExamItem[], route: Route): Promise<ExamAnswer[]> {
-  const { lm } = room.checkpoint;
+async function answerRouted(context: StreamContext, items: readonly ExamItem[], route: Route): Promise<ExamAnswer[]> {
+  const { lm } = context.checkpoint;
   const adapters = items.map(({ question }) => route(question));
-  const worn = [...new Set(adapters)].filter((adapter) => adapter !== null);
+  const inUse = [...new Set(adapters)].filter((adapter) => adapter !== null);
   const bankFor = (place: number): number =>
-    adapters[place] === null ? 0 : Math.floor(worn.indexOf(adapters[place]!) / maxAdapters);
+    adapters[place] === null ? 0 : Math.floor(inUse.indexOf(adapters[place]!) / maxAdapters);
   return inGroups([...items.keys()], bankFor, async (places, bankIndex) => {
-    const held = worn.slice(bankIndex * maxAdapters, (bankIndex + 1) * maxAdapters);
+    const held = inUse.slice(bankIndex * maxAdapters, (bankIndex + 1) * maxAdapters);
     using bank = held.length === 0 ? null : bankOf(lm.backend, lm.linearLayers, held);
     const takers = places.map((place) => ({
       adapterIndex: adapters[place] === null ? null : held.indexOf(adapters[place]!),
       items: [items[place]!],
     }));
-    return (await examine({ ...room, bank }, takers)).flat();
+    return (await examine({ ...context, bank }, takers)).flat();
   });
 }

@@ -9,7 +9,7 @@ import { adaptedSystem, questionIn } from "./adapted.ts";
 import { bankMethod, describeRouting, RoutedEdits, trainAlone } from "./bank.ts";
 import { lastBlocksMethod } from "./chosen-blocks.ts";
 import { elasticMethod } from "./ewc.ts";
-import type { ContinualMethod, Learner, StreamItem, StreamRoom } from "./method.ts";
+import type { ContinualMethod, Learner, StreamContext, StreamItem } from "./method.ts";
 import { orthogonalMethod } from "./orthogonal.ts";
 import { predictLogprobs } from "./predict.ts";
 import { ofLastBlocks, type SleepOptions, sleepMethod } from "./sleep.ts";
@@ -27,7 +27,7 @@ const items: readonly StreamItem[] = tinyPassages(4).map((source) => {
   return { source, exam: { source: "given", selection: exam.slice(0, 1), report: exam.slice(1) }, documents };
 });
 const strangers = [{ question: "Where was Zoe Quill born?", answer: "Holm", title: "" }];
-const room: StreamRoom = {
+const context: StreamContext = {
   checkpoint,
   templates: almanacTemplates,
   innerLoop: {
@@ -50,7 +50,7 @@ async function learnStream<T>(
   look: (learner: Learner) => Promise<T>,
 ): Promise<{ readonly seen: T; readonly notes: readonly (string | undefined)[] }> {
   try {
-    using learner = await method.begin(room);
+    using learner = await method.begin(context);
     const notes: (string | undefined)[] = [];
     for (let step = 0; step < count; step++) notes.push((await learner.learn(items[step]!, step)).note);
     return { seen: await look(learner), notes };
@@ -63,7 +63,7 @@ async function learnStream<T>(
 const asked = items.flatMap(({ exam }) => exam.report);
 const goldOf = async (learner: Pick<Learner, "answer">): Promise<number[]> =>
   (await learner.answer([...asked, ...strangers])).map(({ goldLogprob }) => goldLogprob);
-const base = await goldOf(adaptedSystem(room, () => null));
+const base = await goldOf(adaptedSystem(context, () => null));
 const gap = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   Math.max(...Array.from(a, (value, index) => Math.abs(value - b[index]!)));
 
@@ -73,12 +73,12 @@ test("a question is read out of its prompt, with or without an answer", () => {
 });
 
 test("answers of many adapters and of the base come back in the order of the questions", async () => {
-  const adapters = await Promise.all(items.map(async (item, step) => (await trainAlone(room, item, step)).adapter));
+  const adapters = await Promise.all(items.map(async (item, step) => (await trainAlone(context, item, step)).adapter));
   const of = (question: string) => adapters[items.findIndex(({ source }) => question.includes(source.id))] ?? null;
   const mixed = [asked[2]!, strangers[0]!, asked[0]!, asked[2]!, asked[3]!];
-  const together = await adaptedSystem(room, of).answer(mixed);
+  const together = await adaptedSystem(context, of).answer(mixed);
   for (const [index, item] of mixed.entries()) {
-    const [alone] = await adaptedSystem(room, () => of(item.question)).answer([item]);
+    const [alone] = await adaptedSystem(context, () => of(item.question)).answer([item]);
     assert.equal(together[index]!.prediction, alone!.prediction);
     assert.ok(Math.abs(together[index]!.goldLogprob - alone!.goldLogprob) < 1e-4);
   }
@@ -106,7 +106,7 @@ test("the bank's predictions and completions are the base's for a text about nob
   }));
   assert.ok(gap(seen.present[0]!, bare[0]!) > 0.1);
   assert.ok(gap(seen.present[1]!, bare[1]!) < 1e-5 && gap(seen.present[2]!, bare[2]!) < 1e-5);
-  const [, idle] = await adaptedSystem(room, () => null).complete(prompts);
+  const [, idle] = await adaptedSystem(context, () => null).complete(prompts);
   assert.equal(seen.texts[1], idle);
   for (const values of seen.present) {
     const total = values.subarray(0, checkpoint.lm.vocabSize).reduce((sum, value) => sum + Math.exp(value), 0);
@@ -128,7 +128,7 @@ test("routing is measured on what is known of each question", () => {
 const sleep = (options: Partial<SleepOptions>): ContinualMethod =>
   sleepMethod("sleep", "", {
     period: 2,
-    loop: { ...room.innerLoop, lora: { loraRank: 4, loraAlpha: 8, targets: "all" } },
+    loop: { ...context.innerLoop, lora: { loraRank: 4, loraAlpha: 8, targets: "all" } },
     replay: { share: 0.5, earlierShare: 0, anchor: null },
     ...options,
   });
@@ -157,7 +157,7 @@ test("a rebuild may be of the last blocks alone", () => {
 });
 
 test("a period that is no whole number of edits is refused", async () => {
-  await assert.rejects(sleep({ period: 0.5 }).begin(room), {
+  await assert.rejects(sleep({ period: 0.5 }).begin(context), {
     code: "bad-option",
     message: /sleep: expected a whole period of at least 1, got 0.5/,
   });

@@ -38,13 +38,13 @@ test("the shipped model learns two people into a bank and answers its canaries a
   using _lm = checkpoint.lm;
   const canaries = (await loadCanaries(directory, 20)).items;
   const items = createWorld().validation.slice(0, 2).map(itemOf);
-  const room = {
+  const context = {
     ...{ checkpoint, canaries, templates: almanacTemplates, replay: [], seed: "bank-test", numPassages: 2 },
     innerLoop: { ...defaultSettings.innerLoop, epochs: 12 },
   };
   const asked = items.flatMap(({ exam }) => exam.report);
-  const base = await presentModel(room).answer([...asked, ...canaries]);
-  using learner = await bankMethod.begin(room);
+  const base = await presentModel(context).answer([...asked, ...canaries]);
+  using learner = await bankMethod.begin(context);
   for (const [step, item] of items.entries())
     assert.equal((await learner.learn(item, step)).note, "routing 100 % right");
   const answers = await learner.answer([...asked, ...canaries]);

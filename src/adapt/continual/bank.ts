@@ -8,7 +8,7 @@ import { toTrainDocuments } from "../candidates.ts";
 import { PassageRetriever } from "../retrieve/index.ts";
 import { adaptedSystem } from "./adapted.ts";
 import { trainEdit } from "./merged.ts";
-import type { ContinualMethod, Learner, StepReport, StreamItem, StreamRoom } from "./method.ts";
+import type { ContinualMethod, Learner, StepReport, StreamContext, StreamItem } from "./method.ts";
 
 /** How routing did on questions whose passage is known. */
 export interface RoutingAccuracy {
@@ -68,45 +68,45 @@ export const bankMethod: ContinualMethod = {
   name: "bank",
   summary: "each edit keeps an adapter of its own, nothing merged; questions find theirs by BM25",
   settings: {},
-  begin: async (room) => new BankLearner(room),
+  begin: async (context) => new BankLearner(context),
 };
 
 /** Trains the adapter of one edit over the model as it came; `null` when it diverged. */
 export async function trainAlone(
-  room: StreamRoom,
+  context: StreamContext,
   { documents }: StreamItem,
   step: number,
 ): Promise<{ readonly adapter: LoraAdapter | null; readonly numTokens: number; readonly numSteps: number }> {
-  const { lora, learningRate, epochs, documentsPerStep } = room.innerLoop;
-  const own = toTrainDocuments(room.checkpoint, documents);
+  const { lora, learningRate, epochs, documentsPerStep } = context.innerLoop;
+  const own = toTrainDocuments(context.checkpoint, documents);
   const job = { id: `edit-${step}`, documents: own, lora, learningRate, epochs, documentsPerStep };
-  const { adapter, status, numTokens, numSteps } = await trainEdit(room, job);
+  const { adapter, status, numTokens, numSteps } = await trainEdit(context, job);
   return { adapter: status === "diverged" ? null : adapter, numTokens, numSteps };
 }
 
 class BankLearner implements Learner {
-  readonly #room: StreamRoom;
+  readonly #context: StreamContext;
   readonly #edits = new RoutedEdits();
   readonly answer: Learner["answer"];
   readonly logprobs: Learner["logprobs"];
   readonly complete: NonNullable<Learner["complete"]>;
 
-  constructor(room: StreamRoom) {
-    this.#room = room;
+  constructor(context: StreamContext) {
+    this.#context = context;
     ({
       answer: this.answer,
       logprobs: this.logprobs,
       complete: this.complete,
-    } = adaptedSystem(room, (question) => {
+    } = adaptedSystem(context, (question) => {
       const index = this.#edits.find(question);
       return index === null ? null : this.#edits.adapterAt(index);
     }));
   }
 
   async learn(item: StreamItem, step: number): Promise<StepReport> {
-    const { adapter, numTokens, numSteps } = await trainAlone(this.#room, item, step);
+    const { adapter, numTokens, numSteps } = await trainAlone(this.#context, item, step);
     this.#edits.add(item, adapter);
-    return { numTokens, numSteps, note: describeRouting(this.#edits.measure(this.#room.canaries)) };
+    return { numTokens, numSteps, note: describeRouting(this.#edits.measure(this.#context.canaries)) };
   }
 
   [Symbol.dispose](): void {}

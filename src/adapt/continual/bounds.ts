@@ -11,8 +11,8 @@ import { questionPrompt } from "../prompts.ts";
 import { PassageRetriever } from "../retrieve/index.ts";
 import { readingPrompt } from "./checks.ts";
 import { presentModel, trainEdit } from "./merged.ts";
-import type { ContinualMethod, StepReport, StreamItem, StreamRoom } from "./method.ts";
-import { mixLessons, prepareReplay } from "./replay.ts";
+import type { ContinualMethod, StepReport, StreamContext, StreamItem } from "./method.ts";
+import { mixDocuments, prepareReplay } from "./replay.ts";
 import { ofLastBlocks, rebuilding } from "./sleep.ts";
 
 const nothing: StepReport = { numTokens: 0, numSteps: 0 };
@@ -23,24 +23,29 @@ export const jointMethod: ContinualMethod = {
   summary: "one training on all passages at once, from the base, with replay (upper bound)",
   settings: { ...rebuilding } as unknown as Json,
   rows: "last",
-  async begin(room) {
+  async begin(context) {
     const { loop, replay, blockShare = 1 } = rebuilding;
-    const base = prepareReplay(room.checkpoint, room.replay, replay);
+    const base = prepareReplay(context.checkpoint, context.replay, replay);
     const texts: string[] = [];
     return {
       async learn(item, step) {
         texts.push(...item.documents);
-        if (step < room.numPassages - 1) return nothing;
-        const { checkpoint } = room;
+        if (step < context.numPassages - 1) return nothing;
+        const { checkpoint } = context;
         const own = toTrainDocuments(checkpoint, texts);
-        const lessons = mixLessons(own, { base, earlier: [] }, replay, loop, createRng(room.seed).fork("joint"));
+        const mixed = mixDocuments(own, { base, earlier: [] }, replay, loop, createRng(context.seed).fork("joint"));
         const lora = ofLastBlocks(loop.lora, checkpoint.lm.linearLayers, blockShare);
         const { learningRate } = loop;
-        const { adapter, numTokens, numSteps } = await trainEdit(room, { id: "joint", ...lessons, lora, learningRate });
+        const { adapter, numTokens, numSteps } = await trainEdit(context, {
+          id: "joint",
+          ...mixed,
+          lora,
+          learningRate,
+        });
         mergeAdapter(checkpoint.lm, adapter);
         return { numTokens, numSteps };
       },
-      ...presentModel(room),
+      ...presentModel(context),
       [Symbol.dispose]() {},
     };
   },
@@ -59,15 +64,15 @@ export const inContextMethod = (
   summary,
   settings: {},
   rows: "last",
-  async begin(room) {
+  async begin(context) {
     const { remember, find } = open();
     return {
-      ...presentModel(room),
+      ...presentModel(context),
       async learn(item) {
         remember(item);
         return nothing;
       },
-      answer: (items) => answerOpenBook(room, items, find),
+      answer: (items) => answerOpenBook(context, items, find),
       [Symbol.dispose]() {},
     };
   },
@@ -109,15 +114,19 @@ export const retrievalMethod: ContinualMethod = inContextMethod(
 );
 
 /** Answers with what `find` gives before each question. */
-async function answerOpenBook(room: StreamRoom, items: readonly ExamItem[], find: FindPassage): Promise<ExamAnswer[]> {
+async function answerOpenBook(
+  context: StreamContext,
+  items: readonly ExamItem[],
+  find: FindPassage,
+): Promise<ExamAnswer[]> {
   const promptOf = ({ question, title }: ExamItem): string => {
     const passage = find(question);
     return passage === null
-      ? questionPrompt(room.templates, question, title)
-      : readingPrompt(room.templates, passage, question);
+      ? questionPrompt(context.templates, question, title)
+      : readingPrompt(context.templates, passage, question);
   };
-  const templates = { ...room.templates, question: "{question}" }; // the prompts are whole already
+  const templates = { ...context.templates, question: "{question}" }; // the prompts are whole already
   const asked = items.map((item) => ({ ...item, question: promptOf(item) }));
-  const [answers] = await examine({ ...room, templates, bank: null }, [{ adapterIndex: null, items: asked }]);
+  const [answers] = await examine({ ...context, templates, bank: null }, [{ adapterIndex: null, items: asked }]);
   return answers!;
 }

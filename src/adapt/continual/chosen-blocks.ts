@@ -6,7 +6,7 @@
 import { blockOf, type LoraConfig, lastBlocks } from "../../nn/index.ts";
 import { adapterFisher, type TrainDocument, trainAdapters } from "../../train/index.ts";
 import { mergeMethod } from "./merged.ts";
-import type { ContinualMethod, StreamRoom } from "./method.ts";
+import type { ContinualMethod, StreamContext } from "./method.ts";
 
 /** Merges each edit into the last `count` blocks. */
 export const lastBlocksMethod = (name: string, summary: string, count: number): ContinualMethod =>
@@ -16,9 +16,9 @@ export const lastBlocksMethod = (name: string, summary: string, count: number): 
 
 /** Merges each edit into the `count` blocks with the steepest loss on it. */
 export const steepestBlocksMethod = (name: string, summary: string, count: number): ContinualMethod =>
-  mergeMethod(name, summary, { steepestBlocks: count }, (room) => ({
+  mergeMethod(name, summary, { steepestBlocks: count }, (context) => ({
     adjust: async (job, own) => {
-      const steepness = await blockSteepness(room, job.lora, own);
+      const steepness = await blockSteepness(context, job.lora, own);
       const layers = [...steepness.keys()].toSorted((a, b) => steepness.get(b)! - steepness.get(a)!).slice(0, count);
       return { ...job, lora: { ...job.lora, layers: layers.toSorted((a, b) => a - b) } };
     },
@@ -29,7 +29,7 @@ export const steepestBlocksMethod = (name: string, summary: string, count: numbe
  * gradient while `loraB` is 0).
  */
 export async function blockSteepness(
-  { checkpoint, seed, signal }: Pick<StreamRoom, "checkpoint" | "seed" | "signal">,
+  { checkpoint, seed, signal }: Pick<StreamContext, "checkpoint" | "seed" | "signal">,
   lora: LoraConfig,
   documents: readonly TrainDocument[],
 ): Promise<Map<number, number>> {

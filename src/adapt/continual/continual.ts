@@ -21,7 +21,7 @@ import {
   type StreamChecks,
 } from "./checks.ts";
 import { presentModel } from "./merged.ts";
-import type { ContinualMethod, StreamItem, StreamRoom } from "./method.ts";
+import type { ContinualMethod, StreamContext, StreamItem } from "./method.ts";
 import { type ContinualReport, type QuestionCounts, reportContinual, type StreamOutcome } from "./report.ts";
 import { measureBase, runStream } from "./stream.ts";
 
@@ -96,10 +96,10 @@ export async function runStreams(args: ContinualArgs): Promise<ContinualStreams>
   const { firstStream = 0 } = args;
   for (let index = 0; index < numStreams; index++) {
     const stream = await planStream(args, common, firstStream + index, rng);
-    const { room, asked } = stream;
+    const { context, asked } = stream;
     numAsked += asked.flat().length;
     const base = await stage(store, `stream-${index}/base`, () =>
-      measureBase({ room, asked, checks: common.checks }, presentModel(room).answer),
+      measureBase({ context, asked, checks: common.checks }, presentModel(context).answer),
     );
     const records = [];
     for (const [place, method] of args.methods.entries()) {
@@ -134,7 +134,7 @@ async function prepare(args: ContinualArgs, rng: Rng): Promise<Common> {
 }
 
 interface StreamPlan {
-  readonly room: StreamRoom;
+  readonly context: StreamContext;
   readonly items: readonly StreamItem[];
   readonly asked: readonly (readonly ExamItem[])[];
 }
@@ -176,7 +176,7 @@ async function planStream(args: ContinualArgs, common: Common, place: number, rn
     oneWordingEach(report, args.wordings, createRng("continual-wording").fork(sources[at]!.id)),
   );
   const seed = `continual-${args.seed}-${place}`;
-  const room = {
+  const context = {
     checkpoint,
     templates,
     innerLoop,
@@ -186,5 +186,5 @@ async function planStream(args: ContinualArgs, common: Common, place: number, rn
     seed,
     signal,
   };
-  return { room, items, asked };
+  return { context, items, asked };
 }

@@ -8,7 +8,7 @@ import { type AdapterJob, adapterFisher, type ElasticMemory, elasticWeights, rem
 import { toTrainDocuments } from "../candidates.ts";
 import { adaptedSystem } from "./adapted.ts";
 import { trainEdit } from "./merged.ts";
-import type { ContinualMethod, Learner, StepReport, StreamItem, StreamRoom } from "./method.ts";
+import type { ContinualMethod, Learner, StepReport, StreamContext, StreamItem } from "./method.ts";
 
 /** Settings of {@link elasticMethod}. */
 export interface ElasticOptions {
@@ -25,11 +25,11 @@ export const elasticMethod = (name: string, summary: string, options: ElasticOpt
   name,
   summary,
   settings: { ...options },
-  begin: async (room) => ElasticLearner.begin(room, options),
+  begin: async (context) => ElasticLearner.begin(context, options),
 });
 
 class ElasticLearner implements Learner {
-  readonly #room: StreamRoom;
+  readonly #context: StreamContext;
   readonly #options: ElasticOptions;
   #adapter: LoraAdapter | null = null;
   #memory: ElasticMemory | null = null;
@@ -37,36 +37,36 @@ class ElasticLearner implements Learner {
   readonly logprobs: Learner["logprobs"];
   readonly complete: NonNullable<Learner["complete"]>;
 
-  private constructor(room: StreamRoom, options: ElasticOptions) {
-    this.#room = room;
+  private constructor(context: StreamContext, options: ElasticOptions) {
+    this.#context = context;
     this.#options = options;
     ({
       answer: this.answer,
       logprobs: this.logprobs,
       complete: this.complete,
-    } = adaptedSystem(room, () => this.#adapter));
+    } = adaptedSystem(context, () => this.#adapter));
   }
 
   /** Starts with an identity that is held to what the model's own texts depend on. */
-  static async begin(room: StreamRoom, options: ElasticOptions): Promise<ElasticLearner> {
-    const learner = new ElasticLearner(room, options);
-    const texts = room.replay.slice(0, options.numBaseTexts ?? 200);
+  static async begin(context: StreamContext, options: ElasticOptions): Promise<ElasticLearner> {
+    const learner = new ElasticLearner(context, options);
+    const texts = context.replay.slice(0, options.numBaseTexts ?? 200);
     if (texts.length === 0) return learner;
-    const { lora, learningRate } = room.innerLoop;
-    const documents = toTrainDocuments(room.checkpoint, texts);
-    const { adapter } = await trainEdit(room, { id: "identity", documents, lora, learningRate, epochs: 0 });
+    const { lora, learningRate } = context.innerLoop;
+    const documents = toTrainDocuments(context.checkpoint, texts);
+    const { adapter } = await trainEdit(context, { id: "identity", documents, lora, learningRate, epochs: 0 });
     learner.#consolidate(adapter, documents);
     return learner;
   }
 
   #consolidate(adapter: LoraAdapter, documents: ReturnType<typeof toTrainDocuments>): void {
-    const fisher = adapterFisher(this.#room.checkpoint.lm, adapter, documents);
+    const fisher = adapterFisher(this.#context.checkpoint.lm, adapter, documents);
     this.#memory = remember(this.#memory, adapter, fisher, this.#options.decay);
     this.#adapter = adapter;
   }
 
   async learn({ documents }: StreamItem, step: number): Promise<StepReport> {
-    const { checkpoint, innerLoop } = this.#room;
+    const { checkpoint, innerLoop } = this.#context;
     const { lora, learningRate, epochs, documentsPerStep } = innerLoop;
     const own = toTrainDocuments(checkpoint, documents);
     const job: AdapterJob = {
@@ -79,7 +79,7 @@ class ElasticLearner implements Learner {
       ...(this.#adapter !== null && { initial: this.#adapter }),
       ...(this.#memory !== null && { regularizer: elasticWeights(this.#options.strength, this.#memory) }),
     };
-    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, job);
+    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#context, job);
     if (status === "diverged") return { numTokens, numSteps, note: status };
     this.#consolidate(adapter, own);
     return { numTokens, numSteps };

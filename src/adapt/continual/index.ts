@@ -1,4 +1,4 @@
-/** @file Door of continual learning, through `adapt`. */
+/** @file Exports of continual learning, through `adapt`. */
 export { type AlmanacCheckSizes, almanacCheckSizes, almanacChecks } from "./almanac.ts";
 export { bankMethod, type RoutingAccuracy } from "./bank.ts";
 export { type FindPassage, inContextMethod, jointMethod, oraclePassageMethod } from "./bounds.ts";
@@ -26,8 +26,8 @@ export type {
   ContinualMethod,
   Learner,
   StepReport,
+  StreamContext,
   StreamItem,
-  StreamRoom,
 } from "./method.ts";
 export { continualMethodNamed, continualMethods } from "./methods.ts";
 export {
@@ -39,7 +39,7 @@ export {
   recencyIntrusionRate,
 } from "./metrics.ts";
 export { orthogonalMethod } from "./orthogonal.ts";
-export { completeTexts, meanKl, predictLogprobs, type Wearing } from "./predict.ts";
+export { completeTexts, meanKl, predictLogprobs, type WithAdapter } from "./predict.ts";
 export type { ReplayMix } from "./replay.ts";
 export {
   type ContinualReport,

@@ -13,9 +13,9 @@ import { type ExamAnswer, examine } from "../exam.ts";
 import { scaleAdapter } from "../gate/measure.ts";
 import { proposeSelfEdits } from "../propose.ts";
 import { selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
-import type { ContinualMethod, Learner, StepReport, StreamItem, StreamRoom } from "./method.ts";
+import type { ContinualMethod, Learner, StepReport, StreamContext, StreamItem } from "./method.ts";
 import { predictLogprobs } from "./predict.ts";
-import { mixLessons, prepareReplay, type ReplayMix } from "./replay.ts";
+import { mixDocuments, prepareReplay, type ReplayMix } from "./replay.ts";
 import { findScale, type RescaleBudget } from "./rescale.ts";
 
 /** What is done besides training and merging. */
@@ -35,36 +35,36 @@ export const mergeMethod = (
   name: string,
   summary: string,
   settings: Json,
-  options: (room: StreamRoom) => MergeOptions,
+  options: (context: StreamContext) => MergeOptions,
 ): ContinualMethod => ({
   name,
   summary,
   settings,
-  begin: async (room) => new MergedLearner(room, options(room)),
+  begin: async (context) => new MergedLearner(context, options(context)),
 });
 
-/** Trains one adapter as the room's inner loop says; every method of a stream draws the same numbers for the same step. */
-export async function trainEdit(room: StreamRoom, job: AdapterJob): Promise<AdapterResult> {
+/** Trains one adapter as the stream's inner loop says; every method of a stream draws the same numbers for the same step. */
+export async function trainEdit(context: StreamContext, job: AdapterJob): Promise<AdapterResult> {
   const [result] = await trainAdapters({
-    lm: room.checkpoint.lm,
+    lm: context.checkpoint.lm,
     jobs: [job],
-    seed: room.seed,
-    ...(room.signal && { signal: room.signal }),
+    seed: context.seed,
+    ...(context.signal && { signal: context.signal }),
   });
   return result!;
 }
 
 /** Answers and predictions of the model with its present weights. */
-export const presentModel = (room: StreamRoom): Pick<Learner, "answer" | "logprobs"> => ({
+export const presentModel = (context: StreamContext): Pick<Learner, "answer" | "logprobs"> => ({
   async answer(items) {
-    const [answers] = await examine({ ...room, bank: null }, [{ adapterIndex: null, items }]);
+    const [answers] = await examine({ ...context, bank: null }, [{ adapterIndex: null, items }]);
     return answers!;
   },
-  logprobs: async (probes) => predictLogprobs(room.checkpoint.lm, probes),
+  logprobs: async (probes) => predictLogprobs(context.checkpoint.lm, probes),
 });
 
 class MergedLearner implements Learner {
-  readonly #room: StreamRoom;
+  readonly #context: StreamContext;
   readonly #options: MergeOptions;
   readonly #base: readonly TrainDocument[];
   readonly #earlier: TrainDocument[] = [];
@@ -72,19 +72,19 @@ class MergedLearner implements Learner {
   readonly answer: Learner["answer"];
   readonly logprobs: Learner["logprobs"];
 
-  constructor(room: StreamRoom, options: MergeOptions) {
-    this.#room = room;
-    ({ answer: this.answer, logprobs: this.logprobs } = presentModel(room));
+  constructor(context: StreamContext, options: MergeOptions) {
+    this.#context = context;
+    ({ answer: this.answer, logprobs: this.logprobs } = presentModel(context));
     this.#options = options;
-    this.#base = options.replay ? prepareReplay(room.checkpoint, room.replay, options.replay) : [];
+    this.#base = options.replay ? prepareReplay(context.checkpoint, context.replay, options.replay) : [];
   }
 
   async learn(item: StreamItem, step: number): Promise<StepReport> {
-    const { checkpoint } = this.#room;
+    const { checkpoint } = this.#context;
     const { gate, onAdapter } = this.#options;
     const texts = await this.#write(item, step);
     const own = toTrainDocuments(checkpoint, texts);
-    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, await this.#jobOf(own, step));
+    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#context, await this.#jobOf(own, step));
     const scale = status === "diverged" ? null : gate === undefined ? 1 : await this.#findScale(adapter, gate, step);
     if (scale !== null) {
       onAdapter?.(scaleAdapter(adapter, scale), own, step);
@@ -98,39 +98,39 @@ class MergedLearner implements Learner {
 
   async #write(item: StreamItem, step: number): Promise<readonly string[]> {
     if (this.#options.writes !== "now") return item.documents;
-    const { templates, seed, canaries } = this.#room;
+    const { templates, seed, canaries } = this.#context;
     const rng = createRng(seed).fork("written-now", step);
-    const [edits] = await proposeSelfEdits(this.#room, [item.source], 1, rng);
+    const [edits] = await proposeSelfEdits(this.#context, [item.source], 1, rng);
     const asked = [...item.exam.selection, ...item.exam.report, ...canaries].map(({ question }) => question);
     return withoutExamQuestions(selfEditDocuments(edits![0]!, item.source, templates), asked);
   }
 
   async #jobOf(own: readonly TrainDocument[], step: number): Promise<AdapterJob> {
-    const { innerLoop, seed } = this.#room;
+    const { innerLoop, seed } = this.#context;
     const { replay, adjust } = this.#options;
     const { epochs, documentsPerStep, lora, learningRate } = innerLoop;
     const old = { base: this.#base, earlier: this.#earlier };
     const rng = createRng(seed).fork("replay", step);
-    const lessons = replay
-      ? mixLessons(own, old, replay, innerLoop, rng)
+    const mixed = replay
+      ? mixDocuments(own, old, replay, innerLoop, rng)
       : { documents: own, epochs, documentsPerStep };
-    const job: AdapterJob = { id: `edit-${step}`, ...lessons, lora, learningRate };
+    const job: AdapterJob = { id: `edit-${step}`, ...mixed, lora, learningRate };
     return adjust === undefined ? job : adjust(job, own, step);
   }
 
   /** How much of the adapter may be merged; `null` for nothing. */
   async #findScale(adapter: LoraAdapter, budget: RescaleBudget, step: number): Promise<number | null> {
-    const { canaries, seed } = this.#room;
+    const { canaries, seed } = this.#context;
     const earlier = createRng(seed)
       .fork("gate", step)
       .shuffle(this.#learned.flatMap(({ exam }) => exam.selection))
       .slice(0, budget.maxEarlier);
     const before = await this.answer([...canaries, ...earlier]);
-    const { lm } = this.#room.checkpoint;
+    const { lm } = this.#context.checkpoint;
     const lostAt = async (scale: number): Promise<number> => {
       using bank = bankOf(lm.backend, lm.linearLayers, [scaleAdapter(adapter, scale)]);
       const takers = [{ adapterIndex: 0, items: [...canaries, ...earlier] }];
-      const [after] = await examine({ ...this.#room, bank }, takers);
+      const [after] = await examine({ ...this.#context, bank }, takers);
       const parts = [canaries.length, before.length].map((end, part, ends) => {
         const begin = part === 0 ? 0 : ends[0]!;
         return shareLost(before.slice(begin, end), after!.slice(begin, end));

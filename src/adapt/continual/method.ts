@@ -18,7 +18,7 @@ export interface StreamItem {
 }
 
 /** What a learner works with. */
-export interface StreamRoom {
+export interface StreamContext {
   /** The learner may change the weights of its `lm`; the engine puts them back after the stream. */
   readonly checkpoint: Checkpoint;
   readonly templates: PromptTemplates;
@@ -80,5 +80,5 @@ export interface ContinualMethod {
   /** `last`: a bound that is examined once, after all passages. @defaultValue "all" */
   readonly rows?: "all" | "last";
   /** Called with the model as it was before the stream. */
-  begin(room: StreamRoom): Promise<Learner>;
+  begin(context: StreamContext): Promise<Learner>;
 }

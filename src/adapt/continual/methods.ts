@@ -41,7 +41,8 @@ const sleepMethodOf = (name: string, summary: string, others: "rebuilt" | "model
   const options = { ...rebuilding, others };
   return {
     ...{ name, summary, settings: { ...options, period: "a fifth of the stream, at least 5" } as unknown as Json },
-    begin: (room) => sleepMethod(name, summary, { ...options, period: sleepPeriod(room.numPassages) }).begin(room),
+    begin: (context) =>
+      sleepMethod(name, summary, { ...options, period: sleepPeriod(context.numPassages) }).begin(context),
   };
 };
 

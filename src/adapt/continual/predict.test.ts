@@ -35,9 +35,9 @@ describe("log-probabilities of probes", () => {
       seed: 0,
     });
     using bank = bankOf(lm.backend, lm.linearLayers, [other!.adapter, own!.adapter]);
-    for (const wearing of [null, { bank, adapterIndex: 1 }]) {
-      const found = predictLogprobs(lm, probes, wearing);
-      const requests = probes.map((tokenIds) => ({ tokenIds, adapterIndex: wearing === null ? null : 1 }));
+    for (const withAdapter of [null, { bank, adapterIndex: 1 }]) {
+      const found = predictLogprobs(lm, probes, withAdapter);
+      const requests = probes.map((tokenIds) => ({ tokenIds, adapterIndex: withAdapter === null ? null : 1 }));
       const scored = await scoreTokens(lm, requests, { bank });
       probes.forEach((tokenIds, index) => {
         assert.equal(found[index]!.length, tokenIds.length * lm.vocabSize);

@@ -9,8 +9,8 @@ import { linear, packedLayout, Scope } from "../../tensor/index.ts";
 import { createRng, ShapeError } from "../../util/index.ts";
 import type { CompletionRequest } from "./method.ts";
 
-/** An adapter over the model. */
-export interface Wearing {
+/** An adapter of a bank, for calls that answer with the model alone where they get `null`. */
+export interface WithAdapter {
   readonly bank: LoraBank;
   readonly adapterIndex: number;
 }
@@ -22,7 +22,7 @@ const maxLogits = 1 << 22;
 export function predictLogprobs(
   lm: CausalLm,
   probes: readonly (readonly number[])[],
-  wearing: Wearing | null = null,
+  withAdapter: WithAdapter | null = null,
 ): Float32Array[] {
   lm.parameters.freeze();
   const rowsAtOnce = Math.max(1, Math.floor(maxLogits / lm.vocabSize));
@@ -33,13 +33,17 @@ export function predictLogprobs(
       rows += probes[to]!.length;
       if (to > from && rows > rowsAtOnce) break;
     }
-    results.push(...predictGroup(lm, probes.slice(from, to), wearing));
+    results.push(...predictGroup(lm, probes.slice(from, to), withAdapter));
     from = to;
   }
   return results;
 }
 
-function predictGroup(lm: CausalLm, probes: readonly (readonly number[])[], wearing: Wearing | null): Float32Array[] {
+function predictGroup(
+  lm: CausalLm,
+  probes: readonly (readonly number[])[],
+  withAdapter: WithAdapter | null,
+): Float32Array[] {
   const offsets = Int32Array.from({ length: probes.length + 1 }, (_, end) =>
     probes.slice(0, end).reduce((total, probe) => total + probe.length, 0),
   );
@@ -49,7 +53,7 @@ function predictGroup(lm: CausalLm, probes: readonly (readonly number[])[], wear
     layout: packedLayout(offsets),
   };
   using scope = new Scope(lm.backend);
-  const hidden = lm.hidden(scope, batch, { adapters: adaptersOf(wearing, batch.tokenIds.length) }); // [N, D]
+  const hidden = lm.hidden(scope, batch, { adapters: adaptersOf(withAdapter, batch.tokenIds.length) }); // [N, D]
   const logits = linear(scope, hidden, lm.outputWeight, { compute: lm.precision.compute, dtype: "f32" }).readSync();
   return probes.map((_, index) => {
     const own = Float32Array.from(logits.subarray(offsets[index]! * lm.vocabSize, offsets[index + 1]! * lm.vocabSize));
@@ -58,9 +62,9 @@ function predictGroup(lm: CausalLm, probes: readonly (readonly number[])[], wear
   });
 }
 
-function adaptersOf(wearing: Wearing | null, numRows: number): ReturnType<LoraBank["batch"]> | null {
-  if (wearing === null) return null;
-  const { bank, adapterIndex } = wearing;
+function adaptersOf(withAdapter: WithAdapter | null, numRows: number): ReturnType<LoraBank["batch"]> | null {
+  if (withAdapter === null) return null;
+  const { bank, adapterIndex } = withAdapter;
   return bank.batch(Int32Array.from({ length: bank.configs.length + 1 }, (_, g) => (g > adapterIndex ? numRows : 0)));
 }
 
@@ -102,7 +106,7 @@ const editSampler = { temperature: 1, topP: 0.95 };
 export async function completeTexts(
   { lm, tokenizer }: Checkpoint,
   requests: readonly CompletionRequest[],
-  wearing: Wearing | null = null,
+  withAdapter: WithAdapter | null = null,
   signal?: AbortSignal,
 ): Promise<string[]> {
   const prompts = requests.map(({ prompt }) => encodePrompt(tokenizer, prompt));
@@ -116,10 +120,10 @@ export async function completeTexts(
         maxNewTokens: Math.max(1, Math.min(maxNewTokens, lm.maxSeqLen - promptIds.length)),
         stopTokens: isLine ? stopsOfLine : tokenizer.stopTokens,
         ...(seed !== null && { sampler: editSampler, rng: createRng(seed) }),
-        ...(wearing && { adapterIndex: wearing.adapterIndex }),
+        ...(withAdapter && { adapterIndex: withAdapter.adapterIndex }),
       };
     }),
-    { logprobs: false, ...(wearing && { bank: wearing.bank }), signal },
+    { logprobs: false, ...(withAdapter && { bank: withAdapter.bank }), signal },
   );
   return results.map(({ tokenIds }, index) => decodeContinuation(tokenizer, prompts[index]!, tokenIds));
 }

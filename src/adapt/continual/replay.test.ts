@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { TrainDocument } from "../../train/index.ts";
 import { createRng } from "../../util/index.ts";
-import { mixLessons } from "./replay.ts";
+import { mixDocuments } from "./replay.ts";
 
 const rng = createRng("mix");
 const named = (first: number, count: number): TrainDocument[] =>
@@ -15,15 +15,15 @@ describe("old text beside an edit", () => {
   test("without a share, or without old text, an edit is learned as it is", () => {
     const base = named(100, 9);
     const none = { share: 0, earlierShare: 0.5, anchor: null };
-    assert.deepEqual(mixLessons(own, { base, earlier: [] }, none, loop, rng), { documents: own, ...loop });
+    assert.deepEqual(mixDocuments(own, { base, earlier: [] }, none, loop, rng), { documents: own, ...loop });
     const half = { ...none, share: 0.5 };
-    assert.deepEqual(mixLessons(own, { base: [], earlier: [] }, half, loop, rng), { documents: own, ...loop });
+    assert.deepEqual(mixDocuments(own, { base: [], earlier: [] }, half, loop, rng), { documents: own, ...loop });
   });
 
   test("two thirds, half of them earlier edits: by hand, and as many updates as without", () => {
     const mix = { share: 2 / 3, earlierShare: 0.5, anchor: null };
     const old = { base: named(100, 4), earlier: named(200, 50) };
-    const { documents, epochs, documentsPerStep } = mixLessons(own, old, mix, loop, rng);
+    const { documents, epochs, documentsPerStep } = mixDocuments(own, old, mix, loop, rng);
     const ids = idsOf(documents);
     assert.deepEqual(ids.slice(0, 6), [0, 1, 0, 1, 0, 1]); // three epochs of two documents
     assert.equal(ids.length, 18); // and twice as many old ones
@@ -37,9 +37,9 @@ describe("old text beside an edit", () => {
 
   test("before there are earlier edits, or without samples of the base, the other kind stands in", () => {
     const mix = { share: 0.5, earlierShare: 0.5, anchor: null };
-    const first = mixLessons(own, { base: named(100, 9), earlier: [] }, mix, loop, rng);
+    const first = mixDocuments(own, { base: named(100, 9), earlier: [] }, mix, loop, rng);
     assert.ok(idsOf(first.documents.slice(6)).every((id) => id >= 100 && id < 200));
-    const rest = mixLessons(own, { base: [], earlier: named(200, 9) }, mix, loop, rng);
+    const rest = mixDocuments(own, { base: [], earlier: named(200, 9) }, mix, loop, rng);
     assert.ok(idsOf(rest.documents.slice(6)).every((id) => id >= 200));
   });
 });

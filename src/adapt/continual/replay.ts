@@ -19,7 +19,7 @@ export interface ReplayMix {
 }
 
 /** Documents of one edit with what is mixed in. */
-export interface Lessons {
+export interface Documents {
   readonly documents: readonly TrainDocument[];
   readonly epochs: number;
   /** Grown with the old text, so that the edit takes as many updates as without. */
@@ -48,14 +48,14 @@ function draw<T>(items: readonly T[], count: number, rng: Rng): T[] {
   return drawn;
 }
 
-/** The lessons of one edit: its documents of all epochs, written out, and old text of both kinds. */
-export function mixLessons(
+/** What one edit is trained on: its documents of all epochs, written out, and old text of both kinds. */
+export function mixDocuments(
   own: readonly TrainDocument[],
   old: { readonly base: readonly TrainDocument[]; readonly earlier: readonly TrainDocument[] },
   { share, earlierShare }: ReplayMix,
   { epochs, documentsPerStep }: { readonly epochs: number; readonly documentsPerStep: number },
   rng: Rng,
-): Lessons {
+): Documents {
   const isEmpty = old.base.length + old.earlier.length === 0;
   if (share === 0 || isEmpty) return { documents: own, epochs, documentsPerStep };
   const numOld = Math.round((own.length * epochs * share) / (1 - share));

@@ -15,8 +15,8 @@ import type { InnerLoop } from "../settings.ts";
 import { adaptedSystem } from "./adapted.ts";
 import { describeRouting, RoutedEdits, trainAlone } from "./bank.ts";
 import { trainEdit } from "./merged.ts";
-import type { ContinualMethod, Learner, StepReport, StreamItem, StreamRoom } from "./method.ts";
-import { mixLessons, prepareReplay, type ReplayMix } from "./replay.ts";
+import type { ContinualMethod, Learner, StepReport, StreamContext, StreamItem } from "./method.ts";
+import { mixDocuments, prepareReplay, type ReplayMix } from "./replay.ts";
 
 /** Settings of {@link sleepMethod}. */
 export interface SleepOptions {
@@ -54,11 +54,11 @@ export const sleepMethod = (name: string, summary: string, options: SleepOptions
   name,
   summary,
   settings: { ...options } as unknown as Json,
-  begin: async (room) => new SleepLearner(room, options),
+  begin: async (context) => new SleepLearner(context, options),
 });
 
 class SleepLearner implements Learner {
-  readonly #room: StreamRoom;
+  readonly #context: StreamContext;
   readonly #options: SleepOptions;
   readonly #replay: readonly TrainDocument[];
   readonly #documents: TrainDocument[] = [];
@@ -70,17 +70,17 @@ class SleepLearner implements Learner {
   readonly logprobs: Learner["logprobs"];
   readonly complete: NonNullable<Learner["complete"]>;
 
-  constructor(room: StreamRoom, options: SleepOptions) {
+  constructor(context: StreamContext, options: SleepOptions) {
     if (!(Number.isInteger(options.period) && options.period >= 1))
       throw new SelkieError("bad-option", `sleep: expected a whole period of at least 1, got ${options.period}`);
-    this.#room = room;
+    this.#context = context;
     this.#options = options;
-    this.#replay = prepareReplay(room.checkpoint, room.replay, options.replay);
+    this.#replay = prepareReplay(context.checkpoint, context.replay, options.replay);
     ({
       answer: this.answer,
       logprobs: this.logprobs,
       complete: this.complete,
-    } = adaptedSystem(room, (question) => this.#route(question)));
+    } = adaptedSystem(context, (question) => this.#route(question)));
   }
 
   #route(question: string): LoraAdapter | null {
@@ -91,24 +91,24 @@ class SleepLearner implements Learner {
   }
 
   async learn(item: StreamItem, step: number): Promise<StepReport> {
-    this.#documents.push(...toTrainDocuments(this.#room.checkpoint, item.documents));
+    this.#documents.push(...toTrainDocuments(this.#context.checkpoint, item.documents));
     if ((step + 1) % this.#options.period === 0) {
       this.#edits.add(item, null);
       return this.#rebuild(step);
     }
-    const { adapter, numTokens, numSteps } = await trainAlone(this.#room, item, step);
+    const { adapter, numTokens, numSteps } = await trainAlone(this.#context, item, step);
     this.#edits.add(item, adapter);
-    return { numTokens, numSteps, note: describeRouting(this.#edits.measure(this.#room.canaries)) };
+    return { numTokens, numSteps, note: describeRouting(this.#edits.measure(this.#context.canaries)) };
   }
 
   async #rebuild(step: number): Promise<StepReport> {
     const { loop, replay, blockShare = 1 } = this.#options;
-    const lora = ofLastBlocks(loop.lora, this.#room.checkpoint.lm.linearLayers, blockShare);
+    const lora = ofLastBlocks(loop.lora, this.#context.checkpoint.lm.linearLayers, blockShare);
     const old = { base: this.#replay, earlier: [] };
-    const rng = createRng(this.#room.seed).fork("sleep", step);
-    const lessons = mixLessons(this.#documents, old, replay, loop, rng);
-    const job = { id: `sleep-${step}`, ...lessons, lora, learningRate: loop.learningRate };
-    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#room, job);
+    const rng = createRng(this.#context.seed).fork("sleep", step);
+    const mixed = mixDocuments(this.#documents, old, replay, loop, rng);
+    const job = { id: `sleep-${step}`, ...mixed, lora, learningRate: loop.learningRate };
+    const { adapter, status, numTokens, numSteps } = await trainEdit(this.#context, job);
     if (status === "diverged") return { numTokens, numSteps, note: "rebuild diverged" };
     this.#rebuilt = adapter;
     this.#numAsleep = this.#edits.size;

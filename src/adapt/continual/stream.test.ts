@@ -10,7 +10,7 @@ import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
 import { defaultTemplates } from "../prompts.ts";
 import type { StreamChecks } from "./checks.ts";
 import { mergeMethod, presentModel, trainEdit } from "./merged.ts";
-import type { ContinualMethod, StreamItem, StreamRoom } from "./method.ts";
+import type { ContinualMethod, StreamContext, StreamItem } from "./method.ts";
 import { continualMetrics } from "./metrics.ts";
 import { predictLogprobs } from "./predict.ts";
 import { matrixOf, runStream, type StreamArgs } from "./stream.ts";
@@ -43,7 +43,7 @@ const known: ExamItem[] = ["red", "green", "blue", "grey"].map((answer) => ({
   title: "",
 }));
 
-const room: StreamRoom = {
+const context: StreamContext = {
   checkpoint,
   templates: defaultTemplates,
   innerLoop: {
@@ -67,7 +67,7 @@ const checks: StreamChecks = {
   writing: [],
 };
 const args = (method: ContinualMethod, more: Partial<StreamArgs> = {}): StreamArgs => ({
-  ...{ method, room, items, asked, checks, every: 1, checkEvery: 1 },
+  ...{ method, context, items, asked, checks, every: 1, checkEvery: 1 },
   ...more,
 });
 
@@ -179,17 +179,17 @@ describe("a stream", () => {
 describe("merging", () => {
   test("one edit answers as its adapter does, and its log-probabilities are the adapter's", async () => {
     const { lm } = checkpoint;
-    const { epochs, documentsPerStep, lora, learningRate } = room.innerLoop;
+    const { epochs, documentsPerStep, lora, learningRate } = context.innerLoop;
     const documents = toTrainDocuments(checkpoint, items[0]!.documents);
     const job = { id: "edit-0", documents, epochs, documentsPerStep, lora, learningRate: 20 * learningRate };
-    const { adapter } = await trainEdit(room, job);
+    const { adapter } = await trainEdit(context, job);
     using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
     const questions = asked.flat();
-    const [wanted] = await examine({ ...room, bank }, [{ adapterIndex: 0, items: questions }]);
+    const [wanted] = await examine({ ...context, bank }, [{ adapterIndex: 0, items: questions }]);
     const logprobs = predictLogprobs(lm, checks.probes, { bank, adapterIndex: 0 });
-    const [untouched] = await examine({ ...room, bank }, [{ adapterIndex: null, items: questions }]);
+    const [untouched] = await examine({ ...context, bank }, [{ adapterIndex: null, items: questions }]);
     const before = lm.parameters.flat.readSync().slice();
-    const fast = { ...room, innerLoop: { ...room.innerLoop, learningRate: 20 * learningRate } };
+    const fast = { ...context, innerLoop: { ...context.innerLoop, learningRate: 20 * learningRate } };
     const learner = await mergeMethod("merge", "", {}, () => ({})).begin(fast);
     await learner.learn(items[0]!, 0);
     const got = await learner.answer(questions);
@@ -207,10 +207,10 @@ describe("merging", () => {
   });
 
   test("a gate that allows nothing rejects every edit, and the model stays what it is", async () => {
-    const answers = await presentModel(room).answer(known);
+    const answers = await presentModel(context).answer(known);
     const canaries = known.map((item, index) => ({ ...item, answer: answers[index]!.prediction }));
     const before = checkpoint.lm.parameters.flat.readSync().slice();
-    const wild = { ...room, canaries, innerLoop: { ...room.innerLoop, learningRate: 1 } };
+    const wild = { ...context, canaries, innerLoop: { ...context.innerLoop, learningRate: 1 } };
     const budget = { maxLost: 0, numBisections: 2, minScale: 0.9, maxEarlier: 4 };
     const learner = await mergeMethod("gate", "", {}, () => ({ gate: budget })).begin(wild);
     const report = await learner.learn(items[0]!, 0);

@@ -8,14 +8,14 @@ import { mean } from "../../util/index.ts";
 import { accuracy, type ExamAnswer, type ExamItem, meanGoldLogprob } from "../exam.ts";
 import type { AdaptEvent } from "../settings.ts";
 import { measureSkills, type SkillReport, type StreamChecks } from "./checks.ts";
-import type { ContinualMethod, Learner, StepReport, StreamItem, StreamRoom } from "./method.ts";
+import type { ContinualMethod, Learner, StepReport, StreamContext, StreamItem } from "./method.ts";
 import { baseRightKept, recencyIntrusionRate } from "./metrics.ts";
 import { completeTexts, meanKl, predictLogprobs } from "./predict.ts";
 
 /** Inputs of {@link runStream}. */
 export interface StreamArgs {
   readonly method: ContinualMethod;
-  readonly room: StreamRoom;
+  readonly context: StreamContext;
   readonly items: readonly StreamItem[];
   /** What each passage is asked in the end: never seen by the method. */
   readonly asked: readonly (readonly ExamItem[])[];
@@ -87,25 +87,25 @@ function cut<T>(answers: readonly T[], lengths: readonly number[]): T[][] {
 }
 
 const systemOf =
-  ({ checkpoint, signal }: StreamRoom, learner: Learner | null) =>
+  ({ checkpoint, signal }: StreamContext, learner: Learner | null) =>
   (requests: Parameters<NonNullable<Learner["complete"]>>[0]): Promise<string[]> =>
     learner?.complete?.(requests) ?? completeTexts(checkpoint, requests, null, signal);
 
 /** What an unchanged model answers and can do; `answer` as a learner's. */
 export async function measureBase(
-  { room, asked, checks }: Pick<StreamArgs, "room" | "asked" | "checks">,
+  { context, asked, checks }: Pick<StreamArgs, "context" | "asked" | "checks">,
   answer: Learner["answer"],
 ): Promise<BaseRecord> {
   const sheets = cut(
     await answer(asked.flat()),
     asked.map(({ length }) => length),
   );
-  return { ...toRow(sheets), skills: await measureSkills(systemOf(room, null), room.templates, checks) };
+  return { ...toRow(sheets), skills: await measureSkills(systemOf(context, null), context.templates, checks) };
 }
 
 /** Learns and examines; the model's weights are afterwards what they were, whatever happened. */
 export async function runStream(args: StreamArgs): Promise<StreamRecord> {
-  const { lm } = args.room.checkpoint;
+  const { lm } = args.context.checkpoint;
   const before = Float32Array.from(lm.parameters.flat.readSync());
   try {
     return await learnStream(args);
@@ -116,25 +116,25 @@ export async function runStream(args: StreamArgs): Promise<StreamRecord> {
 }
 
 async function learnStream(args: StreamArgs): Promise<StreamRecord> {
-  const { method, room, items, checks } = args;
+  const { method, context, items, checks } = args;
   const began = performance.now();
-  const baseLogprobs = predictLogprobs(room.checkpoint.lm, checks.probes);
-  using learner = await method.begin(room);
+  const baseLogprobs = predictLogprobs(context.checkpoint.lm, checks.probes);
+  using learner = await method.begin(context);
   const stream = new StreamExam(args, learner, baseLogprobs);
   const steps: StepReport[] = [];
   let learning = 0;
   for (const [step, item] of items.entries()) {
-    room.signal?.throwIfAborted();
+    context.signal?.throwIfAborted();
     args.onEvent?.({ stage: method.name, done: step, total: items.length });
     const started = performance.now();
     steps.push(await learner.learn(item, step));
     learning += performance.now() - started;
     await stream.examine(step);
   }
-  const skills = await measureSkills(systemOf(room, learner), room.templates, checks);
+  const skills = await measureSkills(systemOf(context, learner), context.templates, checks);
   return {
     method: method.name,
-    seed: room.seed,
+    seed: context.seed,
     passageIds: items.map(({ source }) => source.id),
     diagonal: stream.diagonal,
     rows: stream.rows,
@@ -198,7 +198,7 @@ class StreamExam {
   }
 
   async #check(step: number, answers: readonly ExamAnswer[]): Promise<CheckRecord> {
-    const { checks, room } = this.#args;
+    const { checks, context } = this.#args;
     const present = await this.#learner.logprobs(checks.probes);
     return {
       learned: step + 1,
@@ -206,7 +206,7 @@ class StreamExam {
         checks.known.map(() => true),
         answers.map(({ isRight }) => isRight),
       ),
-      klNats: meanKl(this.#baseLogprobs, present, room.checkpoint.lm.vocabSize),
+      klNats: meanKl(this.#baseLogprobs, present, context.checkpoint.lm.vocabSize),
     };
   }
 }

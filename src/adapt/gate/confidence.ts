@@ -2,7 +2,7 @@
 import { generate, scoreTokens } from "../../generate/index.ts";
 import { answerStops, decodeContinuation, encodePrompt } from "../../models/index.ts";
 import { gradeAnswer } from "../../tasks/index.ts";
-import type { ExamItem, ExamRoom } from "../exam.ts";
+import type { ExamContext, ExamItem } from "../exam.ts";
 import { questionPrompt } from "../prompts.ts";
 
 /** An answer with the model's confidence in it. */
@@ -15,9 +15,9 @@ export interface HeldAnswer {
 
 const maxAnswerTokens = 32;
 
-/** Asks the base model of `room`, or the one adapter of its bank, each question closed-book. */
-export async function askWithConfidence(room: ExamRoom, items: readonly ExamItem[]): Promise<HeldAnswer[]> {
-  const { checkpoint, templates, bank, signal } = room;
+/** Asks the base model of `context`, or the one adapter of its bank, each question closed-book. */
+export async function askWithConfidence(context: ExamContext, items: readonly ExamItem[]): Promise<HeldAnswer[]> {
+  const { checkpoint, templates, bank, signal } = context;
   const { lm, tokenizer } = checkpoint;
   const stopTokens = answerStops(tokenizer);
   const adapter = bank === null ? {} : { adapterIndex: 0 };

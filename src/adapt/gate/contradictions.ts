@@ -9,7 +9,7 @@
  * the mean over a subject's questions counts beside the answer's own probability.
  */
 import { normaliseAnswer } from "../../tasks/index.ts";
-import type { ExamItem, ExamRoom } from "../exam.ts";
+import type { ExamContext, ExamItem } from "../exam.ts";
 import { parseQuestions } from "../self-edit.ts";
 import { askWithConfidence, type HeldAnswer } from "./confidence.ts";
 import { textConflicts } from "./conflicts.ts";
@@ -58,11 +58,11 @@ const hasPhrase = (text: string, part: string): boolean => part !== "" && ` ${te
 
 /** The base is asked the new questions. */
 export async function baseContradictions(
-  room: Omit<ExamRoom, "bank">,
+  context: Omit<ExamContext, "bank">,
   { questions, known, minProbability }: Pick<ContradictionArgs, "questions" | "known" | "minProbability">,
 ): Promise<Contradiction[]> {
   const subjectOf = ({ question, title }: ExamItem) => namesOf(question).join(" ") || title;
-  const answers = await askWithConfidence({ ...room, bank: null }, questions);
+  const answers = await askWithConfidence({ ...context, bank: null }, questions);
   const famous = new Set(known.map((item) => subjectOf(item)).filter((subject) => subject.includes(" ")));
   const bySubject = Map.groupBy(
     answers.map((answer, index) => ({ answer, subject: subjectOf(questions[index]!) })),
@@ -85,8 +85,8 @@ export async function baseContradictions(
   });
 }
 
-/** The adapter in the room's bank is asked what was known before. */
-export async function adapterContradictions(room: ExamRoom, args: ContradictionArgs): Promise<Contradiction[]> {
+/** The adapter in the bank is asked what was known before. */
+export async function adapterContradictions(context: ExamContext, args: ContradictionArgs): Promise<Contradiction[]> {
   const text = normaliseAnswer(args.sources.map(({ context }) => context).join("\n"));
   const isAbout = ({ question }: ExamItem) => {
     const names = namesOf(question).map(normaliseAnswer);
@@ -94,10 +94,10 @@ export async function adapterContradictions(room: ExamRoom, args: ContradictionA
   };
   const overwrites = ({ answer, isRight }: HeldAnswer) => !isRight && hasPhrase(text, normaliseAnswer(answer));
   const old = args.known.filter(isAbout);
-  const before = await askWithConfidence({ ...room, bank: null }, old);
+  const before = await askWithConfidence({ ...context, bank: null }, old);
   const held = old.filter((_, index) => before[index]!.isRight);
   const certainty = before.filter(({ isRight }) => isRight);
-  const after = await askWithConfidence(room, held);
+  const after = await askWithConfidence(context, held);
   const found = after.flatMap((answer, index): Contradiction[] =>
     overwrites(answer)
       ? [
@@ -113,7 +113,7 @@ export async function adapterContradictions(room: ExamRoom, args: ContradictionA
   );
   for (const { record, questions } of args.earlier) {
     const asked = questions.filter(isAbout);
-    const now = await askWithConfidence(room, asked);
+    const now = await askWithConfidence(context, asked);
     now.forEach((answer, index) => {
       if (overwrites(answer) && answer.probability >= 0.5 && !hasPhrase(text, normaliseAnswer(asked[index]!.answer)))
         found.push({
@@ -152,11 +152,11 @@ export function questionsIn(documents: readonly string[]): ExamItem[] {
   return [...new Map(pairs).values()];
 }
 
-/** All contradictions of a candidate: the room's bank holds its adapter alone. */
-export async function findContradictions(room: ExamRoom, args: ContradictionArgs): Promise<Contradiction[]> {
+/** All contradictions of a candidate: the bank of `context` holds its adapter alone. */
+export async function findContradictions(context: ExamContext, args: ContradictionArgs): Promise<Contradiction[]> {
   const all = [
-    ...(await baseContradictions(room, args)),
-    ...(await adapterContradictions(room, args)),
+    ...(await baseContradictions(context, args)),
+    ...(await adapterContradictions(context, args)),
     ...sourceContradictions(args),
   ];
   return [...new Map(all.map((one) => [`${one.about}\n${one.by}\n${one.held}`, one])).values()];

@@ -37,12 +37,12 @@ const canaries = parseCanaries(lines.join("\n"));
 describe("the examiner", () => {
   test("finds no gain, no harm and no divergence in an adapter without effect", async () => {
     const checkpoint = createCheckpoint();
-    const room = { checkpoint, templates, bank: null };
+    const context = { checkpoint, templates, bank: null };
     const item = { question: "Where is she?", answer: "x", title: "" };
-    const [answers] = await examine(room, [{ adapterIndex: null, items: [item] }]);
+    const [answers] = await examine(context, [{ adapterIndex: null, items: [item] }]);
     const questions = [{ ...item, answer: answers![0]!.prediction }, item]; // the base is right about the first alone
     const before = checkpoint.lm.backend.memory().liveTensors;
-    const args = { ...room, adapter: adapterOf(checkpoint, 0), questions, canaries, rng: createRng(1) };
+    const args = { ...context, adapter: adapterOf(checkpoint, 0), questions, canaries, rng: createRng(1) };
     const measured = await (await createExaminer(args))(1);
     assert.deepEqual(measured, {
       scale: 1,
@@ -77,8 +77,8 @@ describe("the examiner", () => {
 
   test("finds broken canaries, critical ones by name, and less divergence at a smaller scale", async () => {
     const checkpoint = createCheckpoint();
-    const room = { checkpoint, templates };
-    const args = { ...room, adapter: adapterOf(checkpoint, 1), questions: [], canaries, rng: createRng(1) };
+    const context = { checkpoint, templates };
+    const args = { ...context, adapter: adapterOf(checkpoint, 1), questions: [], canaries, rng: createRng(1) };
     const measure = await createExaminer(args);
     const [whole, tenth] = [await measure(1), await measure(0.1)];
     assert.equal(whole.numKept + whole.broken.length, 3);
@@ -92,13 +92,13 @@ describe("the examiner", () => {
 
   test("finds what an adapter served so far answers right, and what of it the candidate loses", async () => {
     const checkpoint = createCheckpoint();
-    const room = { checkpoint, templates };
+    const context = { checkpoint, templates };
     const [servedAdapter, candidate] = [adapterOf(checkpoint, 0), adapterOf(checkpoint, 1)];
     const plain = ["Where is she?", "Who is there?", "Is Ann here?"].map((question) => ({ question, title: "" }));
     const answersOf = async (adapter: LoraAdapter): Promise<string[]> => {
       using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, [adapter]);
       const items = plain.map((item) => ({ ...item, answer: "x" }));
-      const [answers] = await examine({ ...room, bank }, [{ adapterIndex: 0, items }]);
+      const [answers] = await examine({ ...context, bank }, [{ adapterIndex: 0, items }]);
       return answers!.map(({ prediction }) => prediction);
     };
     const [right, other] = [await answersOf(servedAdapter), await answersOf(candidate)];
@@ -107,7 +107,7 @@ describe("the examiner", () => {
     // the last question has a wrong answer in the exam: what the served adapter gets wrong cannot be lost
     const questions = plain.map((item, index) => ({ ...item, answer: index === 2 ? "nonsense" : right[index]! }));
     const served = { record: "r", adapter: servedAdapter, questions };
-    const args = { ...room, questions: [], canaries, served, rng: createRng(1) };
+    const args = { ...context, questions: [], canaries, served, rng: createRng(1) };
     const measured = await (await createExaminer({ ...args, adapter: candidate }))(1);
     assert.deepEqual(measured.served, {
       record: "r",

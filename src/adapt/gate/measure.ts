@@ -4,12 +4,12 @@ import { encodeContinuation } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
 import { bootstrapMean, type Interval, mean, type Rng } from "../../util/index.ts";
 import { type Canaries, measureRetention, whichKept } from "../canaries.ts";
-import { accuracy, type ExamAnswer, type ExamItem, type ExamRoom, examine } from "../exam.ts";
+import { accuracy, type ExamAnswer, type ExamContext, type ExamItem, examine } from "../exam.ts";
 import { questionPrompt } from "../prompts.ts";
 import type { Measurement } from "./measurement.ts";
 
 /** What an examination needs. */
-export interface ExaminerArgs extends Omit<ExamRoom, "bank"> {
+export interface ExaminerArgs extends Omit<ExamContext, "bank"> {
   readonly adapter: LoraAdapter;
   readonly questions: readonly ExamItem[];
   readonly canaries: Canaries;
@@ -93,7 +93,7 @@ function measureNear(
 
 /** Prompts of the canaries with the base's own answers: text on which the candidate should expect what the base does. */
 const probesOf = (
-  { checkpoint: { tokenizer }, templates }: Pick<ExamRoom, "checkpoint" | "templates">,
+  { checkpoint: { tokenizer }, templates }: Pick<ExamContext, "checkpoint" | "templates">,
   canaries: Canaries,
   answers: readonly ExamAnswer[],
 ): number[][] =>
@@ -130,8 +130,8 @@ const measureLoss = (
 /** What a policy's examination needs. */
 export interface PolicyExaminerArgs {
   /** The base as it is served, and the policy as it would be: each with its own prompts. */
-  readonly base: Omit<ExamRoom, "bank">;
-  readonly policy: Omit<ExamRoom, "bank">;
+  readonly base: Omit<ExamContext, "bank">;
+  readonly policy: Omit<ExamContext, "bank">;
   readonly canaries: Canaries;
   /** What the run that made the policy found on held-out passages; `null` where it had none. */
   readonly heldOut: HeldOutGain | null;
@@ -147,9 +147,9 @@ export interface HeldOutGain {
 
 /** Examines a policy as a model: canaries, and divergence from the base on their prompts. */
 export async function examinePolicy({ base, policy, canaries, heldOut }: PolicyExaminerArgs): Promise<Measurement> {
-  const sitting = [{ adapterIndex: null, items: canaries.items }];
-  const [before] = await examine({ ...base, bank: null }, sitting);
-  const [after] = await examine({ ...policy, bank: null }, sitting);
+  const exam = [{ adapterIndex: null, items: canaries.items }];
+  const [before] = await examine({ ...base, bank: null }, exam);
+  const [after] = await examine({ ...policy, bank: null }, exam);
   const probes = probesOf(base, canaries, before!);
   const divergences = await modelKl(base.checkpoint.lm, policy.checkpoint.lm, probes, { signal: policy.signal });
   return {

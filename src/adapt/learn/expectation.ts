@@ -1,34 +1,32 @@
 /**
- * @file The E-step of a round: the writer samples edits of the round's passages, every candidate is trained and examined as
+ * @file The E-step of a round: the policy writes edits of the round's tasks, every candidate is trained and examined as
  * often as the schedule says, and the reward turns what was measured into one number per candidate. Everything is kept in
  * the store, a group of trials at a time: a run killed anywhere loses the group in work and nothing else.
  */
 import { mean, type Rng } from "../../util/index.ts";
-import { accuracy, examine, meanGoldLogprob } from "../exam.ts";
-import type { SampledEdit, Writer } from "../propose.ts";
-import type { EditTrials, PassageTrials, Reward } from "../rewards/rewards.ts";
+import type { Domain, DomainEdit, DomainTask, ExamUse, Guard, TaskScore, TrainingJob } from "../domain.ts";
+import type { Writer } from "../propose.ts";
+import type { Reward } from "../rewards/rewards.ts";
 import { survivors, trialSeed } from "../rewards/selection.ts";
-import { type SelfEdit, selfEditDocuments, withoutExamQuestions } from "../self-edit.ts";
+import type { EditTrials, PassageTrials, WrittenEdit } from "../rewards/trials.ts";
 import { type StageStore, stage } from "../settings.ts";
-import type { Lesson } from "./lessons.ts";
 import type { LearnInnerLoop, TrialSchedule } from "./settings.ts";
-import type { EditWriter } from "./teacher.ts";
-import { runTrials, type Trial, type TrialRecord, type TrialRoom } from "./trials.ts";
+import { type Examiner, runTrials, type Trial, type TrialContext, type TrialRecord } from "./trials.ts";
 
 /** Inputs of {@link expectRewards}. */
-export interface ExpectationArgs {
+export interface ExpectationArgs<Task extends DomainTask = DomainTask, Edit extends DomainEdit = DomainEdit> {
   /** Prefix of the stages' names. */
   readonly name: string;
-  readonly room: TrialRoom;
-  readonly writer: EditWriter;
-  readonly lessons: readonly Lesson[];
-  /** Which questions the trials are examined with. */
-  readonly use: "selection" | "report";
+  readonly context: TrialContext;
+  readonly domain: Pick<Domain<Task, Edit>, "propose" | "compile" | "examine">;
+  readonly tasks: readonly Task[];
+  /** Which exam the trials are given. */
+  readonly use: ExamUse;
   readonly numEdits: number;
   readonly schedule: TrialSchedule;
   readonly reward: Reward;
-  /** Questions that may not be trained on. */
-  readonly forbidden: readonly string[];
+  /** What every document passes before it is trained on. */
+  readonly guard: Guard<Task>;
   readonly groupSize: number;
   /** Names the samples. */
   readonly rng: Rng;
@@ -41,18 +39,17 @@ export interface ExpectationArgs {
   readonly onEdits?: (done: number, total: number) => void;
 }
 
-/** One or several completions that are trained on together. */
-export interface EditCandidate {
-  readonly members: readonly SampledEdit[];
-  readonly documents: readonly string[];
+/** One or several completions that are trained on together, with the training that they mean, past the leak guard. */
+export interface EditCandidate<Edit extends DomainEdit = DomainEdit> extends TrainingJob {
+  readonly members: readonly Edit[];
   /** Tokens of the documents. */
   readonly numTokens: number;
 }
 
 /** What an E-step found. */
-export interface Expectation {
+export interface Expectation<Edit extends DomainEdit = DomainEdit> {
   /** `[passage][edit]`. */
-  readonly candidates: readonly (readonly EditCandidate[])[];
+  readonly candidates: readonly (readonly EditCandidate<Edit>[])[];
   readonly records: readonly TrialRecord[];
   /** What the rewards saw. */
   readonly trials: readonly PassageTrials[];
@@ -60,15 +57,12 @@ export interface Expectation {
   readonly rewards: readonly (readonly number[])[];
 }
 
-interface BaseScore {
-  readonly accuracy: number;
-  readonly goldLogprob: number;
-}
-
 /** Runs the E-step, or reads what of it is in the store. */
-export async function expectRewards(args: ExpectationArgs): Promise<Expectation> {
-  const { store, name } = args;
-  const base = await stage(store, `${name}/base`, () => sitBefore(args));
+export async function expectRewards<Task extends DomainTask, Edit extends DomainEdit>(
+  args: ExpectationArgs<Task, Edit>,
+): Promise<Expectation<Edit>> {
+  const { store, name, context } = args;
+  const base = await stage(store, `${name}/base`, () => examineUntrained(args));
   const candidates = await writeCandidates(args);
   const records: TrialRecord[] = [];
   const trialsSoFar = () => assemble(args, base, candidates, records);
@@ -87,7 +81,7 @@ export async function expectRewards(args: ExpectationArgs): Promise<Expectation>
       let isNew = false;
       const found = await stage(store, `${name}/rung-${rung}/trials-${from}`, () => {
         isNew = true;
-        return runTrials(args.room, group);
+        return runTrials(context, group, examinerOf(args));
       });
       records.push(...found);
       args.onTrials?.(found.length, isNew);
@@ -98,79 +92,91 @@ export async function expectRewards(args: ExpectationArgs): Promise<Expectation>
   return { candidates, records, trials, rewards };
 }
 
-/** The policy's own closed-book answers, before any trial. */
-async function sitBefore({ room, lessons, use }: ExpectationArgs): Promise<BaseScore[]> {
-  const sheets = await examine(
-    { ...room, bank: null },
-    lessons.map(({ exam }) => ({ adapterIndex: null, items: exam[use] })),
+/** What the policy knows of the tasks before any trial. */
+const examineUntrained = <Task extends DomainTask>({ context, domain, tasks, use }: ExpectationArgs<Task>) =>
+  domain.examine(
+    { ...context, bank: null },
+    tasks.map((task) => ({ task, use, adapterIndex: null })),
   );
-  return sheets.map((answers) => ({ accuracy: accuracy(answers) ?? 0, goldLogprob: meanGoldLogprob(answers) ?? 0 }));
-}
+
+/** Gives trials the domain's exam of their task. */
+const examinerOf =
+  <Task extends DomainTask>({ domain, tasks, use }: Pick<ExpectationArgs<Task>, "domain" | "tasks" | "use">) =>
+  (...[model, takers]: Parameters<Examiner<Trial, TaskScore>>): Promise<TaskScore[]> =>
+    domain.examine(
+      model,
+      takers.map(({ trial, adapterIndex }) => ({ task: tasks[trial.passage]!, use, adapterIndex })),
+    );
 
 /** What {@link writeCandidates} needs of an E-step. */
-export type CandidateArgs = Pick<
-  ExpectationArgs,
-  "name" | "writer" | "lessons" | "numEdits" | "forbidden" | "groupSize" | "rng" | "store" | "onEdits"
-> & { readonly room: Writer & { readonly innerLoop: Pick<LearnInnerLoop, "unionOf"> } };
+export type CandidateArgs<Task extends DomainTask = DomainTask, Edit extends DomainEdit = DomainEdit> = Pick<
+  ExpectationArgs<Task, Edit>,
+  "name" | "tasks" | "numEdits" | "guard" | "groupSize" | "rng" | "store" | "onEdits"
+> & {
+  readonly domain: Pick<Domain<Task, Edit>, "propose" | "compile">;
+  readonly context: Writer & { readonly innerLoop: Pick<LearnInnerLoop, "unionOf"> };
+};
 
 /**
- * Samples the edits, a group of passages at a time, and makes documents of them that ask nothing of the exam.
- * Edit `e` of a passage is the same however many are asked for.
+ * Lets the policy write the edits, a group of tasks at a time, and compiles them into jobs that give no exam away.
+ * Edit `e` of a task is the same however many are asked for.
  *
  * @returns `[passage][edit]`.
  */
-export async function writeCandidates(args: CandidateArgs): Promise<EditCandidate[][]> {
-  const { room, lessons, numEdits, store, name, forbidden } = args;
-  const { unionOf } = room.innerLoop;
+export async function writeCandidates<Task extends DomainTask, Edit extends DomainEdit>(
+  args: CandidateArgs<Task, Edit>,
+): Promise<EditCandidate<Edit>[][]> {
+  const { context, domain, tasks, numEdits, store, name, guard } = args;
+  const { unionOf } = context.innerLoop;
   const numSamples = numEdits * unionOf;
   const perGroup = Math.max(1, Math.floor(args.groupSize / numSamples));
-  const sampled: SampledEdit[][] = [];
-  for (let from = 0; from < lessons.length; from += perGroup) {
-    args.onEdits?.(from, lessons.length);
-    const sources = lessons.slice(from, from + perGroup).map(({ source }) => source);
-    const write = () => args.writer(room, sources, numSamples, args.rng.fork("edits"));
+  const sampled: Edit[][] = [];
+  for (let from = 0; from < tasks.length; from += perGroup) {
+    args.onEdits?.(from, tasks.length);
+    const group = tasks.slice(from, from + perGroup);
+    const write = () => domain.propose(context, group, numSamples, args.rng.fork("edits"));
     sampled.push(...(await stage(store, `${name}/edits-${from}`, write)));
   }
-  const { tokenizer } = room.checkpoint;
-  return lessons.map(({ source }, passage) =>
+  const { tokenizer } = context.checkpoint;
+  return tasks.map((task, passage) =>
     Array.from({ length: numEdits }, (_, edit) => {
       const members = sampled[passage]!.slice(edit * unionOf, (edit + 1) * unionOf);
-      const texts = members.flatMap((member) => selfEditDocuments(member, source, room.templates));
-      const documents = withoutExamQuestions([...new Set(texts)], forbidden);
+      const job = domain.compile(task, members, context.templates);
+      const documents = guard(job.documents, task);
       const numTokens = documents.reduce((total, text) => total + tokenizer.encode(text).length, 0);
-      return { members, documents, numTokens };
+      return { ...job, members, documents, numTokens };
     }),
   );
 }
 
-function trialOf(
-  { lessons, use, runSeed, randomNumbers }: ExpectationArgs,
+function trialOf<Task extends DomainTask>(
+  { tasks, runSeed, randomNumbers }: Pick<ExpectationArgs<Task>, "tasks" | "runSeed" | "randomNumbers">,
   candidates: readonly (readonly EditCandidate[])[],
   passage: number,
   edit: number,
   repetition: number,
 ): Trial {
-  const { source, exam } = lessons[passage]!;
+  const { source } = tasks[passage]!;
   const seed = trialSeed({ runSeed, passageId: source.id, edit, repetition }, randomNumbers);
-  const { documents } = candidates[passage]![edit]!;
-  return { passage, edit, repetition, seed, source, documents, items: exam[use] };
+  const { members: _, numTokens: _count, ...job } = candidates[passage]![edit]!;
+  return { passage, edit, repetition, seed, source, ...job };
 }
 
 /** The edit of a candidate as one text. */
-const joined = (members: readonly SampledEdit[]): SelfEdit => ({
+const joined = (members: readonly DomainEdit[]): WrittenEdit => ({
   kind: members[0]!.kind,
   text: members.map(({ text }) => text).join("\n"),
 });
 
-function assemble(
-  { lessons }: ExpectationArgs,
-  base: readonly BaseScore[],
+function assemble<Task extends DomainTask>(
+  { tasks }: Pick<ExpectationArgs<Task>, "tasks">,
+  base: readonly TaskScore[],
   candidates: readonly (readonly EditCandidate[])[],
   records: readonly TrialRecord[],
 ): PassageTrials[] {
   const found = candidates.map((list) => list.map((): TrialRecord[] => []));
   for (const record of records) found[record.passage]![record.edit]!.push(record);
-  return lessons.map(({ source }, passage) => ({
+  return tasks.map(({ source }, passage) => ({
     passageId: source.id,
     passage: source.context,
     baseAccuracy: base[passage]!.accuracy,

@@ -1,5 +1,5 @@
-/** @file Door of the outer loop, through `adapt`. */
-export { type Course, type CourseArgs, prepareCourse, rewardNamed } from "./course.ts";
+/** @file Exports of the outer loop, through `adapt`. */
+export { type LearnContext, type PrepareArgs, prepareLearning, rewardNamed } from "./context.ts";
 export {
   type CandidateArgs,
   type EditCandidate,
@@ -13,14 +13,15 @@ export { choose, type Kept, type KeptExample, type KeptPair, type LearnedEdit, t
 export {
   askPolicy,
   checkDigest,
+  type EditExamination,
   examineEdits,
   keptStage,
   type LearnArgs,
-  learnKnowledge,
+  learn,
   makePolicy,
   tryEdits,
+  type UpdateContext,
 } from "./learn.ts";
-export { buildLessons, forbiddenQuestions, type Lesson, type LessonArgs, redactLessons } from "./lessons.ts";
 export {
   completionDocument,
   type MaximisationArgs,
@@ -42,21 +43,14 @@ export {
 } from "./settings.ts";
 export { applyLearnSettings, loadLearnSettings } from "./settings-file.ts";
 export {
-  asPolicyEdit,
-  checkpointTeacher,
-  type EditWriter,
-  type EndpointOptions,
-  endpointTeacher,
-  kindWriter,
-  policyWriter,
-} from "./teacher.ts";
-export {
   digestAdapter,
+  type ExaminedTrial,
+  type Examiner,
+  examineTrials,
   plannedTokens,
   runTrials,
-  sitTrials,
+  settingsOfJob,
   type Trial,
+  type TrialContext,
   type TrialRecord,
-  type TrialRoom,
-  type TrialSitting,
 } from "./trials.ts";

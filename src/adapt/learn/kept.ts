@@ -4,19 +4,18 @@
  */
 import { digestOf } from "../../registry/index.ts";
 import { mean } from "../../util/index.ts";
+import type { DomainEdit, DomainTask } from "../domain.ts";
 import type { SourceEdit } from "../gate/screen.ts";
-import type { SampledEdit } from "../propose.ts";
 import { advantages, preferencePairs, rankEdits, selectAboveBase, selectTop } from "../rewards/selection.ts";
-import type { SelfEdit } from "../self-edit.ts";
+import type { WrittenEdit } from "../rewards/trials.ts";
 import type { EditCandidate, Expectation } from "./expectation.ts";
-import type { Lesson } from "./lessons.ts";
 import type { PolicyObjective } from "./settings.ts";
 
 /** Completions that count as one example. */
 export interface KeptExample {
   readonly passage: number;
   readonly edit: number;
-  readonly completions: readonly SampledEdit[];
+  readonly completions: readonly DomainEdit[];
   readonly weight: number;
 }
 
@@ -34,7 +33,7 @@ export type Kept =
 /** An edit that the policy was drawn towards, with its passage: what a record of the policy keeps. */
 export interface LearnedEdit extends SourceEdit {
   /** As they were written; several where a candidate is a union. */
-  readonly edits: readonly SelfEdit[];
+  readonly edits: readonly WrittenEdit[];
 }
 
 /** What a round's policy was made from. */
@@ -50,13 +49,13 @@ export const keptExamples = (kept: Kept): readonly KeptExample[] =>
 
 /** The passages, and the edits that were kept; the passage itself, which is trained on beside them, is no claim of theirs. */
 export function describeLearned(
-  lessons: readonly Lesson[],
+  tasks: readonly DomainTask[],
   candidates: readonly (readonly EditCandidate[])[],
   kept: Kept,
 ): LearnedRound {
-  const passages = lessons.map(({ source }) => ({ name: source.id, sha256: digestOf(source.context) }));
+  const passages = tasks.map(({ source }) => ({ name: source.id, sha256: digestOf(source.context) }));
   const edits = keptExamples(kept).map(({ passage, edit, completions }) => {
-    const { id, title, context } = lessons[passage]!.source;
+    const { id, title, context } = tasks[passage]!.source;
     const bare = candidates[passage]![edit]!.documents.map((document) =>
       title !== "" && document.startsWith(`${title}\n`) ? document.slice(title.length + 1) : document,
     );

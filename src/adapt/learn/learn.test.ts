@@ -7,17 +7,19 @@ import { after, describe, test } from "node:test";
 import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
 import { scoreTokens } from "../../generate/index.ts";
 import { meanLoss } from "../../train/index.ts";
+import { askQuestions, type LearnKnowledgeArgs, learnKnowledge, type QuestionTrial } from "../domains/knowledge.ts";
+import { policyWriter } from "../domains/teacher.ts";
+import { accuracy, meanGoldLogprob } from "../exam.ts";
 import { finishedTrials } from "../finished.ts";
 import { defaultTemplates } from "../prompts.ts";
 import type { SampledEdit } from "../propose.ts";
 import type { StageStore } from "../settings.ts";
 import type { Kept } from "./kept.ts";
-import { type LearnArgs, learnKnowledge } from "./learn.ts";
+
 import { completionDocument, maximise } from "./maximisation.ts";
 import { defaultLearnSettings, type LearnInnerLoop, type PolicyUpdate } from "./settings.ts";
 import { applyLearnSettings } from "./settings-file.ts";
-import { policyWriter } from "./teacher.ts";
-import { runTrials, type Trial } from "./trials.ts";
+import { runTrials as runAny, type TrialContext } from "./trials.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-learn-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -55,7 +57,7 @@ function memoryStore(values: Map<string, string>, failAt = Number.POSITIVE_INFIN
   };
 }
 
-const argsWith = (name: string, store: StageStore, over: Partial<LearnArgs> = {}): LearnArgs => ({
+const argsWith = (name: string, store: StageStore, over: Partial<LearnKnowledgeArgs> = {}): LearnKnowledgeArgs => ({
   modelDirectory,
   openPolicy: openTinyPolicy,
   templates: defaultTemplates,
@@ -147,7 +149,16 @@ describe("the outer loop", () => {
 });
 
 describe("trials", () => {
-  const trial = (edit: number, seed: number): Trial => ({
+  /** Trials that are examined by their own questions. */
+  const runTrials = (context: TrialContext, trials: readonly QuestionTrial[]) =>
+    runAny(context, trials, async (model, takers) =>
+      (await askQuestions(model, takers)).map((answers) => ({
+        accuracy: accuracy(answers)!,
+        goldLogprob: meanGoldLogprob(answers)!,
+      })),
+    );
+
+  const trial = (edit: number, seed: number): QuestionTrial => ({
     passage: 0,
     edit,
     repetition: seed,
@@ -161,9 +172,9 @@ describe("trials", () => {
     const checkpoint = await openTinyPolicy(modelDirectory);
     using _lm = checkpoint.lm;
     const innerLoop = { ...settings.innerLoop, replayShare: 0 };
-    const room = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
-    const [a, b, c] = await runTrials(room, [trial(0, 7), trial(1, 7), trial(2, 8)]);
-    const [alone] = await runTrials(room, [trial(1, 7)]);
+    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
+    const [a, b, c] = await runTrials(context, [trial(0, 7), trial(1, 7), trial(2, 8)]);
+    const [alone] = await runTrials(context, [trial(1, 7)]);
     assert.equal(a?.adapter, b?.adapter);
     assert.notEqual(a?.adapter, c?.adapter);
     assert.equal(alone?.adapter, b?.adapter);
@@ -175,8 +186,8 @@ describe("trials", () => {
     const checkpoint = await openTinyPolicy(modelDirectory);
     using _lm = checkpoint.lm;
     const innerLoop = { ...settings.innerLoop, epochs: 10, maxSteps: 5 };
-    const room = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
-    const [record] = await runTrials(room, [trial(0, 7)]);
+    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
+    const [record] = await runTrials(context, [trial(0, 7)]);
     assert.equal(record?.numSteps, 5);
   });
 
@@ -212,10 +223,10 @@ describe("trials", () => {
     using lm = checkpoint.lm;
     const before = [...lm.parameters.flat.readSync()];
     const innerLoop = { ...settings.innerLoop, method: "full", learningRate: 2e-2, epochs: 10, maxSteps: 30 } as const;
-    const room = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
+    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
     const untrained = { ...innerLoop, learningRate: 0 };
-    const run = async (loop: typeof room.innerLoop | typeof untrained) =>
-      (await runTrials({ ...room, innerLoop: loop }, [trial(0, 7)]))[0];
+    const run = async (loop: typeof context.innerLoop | typeof untrained) =>
+      (await runTrials({ ...context, innerLoop: loop }, [trial(0, 7)]))[0];
     const [first, again, idle] = [await run(innerLoop), await run(innerLoop), await run(untrained)];
     assert.deepEqual(first, again);
     assert.notEqual(first?.adapter, idle?.adapter);

@@ -1,6 +1,6 @@
 /**
  * @file The outer loop: the policy that writes self-edits is trained on those of its edits that taught the most
- * (SEAL, arXiv 2506.10943: ReST-EM). A round tries edits of passages of its own (`expectation.ts`), keeps the best
+ * (SEAL, arXiv 2506.10943: ReST-EM). A round tries edits of tasks of its own (`expectation.ts`), keeps the best
  * (`kept.ts`) and trains the policy on them (`maximisation.ts`); the next round goes on from there, as writer and as base.
  * Finished parts are read from the store, so the same call after a kill goes on where it stopped and ends with the same
  * policies, byte for byte.
@@ -10,12 +10,12 @@ import { join } from "node:path";
 import { type Checkpoint, saveCheckpoint } from "../../models/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
+import type { Domain, DomainEdit, DomainTask } from "../domain.ts";
 import { accuracy, type ExamItem, examine } from "../exam.ts";
 import { stage } from "../settings.ts";
-import { type Course, type CourseArgs, prepareCourse } from "./course.ts";
+import { type LearnContext, type PrepareArgs, prepareLearning } from "./context.ts";
 import { type Expectation, expectRewards, meanAccuracy } from "./expectation.ts";
 import { choose, describeLearned, type Kept } from "./kept.ts";
-import type { Lesson } from "./lessons.ts";
 import { type MaximisationReport, maximise } from "./maximisation.ts";
 import {
   type EvaluationReport,
@@ -26,19 +26,21 @@ import {
   reportRound,
 } from "./report.ts";
 import { checkLearnSettings, trialsOfPassage, uniformSchedule } from "./settings.ts";
-import type { EditWriter } from "./teacher.ts";
-import type { TrialRoom } from "./trials.ts";
+import type { TrialContext } from "./trials.ts";
 
-/** Inputs of {@link learnKnowledge}. */
-export interface LearnArgs extends CourseArgs {
+/** Inputs of {@link learn}. */
+export interface LearnArgs<Task extends DomainTask = DomainTask, Edit extends DomainEdit = DomainEdit>
+  extends PrepareArgs<Task, Edit> {
   /** Opens a checkpoint for training; the loop disposes of what it opened. */
   readonly openPolicy: (directory: string) => Promise<Checkpoint>;
-  /** Told of every policy's edits of the held-out passages, with all that its report leaves out. */
-  readonly onExamined?: (round: number, found: Expectation, lessons: readonly Lesson[]) => void;
+  /** Told of every policy's edits of the held-out tasks, with all that its report leaves out. */
+  readonly onExamined?: (round: number, found: Expectation<Edit>, tasks: readonly Task[]) => void;
 }
 
 /** Runs the outer loop, or goes on with it. */
-export async function learnKnowledge(args: LearnArgs): Promise<LearnReport> {
+export async function learn<Task extends DomainTask, Edit extends DomainEdit>(
+  args: LearnArgs<Task, Edit>,
+): Promise<LearnReport> {
   checkLearnSettings(args.settings);
   let opened: Checkpoint | null = null;
   const open = async (directory: string, digest: string | null): Promise<Checkpoint> => {
@@ -51,17 +53,17 @@ export async function learnKnowledge(args: LearnArgs): Promise<LearnReport> {
   try {
     let policy = await open(args.modelDirectory, null);
     const base = policy.digest;
-    const course = await prepareCourse(args, policy);
+    const context = await prepareLearning(args, policy);
     const roundReports: RoundReport[] = [];
     const evaluations: EvaluationReport[] = [];
     const evaluate = async (round: number) => {
-      if (course.heldOutLessons.length > 0)
-        evaluations.push(await evaluatePolicy(course, policy, round, evaluations[0] ?? null, args.onExamined));
+      if (context.heldOutTasks.length > 0)
+        evaluations.push(await evaluatePolicy(context, policy, round, evaluations[0] ?? null, args.onExamined));
     };
     await evaluate(0);
-    for (const lessons of course.rounds) {
+    for (const tasks of context.rounds) {
       const round = roundReports.length + 1;
-      const report = await runRound(course, policy, round, lessons);
+      const report = await runRound(context, policy, round, tasks);
       roundReports.push(report);
       policy = await open(args.directoryOf(report.policy.directory), report.policy.digest);
       await evaluate(round);
@@ -81,88 +83,89 @@ export function checkDigest(policy: Checkpoint, directory: string, digest: strin
   );
 }
 
-const roomOf = (course: Course, checkpoint: Checkpoint, canaries: readonly ExamItem[]): TrialRoom => ({
-  checkpoint,
-  templates: course.templates,
-  signal: course.signal,
-  innerLoop: course.settings.innerLoop,
-  canaries,
-  replay: course.replay,
+const trialContext = (
+  { templates, signal, settings, replay }: Pick<LearnContext, "templates" | "signal" | "settings" | "replay">,
+  checkpoint: Checkpoint,
+  canaries: readonly ExamItem[],
+): TrialContext => ({
+  ...{ checkpoint, templates, signal, canaries, replay },
+  innerLoop: settings.innerLoop,
 });
 
 /** Progress of trials: how many of this part are done, and how long everything will take. */
-function watch(course: Course, name: string, total: number) {
+function watch({ tell, pace }: Pick<LearnContext, "tell" | "pace">, name: string, total: number) {
   let done = 0;
   return {
     onTrain: (finished: number, tokensPerSecond: number) =>
-      course.tell(name, done + finished, total, `${Math.round(tokensPerSecond)} tokens/s${course.pace.note()}`),
+      tell(name, done + finished, total, `${Math.round(tokensPerSecond)} tokens/s${pace.note()}`),
     onTrials(numTrials: number, isNew: boolean) {
       done += numTrials;
-      course.pace.advance(numTrials, isNew);
-      course.tell(name, done, total, course.pace.note().replace(/^, /, ""));
+      pace.advance(numTrials, isNew);
+      tell(name, done, total, pace.note().replace(/^, /, ""));
     },
   };
 }
 
-async function runRound(
-  course: Course,
+async function runRound<Task extends DomainTask, Edit extends DomainEdit>(
+  context: LearnContext<Task, Edit>,
   policy: Checkpoint,
   round: number,
-  lessons: readonly Lesson[],
+  tasks: readonly Task[],
 ): Promise<RoundReport> {
-  const { settings, store, reward } = course;
-  const found = await tryEdits(course, policy, round, lessons);
+  const { settings, store, reward } = context;
+  const found = await tryEdits(context, policy, round, tasks);
   const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
-  await stage(store, keptStage(round), async () => describeLearned(lessons, found.candidates, kept));
-  const made = await stage(store, `round-${round}/policy`, () => makePolicy(course, policy, round, kept));
+  await stage(store, keptStage(round), async () => describeLearned(tasks, found.candidates, kept));
+  const made = await stage(store, `round-${round}/policy`, () => makePolicy(context, policy, round, kept));
   return reportRound(round, reward, settings.randomNumbers, found, kept, made.update, made.policy);
 }
 
 /** The E-step of a round. */
-export async function tryEdits(
-  course: Course,
+export async function tryEdits<Task extends DomainTask, Edit extends DomainEdit>(
+  context: LearnContext<Task, Edit>,
   policy: Checkpoint,
   round: number,
-  lessons: readonly Lesson[],
-): Promise<Expectation> {
-  const { settings, store, reward, rng } = course;
-  const numTrials = lessons.length * trialsOfPassage(settings.schedule);
-  const watcher = watch(course, `round ${round}: trials`, numTrials);
-  const room = roomOf(course, policy, course.knownCanaries.slice(0, settings.numTrialCanaries));
+  tasks: readonly Task[],
+): Promise<Expectation<Edit>> {
+  const { domain, guard, settings, store, reward, rng } = context;
+  const numTrials = tasks.length * trialsOfPassage(settings.schedule);
+  const watcher = watch(context, `round ${round}: trials`, numTrials);
+  const canaries = context.knownCanaries.slice(0, settings.numTrialCanaries);
   return expectRewards({
     name: `round-${round}`,
-    room: {
-      ...room,
+    context: {
+      ...trialContext(context, policy, canaries),
       onTrain: ({ numFinishedJobs, tokensPerSecond }) => watcher.onTrain(numFinishedJobs, tokensPerSecond),
     },
-    writer: course.writer,
-    lessons,
+    ...{ domain, tasks, guard },
     use: "selection",
     numEdits: settings.numEdits,
     schedule: settings.schedule,
     reward,
-    forbidden: course.forbidden,
     groupSize: settings.groupSize,
     rng: rng.fork("round", round),
-    runSeed: `${course.seed}/round/${round}`,
+    runSeed: `${context.seed}/round/${round}`,
     randomNumbers: settings.randomNumbers,
     store,
     onTrials: watcher.onTrials,
-    onEdits: (done, total) => course.tell(`round ${round}: edits`, done, total),
+    onEdits: (done, total) => context.tell(`round ${round}: edits`, done, total),
   });
 }
 
 /** Name of the stage that holds the edits a round learned from, as a `LearnedRound`. */
 export const keptStage = (round: number): string => `round-${round}/kept`;
 
+/** What the M-step needs of a run. */
+export type UpdateContext = Omit<LearnContext, "domain" | "guard" | "rounds" | "heldOutTasks">;
+
 /** The M-step, and its policy on disk; `checkpoint` becomes that policy. */
 export async function makePolicy(
-  course: Course,
+  context: UpdateContext,
   checkpoint: Checkpoint,
   round: number,
   kept: Kept,
 ): Promise<{ update: MaximisationReport; policy: PolicyRecord }> {
-  const { settings, signal, tell } = course;
+  const { settings, signal, tell } = context;
   const name = `round ${round}: training the policy`;
   tell(name, 0, 1);
   const parent = checkpoint.digest;
@@ -170,21 +173,21 @@ export async function makePolicy(
     checkpoint,
     kept,
     update: settings.update,
-    replay: course.replay,
-    seed: `${course.seed}/maximisation/${round}`,
-    training: { directory: course.directoryOf(`training/round-${round}`) },
+    replay: context.replay,
+    seed: `${context.seed}/maximisation/${round}`,
+    training: { directory: context.directoryOf(`training/round-${round}`) },
     signal,
     onProgress: ({ step, steps, tokensPerSecond }) =>
       tell(name, step, steps, `${Math.round(tokensPerSecond)} tokens/s`),
   });
   const directory = `policies/round-${round}`;
-  const digest = await savePolicy(course, checkpoint, course.directoryOf(directory), { round, parent });
+  const digest = await savePolicy(context, checkpoint, context.directoryOf(directory), { round, parent });
   return { update, policy: { directory, digest, parent } };
 }
 
 /** Writes a checkpoint that can be adapted, asked and learned with like the one it came from. */
 async function savePolicy(
-  { modelDirectory, templates, seed }: Course,
+  { modelDirectory, templates, seed }: UpdateContext,
   { lm }: Checkpoint,
   directory: string,
   lineage: { readonly round: number; readonly parent: string },
@@ -200,49 +203,50 @@ async function savePolicy(
   return digest;
 }
 
-/** What one edit of the policy is worth on each held-out passage; samples and trials of all rounds share their seeds. */
-async function evaluatePolicy(
-  course: Course,
+/** What one edit of the policy is worth on each held-out task; samples and trials of all rounds share their seeds. */
+async function evaluatePolicy<Task extends DomainTask, Edit extends DomainEdit>(
+  context: LearnContext<Task, Edit>,
   policy: Checkpoint,
   round: number,
   untrained: EvaluationReport | null,
-  onExamined: LearnArgs["onExamined"],
+  onExamined: LearnArgs<Task, Edit>["onExamined"],
 ): Promise<EvaluationReport> {
   const name = `held-out-${round}`;
-  const found = await examineEdits(course, policy, { name, title: `held-out after round ${round}` });
-  onExamined?.(round, found, course.heldOutLessons);
-  const policyKept = await askPolicy(course, policy, name);
+  const found = await examineEdits(context, policy, { name, title: `held-out after round ${round}` });
+  onExamined?.(round, found, context.heldOutTasks);
+  const policyKept = await askPolicy(context, policy, name);
   return reportEvaluation(round, policy.digest, found, policyKept, untrained);
 }
 
-/** How edits of the held-out passages are examined. */
-export interface EditExamination {
-  /** Prefix of the stages' names; no part of the random numbers, which all examinations of a course share. */
+/** How edits of the held-out tasks are examined. */
+export interface EditExamination<Task extends DomainTask = DomainTask, Edit extends DomainEdit = DomainEdit> {
+  /** Prefix of the stages' names; no part of the random numbers, which all examinations of a run share. */
   readonly name: string;
   /** Names the work in progress. */
   readonly title: string;
-  /** @defaultValue the course's */
-  readonly writer?: EditWriter;
+  /** Who writes the edits. @defaultValue as the domain has it */
+  readonly propose?: Domain<Task, Edit>["propose"];
   /** Asked after every trial. @defaultValue all that the untrained policy knows */
   readonly canaries?: readonly ExamItem[];
 }
 
-/** Trains and examines edits of every held-out passage, each once, with the questions that figures are about. */
-export async function examineEdits(
-  course: Course,
+/** Trains and examines edits of every held-out task, each once, with the exam that figures are about. */
+export async function examineEdits<Task extends DomainTask, Edit extends DomainEdit>(
+  context: LearnContext<Task, Edit>,
   policy: Checkpoint,
-  { name, title, writer = course.writer, canaries = course.knownCanaries }: EditExamination,
-): Promise<Expectation> {
-  const { settings, store, heldOutLessons } = course;
-  const watcher = watch(course, title, heldOutLessons.length * settings.heldOutEdits);
+  { name, title, propose, canaries = context.knownCanaries }: EditExamination<Task, Edit>,
+): Promise<Expectation<Edit>> {
+  const { domain, guard, settings, store, heldOutTasks } = context;
+  const watcher = watch(context, title, heldOutTasks.length * settings.heldOutEdits);
   return expectRewards({
     name,
-    room: {
-      ...roomOf(course, policy, canaries),
+    context: {
+      ...trialContext(context, policy, canaries),
       onTrain: ({ numFinishedJobs, tokensPerSecond }) => watcher.onTrain(numFinishedJobs, tokensPerSecond),
     },
-    writer,
-    lessons: heldOutLessons,
+    domain: propose === undefined ? domain : { ...domain, propose },
+    tasks: heldOutTasks,
+    guard,
     use: "report",
     numEdits: settings.heldOutEdits,
     schedule: uniformSchedule(settings.heldOutEdits, 1),
@@ -250,10 +254,9 @@ export async function examineEdits(
       name: "accuracy",
       score: (passages) => passages.map(({ edits }) => edits.map((edit) => meanAccuracy(edit) ?? 0)),
     },
-    forbidden: course.forbidden,
     groupSize: settings.groupSize,
-    rng: course.rng.fork("held-out"),
-    runSeed: `${course.seed}/held-out`,
+    rng: context.rng.fork("held-out"),
+    runSeed: `${context.seed}/held-out`,
     randomNumbers: "common",
     store,
     onTrials: watcher.onTrials,
@@ -261,11 +264,14 @@ export async function examineEdits(
 }
 
 /** Share of what the untrained policy knew that `policy` itself still knows; `null` without canaries. */
-export async function askPolicy(course: Course, policy: Checkpoint, name: string): Promise<number | null> {
-  const { templates, signal, knownCanaries } = course;
-  const { share } = await stage(course.store, `${name}/kept`, async () => {
-    const sitting = [{ adapterIndex: null, items: knownCanaries }];
-    const [answers] = await examine({ checkpoint: policy, templates, signal, bank: null }, sitting);
+export async function askPolicy(
+  { templates, signal, knownCanaries, store }: UpdateContext,
+  policy: Checkpoint,
+  name: string,
+): Promise<number | null> {
+  const { share } = await stage(store, `${name}/kept`, async () => {
+    const taker = { adapterIndex: null, items: knownCanaries };
+    const [answers] = await examine({ checkpoint: policy, templates, signal, bank: null }, [taker]);
     return { share: accuracy(answers!) };
   });
   return share;

@@ -18,7 +18,7 @@ import {
   trainPolicy,
 } from "../../train/index.ts";
 import { createRng, type Rng, SelkieError } from "../../util/index.ts";
-import type { SampledEdit } from "../propose.ts";
+import type { DomainEdit } from "../domain.ts";
 import type { Kept, KeptExample, KeptPair } from "./kept.ts";
 import type { PolicyObjective, PolicyUpdate } from "./settings.ts";
 
@@ -46,7 +46,10 @@ export interface MaximisationReport {
 }
 
 /** Prompt and completion as one document whose loss is on the completion, and on its end where it was not cut. */
-export function completionDocument(checkpoint: Checkpoint, edit: SampledEdit): TrainDocument {
+export function completionDocument(
+  checkpoint: Checkpoint,
+  edit: Pick<DomainEdit, "prompt" | "completion" | "isFinished">,
+): TrainDocument {
   const { tokenizer } = checkpoint;
   const encoded = encodeContinuation(tokenizer, edit.prompt, edit.completion);
   const tokenIds = [...encoded.tokenIds, ...(edit.isFinished ? [tokenizer.eosTokenId] : [])];
@@ -59,7 +62,7 @@ const numSupervised = ({ lossMask, tokenIds }: TrainDocument): number =>
     : Array.from(lossMask).reduce((total, isLearned, index) => total + (index > 0 ? isLearned : 0), 0);
 
 /** Examples of one update, with what is wanted of their log-probabilities. */
-interface Lesson {
+interface Batch {
   /** Documents of each example: the completions that count as one. */
   readonly examples: readonly (readonly TrainDocument[])[];
   readonly objective: SequenceObjective;
@@ -68,9 +71,9 @@ interface Lesson {
 }
 
 /** What can be drawn for an update. */
-interface Lessons {
+interface Examples {
   readonly count: number;
-  lessonOf(indices: readonly number[]): Lesson;
+  batchOf(indices: readonly number[]): Batch;
 }
 
 const documentsOf = (checkpoint: Checkpoint, example: KeptExample): TrainDocument[] =>
@@ -80,11 +83,11 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 const tokensOf = (documents: readonly TrainDocument[]): number => sum(documents.map(numSupervised));
 
 /** Supervised: nats per token of the examples drawn, each by its weight. */
-function exampleLessons(checkpoint: Checkpoint, kept: readonly KeptExample[]): Lessons {
+function weightedExamples(checkpoint: Checkpoint, kept: readonly KeptExample[]): Examples {
   const all = kept.map((example) => documentsOf(checkpoint, example));
   return {
     count: kept.length,
-    lessonOf(indices) {
+    batchOf(indices) {
       const examples = indices.map((index) => all[index]!);
       const weights = indices.map((index) => kept[index]!.weight);
       const objective = sum(weights) === 0 ? indifferent : likelihood(weights, examples.map(tokensOf));
@@ -97,11 +100,11 @@ function exampleLessons(checkpoint: Checkpoint, kept: readonly KeptExample[]): L
 const indifferent: SequenceObjective = (logprobs) => ({ loss: 0, gradient: new Float64Array(logprobs.length) });
 
 /** Pairs against what the policy gives them before it is changed. */
-function pairLessons(
+function comparedPairs(
   checkpoint: Checkpoint,
   kept: readonly KeptPair[],
   { loss, beta }: Extract<PolicyObjective, { kind: "preference" }>,
-): Lessons {
+): Examples {
   const all = kept.flatMap(({ chosen, rejected }) => [
     documentsOf(checkpoint, chosen),
     documentsOf(checkpoint, rejected),
@@ -112,7 +115,7 @@ function pairLessons(
   });
   return {
     count: kept.length,
-    lessonOf(indices) {
+    batchOf(indices) {
       const drawn = indices.flatMap((index) => [2 * index, 2 * index + 1]);
       const pairs = indices.map((_, place) => ({ chosen: 2 * place, rejected: 2 * place + 1 }));
       const referenceLogprobs = drawn.map((index) => reference[index]!);
@@ -123,7 +126,7 @@ function pairLessons(
 }
 
 /** One update: what is wanted of the examples, and beside it old text to be kept, by its share. */
-function batchOf(args: MaximisationArgs, { examples, objective, isLinear }: Lesson, rng: Rng): PolicyBatch {
+function withReplay(args: MaximisationArgs, { examples, objective, isLinear }: Batch, rng: Rng): PolicyBatch {
   const { checkpoint, replay, update } = args;
   const { replayShare } = update;
   const own = examples.flat();
@@ -160,9 +163,9 @@ function planUpdates(count: number, { epochs, documentsPerStep }: PolicyUpdate, 
   );
 }
 
-function lessonsOf({ checkpoint, kept, update }: MaximisationArgs): Lessons {
-  if (kept.kind === "examples") return exampleLessons(checkpoint, kept.examples);
-  if (update.objective.kind === "preference") return pairLessons(checkpoint, kept.pairs, update.objective);
+function examplesOf({ checkpoint, kept, update }: MaximisationArgs): Examples {
+  if (kept.kind === "examples") return weightedExamples(checkpoint, kept.examples);
+  if (update.objective.kind === "preference") return comparedPairs(checkpoint, kept.pairs, update.objective);
   throw new SelkieError("bad-option", `maximise: expected examples for "${update.objective.kind}", got pairs`);
 }
 
@@ -176,12 +179,12 @@ export async function maximise(args: MaximisationArgs): Promise<MaximisationRepo
   );
   if (targets.length === 0) return { numExamples: 0, numSteps: 0, nats: null };
   const before = meanLoss(lm, targets).lossNats;
-  const lessons = lessonsOf(args);
-  const plan = planUpdates(lessons.count, update, rng);
+  const examples = examplesOf(args);
+  const plan = planUpdates(examples.count, update, rng);
   const { adapter } = await trainPolicy({
     lm,
     target: update.method === "full" ? { kind: "full" } : { kind: "lora", lora: update.lora },
-    source: (step) => batchOf(args, lessons.lessonOf(plan[step]!), rng.fork("replay", step)),
+    source: (step) => withReplay(args, examples.batchOf(plan[step]!), rng.fork("replay", step)),
     steps: plan.length,
     learningRate: update.learningRate,
     seed,
@@ -192,5 +195,5 @@ export async function maximise(args: MaximisationArgs): Promise<MaximisationRepo
   });
   if (adapter !== null) mergeAdapter(lm, adapter);
   const after = meanLoss(lm, targets).lossNats;
-  return { numExamples: lessons.count, numSteps: plan.length, nats: { before, after } };
+  return { numExamples: examples.count, numSteps: plan.length, nats: { before, after } };
 }

@@ -1,6 +1,7 @@
 /** @file What the outer loop found, round by round. Nothing here depends on when or how fast it ran. */
 import { digestOf } from "../../registry/index.ts";
 import { bootstrapMean, createRng, type Estimate, type Interval, mean } from "../../util/index.ts";
+import type { JobSettings } from "../domain.ts";
 import { measureReliability } from "../rewards/reliability.ts";
 import { type MeasuredReward, rewardDesign } from "../rewards/rewards.ts";
 import type { PassageTrials } from "../rewards/trials.ts";
@@ -12,9 +13,11 @@ import type { MaximisationReport } from "./maximisation.ts";
 export interface CandidateRecord {
   readonly passageId: string;
   readonly edit: number;
-  /** SHA-256 of its training documents, the first 12 digits. */
+  /** SHA-256 of its training documents and of the settings it chose, the first 12 digits. */
   readonly digest: string;
   readonly kinds: readonly string[];
+  /** Hyper-parameters that the edit chose; absent where it left them to the run. */
+  readonly settings?: JobSettings;
   readonly reward: number;
   /** `null` when it was not trained. */
   readonly accuracy: number | null;
@@ -142,11 +145,12 @@ export function reportRound(
   const perTrial = reward.minRepetitions === 1 ? rewardDesign(reward, found.trials) : null;
   const candidates = found.candidates.flatMap((list, passage) =>
     list.map(
-      ({ members, documents, numTokens }, edit): CandidateRecord => ({
+      ({ members, documents, settings, numTokens }, edit): CandidateRecord => ({
         passageId: found.trials[passage]!.passageId,
         edit,
-        digest: digestOf(JSON.stringify(documents)).slice(0, 12),
+        digest: digestOf(JSON.stringify(settings === undefined ? documents : [documents, settings])).slice(0, 12),
         kinds: members.map(({ kind }) => kind),
+        ...(settings !== undefined && { settings }),
         reward: found.rewards[passage]![edit]!,
         accuracy: accuracyOf(passage, edit),
         numTokens,

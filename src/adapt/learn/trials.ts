@@ -1,9 +1,9 @@
 /**
  * @file Trials: one candidate trained once from the policy of its round and examined. Many train side by side in the
- * adapter bank, packed, without padding. Trials of one passage with equal `seed` share their random numbers (first
- * weights, order of documents), so that their difference is the edits' and not the draw's.
+ * adapter bank, packed, without padding, each with the hyper-parameters of its edit. Trials of one task with equal `seed`
+ * share their random numbers (first weights, order of documents), so that their difference is the edits' and not the draw's.
  */
-import { type CausalLm, encodePrompt } from "../../models/index.ts";
+import { type CausalLm, encodeContinuation, encodePrompt } from "../../models/index.ts";
 import { bankOf, type LoraAdapter } from "../../nn/index.ts";
 import { digestOf } from "../../registry/index.ts";
 import {
@@ -17,13 +17,16 @@ import {
 } from "../../train/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
-import { accuracy, type ExamAnswer, type ExamItem, type ExamTaker, examine, meanGoldLogprob } from "../exam.ts";
+import type { TaskScore, TrainingJob } from "../domain.ts";
+import { accuracy, type ExamAnswer, type ExamContext, type ExamItem, examine } from "../exam.ts";
 import { fillTemplate } from "../prompts.ts";
 import type { Source, Writer } from "../propose.ts";
+import type { InnerLoop } from "../settings.ts";
 import type { LearnInnerLoop } from "./settings.ts";
 
-/** What to train on, with which random numbers, and what to ask afterwards. */
-export interface Trial {
+/** What to train on, and with which random numbers. */
+export interface Trial extends TrainingJob {
+  /** Index of the task. */
   readonly passage: number;
   readonly edit: number;
   readonly repetition: number;
@@ -31,11 +34,15 @@ export interface Trial {
   readonly seed: number;
   /** What the documents are about. */
   readonly source: Source;
-  readonly documents: readonly string[];
-  readonly items: readonly ExamItem[];
   /** Exactly so many updates, epochs as they come; for comparisons at equal cost. @defaultValue the inner loop's epochs */
   readonly numSteps?: number;
 }
+
+/** Examines trained adapters, one score for each; `model.bank` holds those that takers name. */
+export type Examiner<T extends Trial, Score> = (
+  model: ExamContext,
+  takers: readonly { readonly trial: T; readonly adapterIndex: number | null }[],
+) => Promise<Score[]>;
 
 /** What came of a trial, as it is recorded. */
 export interface TrialRecord {
@@ -54,12 +61,12 @@ export interface TrialRecord {
   readonly status: "finished" | "diverged";
 }
 
-/** A trial with all its answers, before they are summed up. */
-export interface TrialSitting {
-  readonly trial: Trial;
-  /** To the trial's own questions; `null` when training diverged. */
-  readonly answers: readonly ExamAnswer[] | null;
-  /** To the room's canaries; `null` when training diverged. */
+/** A trial with what its examiner found, before it is summed up. */
+export interface ExaminedTrial<T extends Trial = Trial, Score = TaskScore> {
+  readonly trial: T;
+  /** What the examiner found; `null` when training diverged. */
+  readonly score: Score | null;
+  /** Answers to the canaries; `null` when training diverged. */
   readonly canaries: readonly ExamAnswer[] | null;
   readonly numSteps: number;
   /** Rows computed in training. */
@@ -70,7 +77,8 @@ export interface TrialSitting {
 }
 
 /** Shared inputs of the trials of one round. */
-export interface TrialRoom extends Writer {
+export interface TrialContext extends Writer {
+  /** Settings of a trial whose job names none of its own. */
   readonly innerLoop: LearnInnerLoop;
   /** Canaries the policy answers right before the trial. */
   readonly canaries: readonly ExamItem[];
@@ -90,28 +98,46 @@ const bytesOf = (values: Float32Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
 /** Trains and examines; the result of a trial does not depend on the others beside it. */
-export async function sitTrials(room: TrialRoom, trials: readonly Trial[]): Promise<TrialSitting[]> {
-  return room.innerLoop.method === "lora" ? sitInBank(room, trials) : sitOneByOne(room, trials);
+export function examineTrials<T extends Trial, Score>(
+  context: TrialContext,
+  trials: readonly T[],
+  examiner: Examiner<T, Score>,
+): Promise<ExaminedTrial<T, Score>[]> {
+  return context.innerLoop.method === "lora"
+    ? examineBank(context, trials, examiner)
+    : examineInTurn(context, trials, examiner);
 }
 
-/** {@link sitTrials}, summed up as it is recorded. */
-export async function runTrials(room: TrialRoom, trials: readonly Trial[]): Promise<TrialRecord[]> {
-  const sittings = await sitTrials(room, trials);
-  return sittings.map((sitting) => record(sitting, room.checkpoint.lm.vocabSize));
+/** {@link examineTrials}, summed up as it is recorded. */
+export async function runTrials<T extends Trial>(
+  context: TrialContext,
+  trials: readonly T[],
+  examiner: Examiner<T, TaskScore>,
+): Promise<TrialRecord[]> {
+  const examined = await examineTrials(context, trials, examiner);
+  return examined.map((one) => record(one, context.checkpoint.lm.vocabSize));
+}
+
+/** Settings of a job: the run's, with the edit's own laid over them. */
+export function settingsOfJob<Loop extends InnerLoop>(
+  innerLoop: Loop,
+  { settings }: Pick<TrainingJob, "settings">,
+): Loop {
+  return { ...innerLoop, ...settings, lora: { ...innerLoop.lora, ...settings?.lora } };
 }
 
 const streamOf = (seed: number): string => `trial-${seed}`;
 
 /** What a trial trains on and for how long. */
-interface Lessons {
+interface Material {
   readonly documents: readonly TrainDocument[];
   readonly epochs: number;
   readonly maxSteps?: number;
 }
 
-function lessonsOf(room: TrialRoom, trial: Trial): Lessons {
-  const { documentsPerStep, maxSteps } = room.innerLoop;
-  const { documents, epochs } = gatherDocuments(room, trial);
+function materialOf(context: TrialContext, trial: Trial): Material {
+  const { documentsPerStep, maxSteps } = settingsOfJob(context.innerLoop, trial);
+  const { documents, epochs } = gatherDocuments(context, trial);
   if (trial.numSteps !== undefined) {
     const stepsPerEpoch = Math.ceil(documents.length / documentsPerStep);
     return { documents, epochs: Math.ceil(trial.numSteps / stepsPerEpoch), maxSteps: trial.numSteps };
@@ -120,27 +146,42 @@ function lessonsOf(room: TrialRoom, trial: Trial): Lessons {
 }
 
 /** The documents of a trial and how often they are gone through; with replay, epochs are written out, replay is not repeated. */
-function gatherDocuments(room: TrialRoom, { documents, source, seed }: Trial): Lessons {
-  const { epochs, replayShare, anchor, distillation } = room.innerLoop;
+function gatherDocuments(context: TrialContext, trial: Trial): Material {
+  const { documents, source, seed } = trial;
+  const { epochs, replayShare, anchor, distillation } = settingsOfJob(context.innerLoop, trial);
   const own =
     distillation === null
-      ? toTrainDocuments(room.checkpoint, documents)
+      ? documents.map((text) => toDocument(context, text, trial.answerAfter))
       : teach(
-          room,
+          context,
           documents,
           fillTemplate(distillation.context, { title: source.title, passage: source.context }),
           distillation.topK,
         );
   if (replayShare === 0) return { documents: own, epochs };
   const numReplay = Math.round((own.length * epochs * replayShare) / (1 - replayShare));
-  const order = createRng(streamOf(seed)).fork("replay").shuffle(room.replay).slice(0, numReplay);
-  const old = anchor === null ? toTrainDocuments(room.checkpoint, order) : teach(room, order, "", anchor.topK);
+  const order = createRng(streamOf(seed)).fork("replay").shuffle(context.replay).slice(0, numReplay);
+  const old = anchor === null ? toTrainDocuments(context.checkpoint, order) : teach(context, order, "", anchor.topK);
   const replayed = Array.from({ length: numReplay }, (_, index) => old[index % old.length]!);
   return { documents: [...Array.from({ length: epochs }, () => own).flat(), ...replayed], epochs: 1 };
 }
 
+/** A document whose loss is on what stands behind the last `answerAfter`, or on all of it. */
+export function toDocument(
+  { checkpoint }: Pick<Writer, "checkpoint">,
+  text: string,
+  answerAfter: string | undefined,
+): TrainDocument {
+  const at = answerAfter === undefined ? -1 : text.lastIndexOf(answerAfter);
+  if (at < 0) return toTrainDocuments(checkpoint, [text])[0]!;
+  const cut = at + answerAfter!.length;
+  const { tokenIds, numPromptTokens } = encodeContinuation(checkpoint.tokenizer, text.slice(0, cut), text.slice(cut));
+  const whole = [...tokenIds, checkpoint.tokenizer.eosTokenId];
+  return { tokenIds: whole, lossMask: whole.map((_, index) => (index < numPromptTokens ? 0 : 1)) };
+}
+
 /** Documents to be learned as what the policy expects there, after reading `context`. */
-function teach({ checkpoint }: TrialRoom, texts: readonly string[], context: string, topK: number): TrainDocument[] {
+function teach({ checkpoint }: TrialContext, texts: readonly string[], context: string, topK: number): TrainDocument[] {
   const { lm, tokenizer } = checkpoint;
   const documents = toTrainDocuments(checkpoint, texts);
   const prefix = context === "" ? [] : encodePrompt(tokenizer, context);
@@ -155,12 +196,12 @@ function teach({ checkpoint }: TrialRoom, texts: readonly string[], context: str
 
 const bankSeed = "trials"; // all that varies is in the stream's name
 
-function jobOf(room: TrialRoom, trial: Trial): AdapterJob {
-  const { lora, learningRate, documentsPerStep } = room.innerLoop;
+function jobOf(context: TrialContext, trial: Trial): AdapterJob {
+  const { lora, learningRate, documentsPerStep } = settingsOfJob(context.innerLoop, trial);
   return {
     id: `${trial.passage}/${trial.edit}/${trial.repetition}`,
     stream: streamOf(trial.seed),
-    ...lessonsOf(room, trial),
+    ...materialOf(context, trial),
     lora,
     learningRate,
     documentsPerStep,
@@ -168,92 +209,108 @@ function jobOf(room: TrialRoom, trial: Trial): AdapterJob {
 }
 
 /** Rows that each update of a trial's adapter will compute, before any is. */
-export const plannedTokens = (room: TrialRoom, trial: Trial): number[] =>
-  plannedRows(room.checkpoint.lm, jobOf(room, trial), bankSeed);
+export const plannedTokens = (context: TrialContext, trial: Trial): number[] =>
+  plannedRows(context.checkpoint.lm, jobOf(context, trial), bankSeed);
 
-async function sitInBank(room: TrialRoom, trials: readonly Trial[]): Promise<TrialSitting[]> {
-  const { checkpoint, signal, onTrain } = room;
+/** A trial without documents leaves the model as it is. */
+const untrained = { numSteps: 0, numTokens: 0, status: "finished", adapter: digestOf("") } as const;
+
+async function examineBank<T extends Trial, Score>(
+  context: TrialContext,
+  trials: readonly T[],
+  examiner: Examiner<T, Score>,
+): Promise<ExaminedTrial<T, Score>[]> {
+  const { checkpoint, signal, onTrain } = context;
   const { lm } = checkpoint;
-  const results = await trainAdapters({
-    lm,
-    jobs: trials.map((trial) => jobOf(room, trial)),
-    seed: bankSeed,
-    ...(signal && { signal }),
-    ...(onTrain && { onProgress: onTrain }),
+  const trained = trials.filter(({ documents }) => documents.length > 0);
+  const jobs = trained.map((trial) => jobOf(context, trial));
+  const options = { ...(signal && { signal }), ...(onTrain && { onProgress: onTrain }) };
+  const results = jobs.length === 0 ? [] : await trainAdapters({ lm, jobs, seed: bankSeed, ...options });
+  const resultOf = new Map(trained.map((trial, index) => [trial, { ...results[index]!, adapterIndex: index }]));
+  const adapters = results.map(({ adapter }) => adapter);
+  using bank = adapters.length === 0 ? null : bankOf(lm.backend, lm.linearLayers, adapters);
+  const takers = trials.flatMap((trial) => {
+    const result = resultOf.get(trial);
+    return result?.status === "diverged" ? [] : [{ trial, adapterIndex: result?.adapterIndex ?? null }];
   });
-  using bank = bankOf(
-    lm.backend,
-    lm.linearLayers,
-    results.map(({ adapter }) => adapter),
-  );
-  const usable = [...trials.keys()].filter((index) => results[index]!.status === "finished");
-  const sheets = await examine(
-    { ...room, bank },
-    usable.map((index) => wholeExam(room, trials[index]!, index)),
-  );
-  return trials.map((trial, index) => {
-    const { adapter, numSteps, numTokens, status } = results[index]!;
-    const sheet = status === "finished" ? sheets[usable.indexOf(index)]! : null;
-    return { ...divide(trial, sheet), numSteps, numTokens, status, adapter: digestAdapter(adapter) };
+  const sheetOf = await giveExams({ ...context, bank }, context.canaries, takers, examiner);
+  return trials.map((trial) => {
+    const result = resultOf.get(trial);
+    const found = sheetOf.get(trial) ?? { score: null, canaries: null };
+    if (result === undefined) return { trial, ...found, ...untrained };
+    const { adapter, numSteps, numTokens, status } = result;
+    return { trial, ...found, numSteps, numTokens, status, adapter: digestAdapter(adapter) };
   });
 }
 
-function divide(
-  trial: Trial,
-  sheet: readonly ExamAnswer[] | null,
-): Pick<TrialSitting, "trial" | "answers" | "canaries"> {
-  const numOwn = trial.items.length;
-  return { trial, answers: sheet?.slice(0, numOwn) ?? null, canaries: sheet?.slice(numOwn) ?? null };
+/** The examiner's scores, and answers to the canaries, by trial. */
+async function giveExams<T extends Trial, Score>(
+  model: ExamContext,
+  canaries: readonly ExamItem[],
+  takers: Parameters<Examiner<T, Score>>[1],
+  examiner: Examiner<T, Score>,
+): Promise<Map<T, { readonly score: Score; readonly canaries: readonly ExamAnswer[] }>> {
+  const scores = await examiner(model, takers);
+  const asked = takers.map(({ adapterIndex }) => ({ adapterIndex, items: canaries }));
+  const answers = await examine(model, asked);
+  return new Map(takers.map(({ trial }, index) => [trial, { score: scores[index]!, canaries: answers[index]! }]));
 }
 
-function record(sitting: TrialSitting, vocabSize: number): TrialRecord {
-  const { passage, edit, repetition, seed } = sitting.trial;
-  const answers = sitting.answers ?? [];
+function record({ trial, score, canaries, ...rest }: ExaminedTrial<Trial, TaskScore>, vocabSize: number): TrialRecord {
+  const { passage, edit, repetition, seed } = trial;
   return {
     passage,
     edit,
     repetition,
     seed,
-    accuracy: accuracy(answers) ?? 0,
-    goldLogprob: finite(meanGoldLogprob(answers), -Math.log(vocabSize)), // a diverged adapter knows as much as a guess
-    kept: accuracy(sitting.canaries ?? []),
-    numSteps: sitting.numSteps,
-    adapter: sitting.adapter,
-    status: sitting.status,
+    accuracy: score?.accuracy ?? 0,
+    goldLogprob: finite(score?.goldLogprob, -Math.log(vocabSize)), // a diverged adapter knows as much as a guess
+    kept: accuracy(canaries ?? []),
+    numSteps: rest.numSteps,
+    adapter: rest.adapter,
+    status: rest.status,
   };
 }
 
-const finite = (value: number | null, otherwise: number): number =>
-  value !== null && Number.isFinite(value) ? value : otherwise;
+const finite = (value: number | undefined, otherwise: number): number =>
+  value !== undefined && Number.isFinite(value) ? value : otherwise;
 
 /** Full finetuning: each trial changes the policy's own weights, which are put back after its exam. */
-async function sitOneByOne(room: TrialRoom, trials: readonly Trial[]): Promise<TrialSitting[]> {
-  const { lm } = room.checkpoint;
+async function examineInTurn<T extends Trial, Score>(
+  context: TrialContext,
+  trials: readonly T[],
+  examiner: Examiner<T, Score>,
+): Promise<ExaminedTrial<T, Score>[]> {
+  const { lm } = context.checkpoint;
   const before = Float32Array.from(lm.parameters.flat.readSync());
-  const sittings: TrialSitting[] = [];
+  const examined: ExaminedTrial<T, Score>[] = [];
   for (const trial of trials) {
     try {
-      sittings.push(await finetune(room, trial));
+      examined.push(await finetune(context, trial, examiner));
     } finally {
       lm.parameters.thaw();
       lm.parameters.flat.write(before);
     }
   }
-  return sittings;
+  return examined;
 }
 
-async function finetune(room: TrialRoom, trial: Trial): Promise<TrialSitting> {
-  const { checkpoint, innerLoop, signal } = room;
+async function finetune<T extends Trial, Score>(
+  context: TrialContext,
+  trial: T,
+  examiner: Examiner<T, Score>,
+): Promise<ExaminedTrial<T, Score>> {
+  const { checkpoint, signal } = context;
   const { lm } = checkpoint;
-  const { documents, epochs, maxSteps = Number.POSITIVE_INFINITY } = lessonsOf(room, trial);
+  const { documents, epochs, maxSteps = Number.POSITIVE_INFINITY } = materialOf(context, trial);
+  const { documentsPerStep, learningRate } = settingsOfJob(context.innerLoop, trial);
   const order = ordered(documents, epochs, createRng(streamOf(trial.seed)).fork("order"));
-  const { documentsPerStep } = innerLoop;
   const steps = Math.min(Math.ceil(order.length / documentsPerStep), maxSteps);
   const status = await trainFull({
     lm,
     source: (step) => order.slice(step * documentsPerStep, (step + 1) * documentsPerStep),
     steps,
-    learningRate: innerLoop.learningRate,
+    learningRate,
     schedule: { kind: "linear" },
     ...(signal && { signal }),
   }).then(
@@ -264,19 +321,14 @@ async function finetune(room: TrialRoom, trial: Trial): Promise<TrialSitting> {
     },
   );
   signal?.throwIfAborted();
-  const sheet =
-    status === "diverged" ? null : (await examine({ ...room, bank: null }, [wholeExam(room, trial, null)]))[0]!;
+  const takers = status === "diverged" ? [] : [{ trial, adapterIndex: null }];
+  const sheets = await giveExams({ ...context, bank: null }, context.canaries, takers, examiner);
+  const found = sheets.get(trial) ?? { score: null, canaries: null };
   const numTokens = order
     .slice(0, steps * documentsPerStep)
     .reduce((sum, { tokenIds }) => sum + tokenIds.length - 1, 0);
-  return { ...divide(trial, sheet), numSteps: steps, numTokens, status, adapter: digestWeights(lm) };
+  return { trial, ...found, numSteps: steps, numTokens, status, adapter: digestWeights(lm) };
 }
-
-/** Own questions first, then canaries. */
-const wholeExam = (room: TrialRoom, trial: Trial, adapterIndex: number | null): ExamTaker => ({
-  adapterIndex,
-  items: [...trial.items, ...room.canaries],
-});
 
 const digestWeights = (lm: CausalLm): string => digestOf(bytesOf(Float32Array.from(lm.parameters.flat.readSync())));
 

@@ -14,8 +14,8 @@
  */
 
 import { fullStops } from "../breaks.ts";
-import { parseQuestions, type SelfEdit } from "../self-edit.ts";
-import type { PassageTrials } from "./trials.ts";
+import { parseQuestions } from "../self-edit.ts";
+import type { PassageTrials, WrittenEdit } from "./trials.ts";
 
 /** What the proxy sees in one edit; each part is in [0, 1]. */
 export interface ProxyParts {
@@ -63,7 +63,7 @@ const sentencesOf = (text: string): string[] =>
     .filter((sentence) => contentWords(sentence).length > 0);
 
 /** What an edit states: a question with its answer is one statement, any other sentence is one. */
-function statementsOf(edit: SelfEdit): Word[][] {
+function statementsOf(edit: WrittenEdit): Word[][] {
   const pairs = parseQuestions(edit.text);
   if (pairs.length > 0)
     return pairs.map(({ question, answer }) => [...contentWords(question), ...contentWords(` ${answer}`)]);

@@ -16,8 +16,6 @@ import {
 import { proxyScores } from "./proxy.ts";
 import type { EditTrials, PassageTrials, TrialScore } from "./trials.ts";
 
-export type { EditTrials, PassageTrials };
-
 /** What an edit is worth. */
 export interface Reward {
   readonly name: string;

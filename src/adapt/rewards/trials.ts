@@ -1,5 +1,4 @@
 /** @file What a round measured: trials of edits of passages, which rewards turn into numbers. */
-import type { SelfEdit } from "../self-edit.ts";
 
 /** One training of one edit, examined. */
 export interface TrialScore {
@@ -13,9 +12,15 @@ export interface TrialScore {
   readonly seed: number;
 }
 
+/** An edit as rewards that read it see it. */
+export interface WrittenEdit {
+  readonly kind: string;
+  readonly text: string;
+}
+
 /** An edit and its trials. */
 export interface EditTrials {
-  readonly edit: SelfEdit;
+  readonly edit: WrittenEdit;
   /** Tokens of its training documents, each counted once. */
   readonly numTokens: number;
   /** One per repetition. */

@@ -1,6 +1,7 @@
-/** @file `selkie learn knowledge`: trains the policy that writes self-edits. */
+/** @file `selkie learn`: trains the policy that writes self-edits, on tasks of a domain. */
 import { Argument, type Command, Option } from "commander";
 import type { LearnSettings } from "../../adapt/index.ts";
+import { SelkieError } from "../../util/index.ts";
 import { describeExamples, type Example } from "../examples.ts";
 import { shippedModelDirectory } from "../paths.ts";
 import { checkRegisterOptions, withWritableStore } from "../store-options.ts";
@@ -8,7 +9,7 @@ import { type CommonOptions, parseCount, parseSeed, runVerb, type VerbContext, w
 
 interface LearnOptions extends CommonOptions {
   readonly model: string;
-  readonly passages: string;
+  readonly passages?: string;
   readonly heldOut?: string;
   readonly heldOutLimit?: number;
   readonly rounds?: number;
@@ -44,6 +45,10 @@ const examples: readonly Example[] = [
     "selkie learn knowledge --passages path/to/notes --teacher http://localhost:8000/v1 --teacher-model big",
     "a server writes the edits",
   ],
+  [
+    "selkie learn curve --passages-per-round 60 --repetitions 1 --held-out-limit 60",
+    "edits that are hyper-parameters; the base is trained first, in a minute",
+  ],
 ];
 
 const more = `Settings files hold any part of LearnSettings, for example
@@ -55,13 +60,17 @@ export function registerLearn(program: Command): void {
   const command = program
     .command("learn")
     .description("outer loop: train the policy that writes self-edits on those that taught it most")
-    .addArgument(new Argument("<domain>", "what to learn").choices(["knowledge"]))
-    .requiredOption("--passages <path>", "passages with questions (.jsonl, .json, folders), or almanac")
+    .addArgument(new Argument("<domain>", "what to learn").choices(["knowledge", "curve"]))
+    .option("--passages <path>", "passages with questions (.jsonl, .json, folders), or almanac; needed for knowledge")
     .option("--held-out <path>", "passages that no round sees, to examine every policy on, or almanac")
-    .option("--held-out-limit <n>", "take the first n of them", parseCount)
+    .option("--held-out-limit <n>", "take the first n of them (curve: draw n, default 40)", parseCount)
     .option("--model <dir>", "Hugging Face checkpoint directory, or @policy from the store", shippedModelDirectory)
     .option("--rounds <n>", "rounds (default: 2)", parseCount)
-    .option("--passages-per-round <n>", "different passages for each round (default: all, divided)", parseCount)
+    .option(
+      "--passages-per-round <n>",
+      "different passages for each round (default: all, divided; curve: 40)",
+      parseCount,
+    )
     .option("--edits <n>", "self-edits of each passage (default: 5)", parseCount)
     .option("--repetitions <n>", "trainings of each self-edit (default: 3; none for the reward proxy)", parseCount)
     .option("--halving <n>", "spend n trainings per passage by successive halving instead", parseCount)
@@ -93,12 +102,12 @@ export function registerLearn(program: Command): void {
     .option("--register", "put every round's policy into the store as a candidate and have the gate judge it")
     .option("--gate <file>", "thresholds and budgets for --register (default: gate.json in the store)")
     .addHelpText("after", () => describeExamples(examples, more));
-  withCommonOptions(withWritableStore(command)).action((_domain: string, options: LearnOptions) =>
+  withCommonOptions(withWritableStore(command)).action((domain: string, options: LearnOptions) =>
     runVerb(
       options,
       (context) => {
         checkRegisterOptions(command, options);
-        return run(options, context);
+        return domain === "curve" ? runCurve(command, options, context) : run(options, context);
       },
       `what is finished is kept in ${options.out}/`,
     ),
@@ -137,7 +146,34 @@ async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
   return applyLearnSettings(fromFile, chosen, "the command line");
 }
 
+/** Options of `knowledge` that say nothing about curves. */
+const knowledgeOptions = ["passages", "heldOut", "prompts", "teacher", "replay", "register"] as const;
+
+async function runCurve(command: Command, options: LearnOptions, context: VerbContext): Promise<void> {
+  const foreign = knowledgeOptions.find((name) => command.getOptionValueSource(name) === "cli");
+  if (foreign !== undefined)
+    throw new SelkieError(
+      "bad-option",
+      `learn curve: expected no --${foreign.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}, because tasks are drawn from --seed; leave it out`,
+    );
+  const { runCurveLearning } = await import("../curve-learning.ts");
+  const { describeLearning } = await import("../learning.ts");
+  const isOwnModel = command.getOptionValueSource("model") === "cli";
+  const result = await runCurveLearning(
+    {
+      modelDirectory: isOwnModel ? options.model : null,
+      settings: await settingsOf(options),
+      ...{ numHeldOut: options.heldOutLimit ?? 40, seed: options.seed, root: options.out },
+      ...{ isFresh: options.fresh ?? false, threads: options.threads },
+    },
+    context,
+  );
+  context.output.result(result, describeLearning(result));
+}
+
 async function run(options: LearnOptions, context: VerbContext): Promise<void> {
+  if (options.passages === undefined)
+    throw new SelkieError("bad-option", "learn knowledge: expected --passages with what to learn, got none; add it");
   const { resolveModel } = await import("../../app/index.ts");
   const { describeLearning, runLearning } = await import("../learning.ts");
   const { teacher, teacherModel } = options;

@@ -24,17 +24,17 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
   config: ({ seeds, slowPassages }) => ({ seeds, slowPassages }),
   async run({ options, templates, heldOut, open, store, signal, onEvent }) {
     const { loadCanaries } = await import("../../adapt/index.ts");
-    const { createArmRoom, leverWriters, runInnerLoop } = await import("../../lab/index.ts");
+    const { createArmContext, leverWriters, runInnerLoop } = await import("../../lab/index.ts");
     const { seed, seeds, slowPassages } = options;
     const canaries = await loadCanaries(options.model, numCanaries);
     const checkpoint = await open();
     using _lm = checkpoint.lm;
-    const room = await createArmRoom({
+    const context = await createArmContext({
       ...{ name: "base", checkpoint, templates, canaries, passages: heldOut, seed, store, signal, onEvent },
       numReplay: 400,
     });
-    const writers = await leverWriters(room, seeds);
-    const figures = await runInnerLoop({ room, writers, numSeeds: seeds, numSlowPassages: slowPassages, onEvent });
+    const writers = await leverWriters(context, seeds);
+    const figures = await runInnerLoop({ context, writers, numSeeds: seeds, numSlowPassages: slowPassages, onEvent });
     return { record: figures, data: {} };
   },
   async tabulate(record: InnerLoopFigures) {

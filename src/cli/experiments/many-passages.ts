@@ -23,7 +23,7 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
   config: ({ counts, seeds, policy }) => ({ counts: [...counts], seeds, policy: policy ?? null }),
   async run({ options, templates, canaries, heldOut, open, learn, store, signal, onEvent }) {
     const { loadPrompts } = await import("../../adapt/index.ts");
-    const { createArmRoom, runManyPassages, writeEdits } = await import("../../lab/index.ts");
+    const { createArmContext, runManyPassages, writeEdits } = await import("../../lab/index.ts");
     const { twoRounds } = await import("./policy.ts");
     const { seed, counts, seeds: numSeeds } = options;
     const directory = options.policy ?? (await twoRounds(learn, seed));
@@ -32,8 +32,8 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
     const trained = await open(directory);
     using _policy = trained.lm;
     const shared = { canaries, passages: heldOut, seed, store, numReplay: 1200, signal, onEvent };
-    const base = await createArmRoom({ ...shared, name: "base", checkpoint, templates });
-    const policy = await createArmRoom({
+    const base = await createArmContext({ ...shared, name: "base", checkpoint, templates });
+    const policy = await createArmContext({
       ...shared,
       name: `policy-${trained.digest}`,
       checkpoint: trained,

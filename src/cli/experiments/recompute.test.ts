@@ -70,7 +70,7 @@ describe("recompute", () => {
   });
 });
 
-test("a clock takes the time of stages that are computed, by part, across sittings", async () => {
+test("a clock takes the time of stages that are computed, by part, across processes", async () => {
   using run = createRun(folder, { kind: "clock", config: null, inputs: {}, seed: 0 });
   const values = new Map<string, unknown>();
   const store = {
@@ -78,7 +78,7 @@ test("a clock takes the time of stages that are computed, by part, across sittin
     write: async (name: string, value: unknown) => void values.set(name, value),
   };
   let now = 0;
-  const sitting = async (names: readonly string[]) => {
+  const runOnce = async (names: readonly string[]) => {
     using clock = createStageClock(run, store, () => now);
     for (const name of names) {
       if ((await clock.store.read(name)) !== null) continue;
@@ -88,7 +88,7 @@ test("a clock takes the time of stages that are computed, by part, across sittin
     clock.add("outer loops", 7);
     return clock.seconds();
   };
-  assert.deepEqual(await sitting(["pronoun/seed-0/raw/0/held-out/60"]), { "outer loops": 7, "pronoun/raw": 2 });
+  assert.deepEqual(await runOnce(["pronoun/seed-0/raw/0/held-out/60"]), { "outer loops": 7, "pronoun/raw": 2 });
   const names = ["pronoun/seed-0/raw/0/held-out/60", "pronoun/seed-1/raw/1/held-out/0", "named/seed-1/rule-2"];
-  assert.deepEqual(await sitting(names), { "outer loops": 7, "pronoun/raw": 4, "named/rule-2": 2 });
+  assert.deepEqual(await runOnce(names), { "outer loops": 7, "pronoun/raw": 4, "named/rule-2": 2 });
 });

@@ -7,7 +7,7 @@ export interface StageClock extends Disposable {
   readonly store: StageStore;
   /** Seconds that were spent elsewhere, by the name of the part. */
   add(part: string, seconds: number): void;
-  /** Whole seconds by part, those of earlier sittings included. */
+  /** Whole seconds by part, those of earlier processes included. */
   seconds(): Readonly<Record<string, number>>;
 }
 

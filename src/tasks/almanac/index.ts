@@ -1,4 +1,4 @@
-/** @file Door of the Almanac: its world, its text, its questions and its edits. */
+/** @file Exports of the Almanac: its world, its text, its questions and its edits. */
 export { corpusShares, type DocumentKind, pretrainingDocuments } from "./corpus.ts";
 export {
   demonstrateEdit,

@@ -1,4 +1,4 @@
-/** @file Door of `documents`: files and folders as passages, and questions about them. */
+/** @file Exports of `documents`: files and folders as passages, and questions about them. */
 export { loadDocuments, loadPassages } from "./load.ts";
 export { attachQuestions } from "./questions.ts";
 export { readText } from "./text-file.ts";

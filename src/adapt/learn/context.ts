@@ -1,32 +1,27 @@
 /**
- * @file What all rounds of an outer loop share: lessons with their exams, which round each passage belongs to, old text, and
- * what the untrained policy knows. Everything that costs time is a stage of the store.
+ * @file What all rounds of an outer loop share: tasks, which round each belongs to, the leak guard, old text, and what the
+ * untrained policy knows. Everything that costs time is a stage of the store.
  */
 import type { Checkpoint } from "../../models/index.ts";
-import type { SourcePassage } from "../../tasks/index.ts";
 import { createRng, type Rng, SelkieError } from "../../util/index.ts";
 import { answeredCanaries, type Canaries } from "../canaries.ts";
+import { createGuard, type Domain, type DomainEdit, type DomainTask, type Guard } from "../domain.ts";
 import { type ExamItem, examine } from "../exam.ts";
 import type { PromptTemplates } from "../prompts.ts";
 import { sampleReplay } from "../propose.ts";
 import { type MeasuredReward, rewards } from "../rewards/rewards.ts";
-import { withoutExamQuestions } from "../self-edit.ts";
 import { type AdaptEvent, type StageStore, stage } from "../settings.ts";
-import { buildLessons, forbiddenQuestions, type Lesson, redactLessons } from "./lessons.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { type LearnSettings, trialsOfPassage } from "./settings.ts";
-import type { EditWriter } from "./teacher.ts";
 
-/** Inputs of {@link prepareCourse}. */
-export interface CourseArgs {
+/** Inputs of {@link prepareLearning}. */
+export interface PrepareArgs<Task extends DomainTask = DomainTask, Edit extends DomainEdit = DomainEdit> {
+  readonly domain: Domain<Task, Edit>;
   /** The model to begin with. */
   readonly modelDirectory: string;
+  /** How the model is asked; written beside every policy. */
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
-  readonly passages: readonly SourcePassage[];
-  /** Passages that no round trains on; every policy is examined on them. */
-  readonly heldOut: readonly SourcePassage[];
-  readonly writer: EditWriter;
   /** Old text to replay; `null` samples it from the first policy. */
   readonly oldText: ((count: number, rng: Rng) => Promise<readonly string[]>) | null;
   readonly settings: LearnSettings;
@@ -39,13 +34,15 @@ export interface CourseArgs {
 }
 
 /** What all rounds share. */
-export interface Course extends CourseArgs {
+export interface LearnContext<Task extends DomainTask = DomainTask, Edit extends DomainEdit = DomainEdit>
+  extends PrepareArgs<Task, Edit> {
   readonly rng: Rng;
   readonly reward: MeasuredReward;
   /** By round. */
-  readonly rounds: readonly (readonly Lesson[])[];
-  readonly heldOutLessons: readonly Lesson[];
-  readonly forbidden: readonly string[];
+  readonly rounds: readonly (readonly Task[])[];
+  readonly heldOutTasks: readonly Task[];
+  /** What every text passes before it is trained on in a trial or replayed. */
+  readonly guard: Guard<Task>;
   readonly knownCanaries: readonly ExamItem[];
   readonly replay: readonly string[];
   readonly pace: Pace;
@@ -53,33 +50,36 @@ export interface Course extends CourseArgs {
 }
 
 /** What all rounds of `args` share, with `policy` as the untrained one. */
-export async function prepareCourse(args: CourseArgs, policy: Checkpoint): Promise<Course> {
-  const { settings, store, templates, signal, canaries } = args;
+export async function prepareLearning<Task extends DomainTask, Edit extends DomainEdit>(
+  args: PrepareArgs<Task, Edit>,
+  policy: Checkpoint,
+): Promise<LearnContext<Task, Edit>> {
+  const { domain, settings, store, templates, signal, canaries } = args;
+  const { maxPassageTokens } = settings;
   const reward = rewardNamed(settings.reward);
   checkSchedule(reward, settings);
   const rng = createRng(args.seed);
   const tell = (name: string, done: number, total: number, note?: string) =>
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
-  const writer = { checkpoint: policy, templates, signal };
   tell("exam", 0, 1);
-  const lessonsOf = (name: string, passages: readonly SourcePassage[]): Promise<Lesson[]> =>
-    buildLessons({ ...writer, name, passages, maxPassageTokens: settings.maxPassageTokens, rng, store });
-  const unredacted = await lessonsOf("exam", args.passages);
-  const heldOut = await lessonsOf("exam-held-out", args.heldOut);
-  const forbidden = forbiddenQuestions([...unredacted, ...heldOut], canaries);
-  const lessons = redactLessons(unredacted, forbidden);
-  const rounds = await splitRounds(args, lessons, rng);
-  const replay = await stage(store, "replay", () => gatherReplay(args, policy, forbidden, rng.fork("replay"), tell));
+  const { tasks, heldOut } = await domain.prepare({
+    ...{ checkpoint: policy, templates, signal, canaries, maxPassageTokens, rng, store },
+  });
+  const guard = createGuard(domain, [...tasks, ...heldOut], canaries);
+  const rounds = await splitRounds(args, tasks, rng);
+  const replay = await stage(store, "replay", () =>
+    gatherReplay(args, policy, (texts) => guard(texts, null), rng.fork("replay"), tell),
+  );
   const knownCanaries = await stage(store, "canaries", () => askCanaries(args, policy));
-  const perPassage = trialsOfPassage(settings.schedule);
-  const numTrials = rounds.flat().length * perPassage + (rounds.length + 1) * heldOut.length * settings.heldOutEdits;
+  const perTask = trialsOfPassage(settings.schedule);
+  const numTrials = rounds.flat().length * perTask + (rounds.length + 1) * heldOut.length * settings.heldOutEdits;
   return {
     ...args,
     rng,
     reward,
     rounds,
-    heldOutLessons: redactLessons(heldOut, forbidden),
-    forbidden,
+    heldOutTasks: heldOut,
+    guard,
     knownCanaries,
     replay,
     pace: createPace(numTrials),
@@ -107,29 +107,33 @@ function checkSchedule({ name, minRepetitions }: MeasuredReward, { schedule }: L
   );
 }
 
-/** Different passages for each round, drawn once and recorded. */
-async function splitRounds({ settings, store }: CourseArgs, lessons: readonly Lesson[], rng: Rng): Promise<Lesson[][]> {
+/** Different tasks for each round, drawn once and recorded. */
+async function splitRounds<Task extends DomainTask>(
+  { settings, store }: Pick<PrepareArgs, "settings" | "store">,
+  tasks: readonly Task[],
+  rng: Rng,
+): Promise<Task[][]> {
   const { numRounds, passagesPerRound } = settings;
-  const each = passagesPerRound ?? Math.floor(lessons.length / numRounds);
-  if (each < 1 || lessons.length < each * numRounds)
+  const each = passagesPerRound ?? Math.floor(tasks.length / numRounds);
+  if (each < 1 || tasks.length < each * numRounds)
     throw new SelkieError(
       "bad-input",
-      `learn: expected at least ${Math.max(1, each) * numRounds} passages with questions for ${numRounds} rounds of different ones, got ${lessons.length}; give more passages, or fewer with --rounds or --passages-per-round`,
+      `learn: expected at least ${Math.max(1, each) * numRounds} passages with questions for ${numRounds} rounds of different ones, got ${tasks.length}; give more passages, or fewer with --rounds or --passages-per-round`,
     );
   const split = await stage(store, "split", async () => {
-    const order = rng.fork("split").shuffle(lessons.map(({ source }) => source.id));
+    const order = rng.fork("split").shuffle(tasks.map(({ source }) => source.id));
     return Array.from({ length: numRounds }, (_, round) => order.slice(round * each, (round + 1) * each));
   });
-  const byId = new Map(lessons.map((lesson) => [lesson.source.id, lesson]));
+  const byId = new Map(tasks.map((task) => [task.source.id, task]));
   return split.map((ids) => ids.map((id) => byId.get(id)!));
 }
 
 async function gatherReplay(
-  { settings, templates, signal, oldText }: CourseArgs,
+  { settings, templates, signal, oldText }: Pick<PrepareArgs, "settings" | "templates" | "signal" | "oldText">,
   checkpoint: Checkpoint,
-  forbidden: readonly string[],
+  guard: (texts: readonly string[]) => string[],
   rng: Rng,
-  tell: Course["tell"],
+  tell: LearnContext["tell"],
 ): Promise<string[]> {
   if (settings.innerLoop.replayShare === 0 && settings.update.replayShare === 0) return [];
   tell("replay", 0, settings.numReplay);
@@ -137,14 +141,17 @@ async function gatherReplay(
     oldText === null
       ? await sampleReplay({ checkpoint, templates, signal }, settings.numReplay, rng)
       : await oldText(settings.numReplay, rng);
-  const allowed = withoutExamQuestions(texts, forbidden);
+  const allowed = guard(texts);
   if (allowed.length > 0) return allowed;
   throw new SelkieError("bad-input", "learn: expected old text to replay, got none; name a file with --replay");
 }
 
 /** What the untrained model knows. */
-async function askCanaries({ canaries, templates, signal }: CourseArgs, checkpoint: Checkpoint): Promise<ExamItem[]> {
-  const room = { checkpoint, templates, signal, bank: null };
-  const [answers] = await examine(room, [{ adapterIndex: null, items: canaries.items }]);
+async function askCanaries(
+  { canaries, templates, signal }: Pick<PrepareArgs, "canaries" | "templates" | "signal">,
+  checkpoint: Checkpoint,
+): Promise<ExamItem[]> {
+  const context = { checkpoint, templates, signal, bank: null };
+  const [answers] = await examine(context, [{ adapterIndex: null, items: canaries.items }]);
   return answeredCanaries(canaries, answers!);
 }

@@ -1,5 +1,5 @@
 /**
- * @file Room in a model's context: a passage is put before what is written about it, so passage, prompt and edit have to
+ * @file Space in a model's context window: a passage is put before what is written about it, so passage, prompt and edit have to
  * fit together, and a question with its answer. The size of passages follows from the model; what cannot fit is refused
  * before any work.
  */
@@ -42,12 +42,12 @@ function promptTokens({ checkpoint, templates }: Reader, title: string): number 
  *
  * @throws SelkieError `"bad-option"` where the context is too short for any.
  */
-export function passageRoom(reader: Reader, wish: number, title = ""): number {
+export function passageLimit(reader: Reader, wish: number, title = ""): number {
   const { maxSeqLen } = reader.checkpoint.lm;
   const prompt = promptTokens(reader, title);
-  const room = Math.min(wish, Math.floor((maxSeqLen - prompt) * passageShare));
+  const limit = Math.min(wish, Math.floor((maxSeqLen - prompt) * passageShare));
   const least = Math.min(wish, leastPassageTokens);
-  if (room >= least) return room;
+  if (limit >= least) return limit;
   const needed = prompt + Math.ceil(least / passageShare);
   throw new SelkieError(
     "bad-option",
@@ -62,23 +62,23 @@ export function passageRoom(reader: Reader, wish: number, title = ""): number {
  * @param maxPieces - Stop after so many. @defaultValue no limit
  * @throws SelkieError `"bad-option"` where the context is too short for any passage.
  */
-export function cutToRoom(
+export function cutToContext(
   reader: Reader,
   passages: readonly SourcePassage[],
   wish: number,
   maxPieces: number = Number.POSITIVE_INFINITY,
 ): SourcePassage[] {
   const { tokenizer, lm } = reader.checkpoint;
-  const rooms = new Map<string, number>();
+  const limits = new Map<string, number>();
   const pieces: SourcePassage[] = [];
   for (const passage of passages) {
     if (pieces.length >= maxPieces) break;
     const isLong = tokenizer.encode(passage.title).length > maxTitleShare * lm.maxSeqLen;
     const { title, context } = passage;
     const source = isLong ? { ...passage, title: "", context: `${title}\n\n${context}` } : passage;
-    const room = rooms.get(source.title) ?? passageRoom(reader, wish, source.title);
-    rooms.set(source.title, room);
-    pieces.push(...chunkPassages([source], tokenizer, room, maxPieces - pieces.length));
+    const limit = limits.get(source.title) ?? passageLimit(reader, wish, source.title);
+    limits.set(source.title, limit);
+    pieces.push(...chunkPassages([source], tokenizer, limit, maxPieces - pieces.length));
   }
   return pieces;
 }

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Checkpoint, Tokenizer } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
+import { checkExam, cutToContext, fitsContext, passageLimit, type Reader } from "./context-window.ts";
 import { defaultTemplates, fillTemplate } from "./prompts.ts";
-import { checkExam, cutToRoom, fitsContext, passageRoom, type Reader } from "./room.ts";
 
 /** One token per UTF-16 unit: the room is easy to count. */
 const tokenizer: Tokenizer = {
@@ -38,13 +38,13 @@ const promptLength = (title: string): number =>
 
 describe("the size of passages", () => {
   test("is what was asked for where the context has room", () => {
-    assert.equal(passageRoom(readerOf(4096), 320), 320);
+    assert.equal(passageLimit(readerOf(4096), 320), 320);
   });
   test("leaves more than half of a short context to the edit, whatever the title", () => {
     for (const maxSeqLen of [256, 300, 400, 512, 700])
       for (const title of ["", "The harbour of Orrin"]) {
         const text = "The sea is calm and keeps what she was. ".repeat(40);
-        for (const { context } of cutToRoom(readerOf(maxSeqLen), [passage(text, { title })], 320)) {
+        for (const { context } of cutToContext(readerOf(maxSeqLen), [passage(text, { title })], 320)) {
           const left = maxSeqLen - promptLength(title) - context.length;
           assert.ok(left >= context.length, `${maxSeqLen}: ${left} for the edit of ${context.length}`);
           assert.match(context, /was\.$/);
@@ -53,24 +53,24 @@ describe("the size of passages", () => {
   });
   test("is refused before any work where nothing fits, with the way out", () => {
     const message = /expected max_position_embeddings of at least (\d+) .* got 160; take a model with a longer context/;
-    assert.throws(() => cutToRoom(readerOf(160), [passage("The sea.")], 320), { code: "bad-option", message });
+    assert.throws(() => cutToContext(readerOf(160), [passage("The sea.")], 320), { code: "bad-option", message });
     try {
-      passageRoom(readerOf(160), 320);
+      passageLimit(readerOf(160), 320);
     } catch (error) {
       const needed = Number(message.exec((error as Error).message)![1]);
-      assert.ok(passageRoom(readerOf(needed), 320) >= 24);
-      assert.throws(() => passageRoom(readerOf(needed - 1), 320));
+      assert.ok(passageLimit(readerOf(needed), 320) >= 24);
+      assert.throws(() => passageLimit(readerOf(needed - 1), 320));
     }
   });
   test("does not suffer from a title as long as a text, which is learned as text", () => {
     const title = "A title that will not end ".repeat(8).trim();
-    const [piece] = cutToRoom(readerOf(512), [passage("The sea.", { title })], 320);
+    const [piece] = cutToContext(readerOf(512), [passage("The sea.", { title })], 320);
     assert.equal(piece?.title, "");
     assert.ok(piece?.context.startsWith("A title"));
   });
   test("stops at the number of pieces asked for", () => {
     const text = "The sea is calm and keeps what she was. ".repeat(40);
-    assert.equal(cutToRoom(readerOf(512), [passage(text), passage(text)], 320, 3).length, 3);
+    assert.equal(cutToContext(readerOf(512), [passage(text), passage(text)], 320, 3).length, 3);
   });
 });
 

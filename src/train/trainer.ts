@@ -91,7 +91,7 @@ export interface GroupLoss {
 }
 
 /** One group's work, taken apart into entries. */
-class Lesson {
+class GroupUpdate {
   readonly work: GroupWork;
   readonly tokens: ObjectiveTokens;
   readonly #logprobs: Float64Array;
@@ -156,37 +156,37 @@ function extrasOf(sequences: readonly PreparedDocument[], { needs = [], name }: 
   return Object.fromEntries(values);
 }
 
-/** A sequence of a lesson, whose entries are `first .. end` there. */
-interface LessonPart {
-  readonly lesson: Lesson;
+/** A sequence of an update, whose entries are `first .. end` there. */
+interface UpdatePart {
+  readonly update: GroupUpdate;
   readonly sequence: PreparedDocument;
   readonly first: number;
   readonly end: number;
 }
 
-function partsOf(lesson: Lesson): LessonPart[] {
+function partsOf(update: GroupUpdate): UpdatePart[] {
   let end = 0;
-  return lesson.work.sequences.map((sequence) => {
+  return update.work.sequences.map((sequence) => {
     const first = end;
     end += sequence.numSupervised * (sequence.softTargets?.topK ?? 1);
-    return { lesson, sequence, first, end };
+    return { update, sequence, first, end };
   });
 }
 
-/** Hands each lesson its share of the log-probabilities of some parts. */
-function record(parts: readonly LessonPart[], logprobs: Float64Array): void {
+/** Hands each update its own share of the log-probabilities of some parts. */
+function record(parts: readonly UpdatePart[], logprobs: Float64Array): void {
   let at = 0;
-  for (const { lesson, first, end } of parts) {
-    lesson.record(logprobs.subarray(at, at + end - first), first);
+  for (const { update, first, end } of parts) {
+    update.record(logprobs.subarray(at, at + end - first), first);
     at += end - first;
   }
 }
 
 /** Row ranges per place for parts in ascending order of group, `[G + 1]`. */
-function segmentsOf(parts: readonly LessonPart[], offsets: Int32Array, numPlaces: number): Int32Array {
+function segmentsOf(parts: readonly UpdatePart[], offsets: Int32Array, numPlaces: number): Int32Array {
   const segments = new Int32Array(numPlaces + 1);
-  parts.forEach(({ lesson }, index) => {
-    segments[lesson.work.group + 1]! += offsets[index + 1]! - offsets[index]!;
+  parts.forEach(({ update }, index) => {
+    segments[update.work.group + 1]! += offsets[index + 1]! - offsets[index]!;
   });
   for (let place = 0; place < numPlaces; place++) segments[place + 1]! += segments[place]!;
   return segments;
@@ -213,18 +213,18 @@ export class Trainer implements Disposable {
   /** Puts the gradients of some groups, in ascending order, in the store, and zeros for the others. */
   differentiate(work: readonly GroupWork[]): GroupLoss[] {
     const { lm, store } = this.trainee;
-    const lessons = work.map((own) => new Lesson(own));
-    const parts = lessons.flatMap(partsOf);
+    const updates = work.map((own) => new GroupUpdate(own));
+    const parts = updates.flatMap(partsOf);
     const batches = this.#cut(parts);
-    const isMeasured = parts.some(({ lesson }) => lesson.isMeasured);
+    const isMeasured = parts.some(({ update }) => update.isMeasured);
     if (isMeasured && batches.length > 1)
-      for (const batch of this.#cut(parts.filter(({ lesson }) => lesson.isMeasured)))
+      for (const batch of this.#cut(parts.filter(({ update }) => update.isMeasured)))
         record(batch, measure(lm, sequencesOf(batch), this.#adaptersOf(batch)));
     store.zeroGrad();
     for (const batch of batches) {
       const coefficients = () =>
-        batch.flatMap(({ lesson, first, end }) =>
-          Array.from(lesson.value.gradient.subarray(first, end), (slope) => 0 - slope),
+        batch.flatMap(({ update, first, end }) =>
+          Array.from(update.value.gradient.subarray(first, end), (slope) => 0 - slope),
         );
       const whenMeasured = (logprobs: Float64Array) => {
         record(batch, logprobs);
@@ -234,7 +234,7 @@ export class Trainer implements Disposable {
       const wanted = isWhole ? whenMeasured : coefficients();
       record(batch, differentiate(lm, sequencesOf(batch), wanted, this.#adaptersOf(batch)));
     }
-    return lessons.map((lesson) => lesson.toLoss());
+    return updates.map((update) => update.toLoss());
   }
 
   /** Norms of the gradients of some groups. */
@@ -242,11 +242,11 @@ export class Trainer implements Disposable {
     return groupNorms(this.trainee.store, groups);
   }
 
-  #cut(parts: readonly LessonPart[]): LessonPart[][] {
+  #cut(parts: readonly UpdatePart[]): UpdatePart[][] {
     return cutByRows(parts, ({ sequence }) => sequence.numUsefulRows, this.#maxRows);
   }
 
-  #adaptersOf(parts: readonly LessonPart[]): AdaptersOf {
+  #adaptersOf(parts: readonly UpdatePart[]): AdaptersOf {
     const { bank } = this.trainee;
     return bank && ((offsets) => bank.batch(segmentsOf(parts, offsets, bank.configs.length)));
   }
@@ -256,4 +256,4 @@ export class Trainer implements Disposable {
   }
 }
 
-const sequencesOf = (parts: readonly LessonPart[]): PreparedDocument[] => parts.map(({ sequence }) => sequence);
+const sequencesOf = (parts: readonly UpdatePart[]): PreparedDocument[] => parts.map(({ sequence }) => sequence);

@@ -13,7 +13,7 @@ const modelTypes = architectures.modelTypes;
 /** Files that name architectures because naming them is their job. */
 const lists = ["src/models/catalog.ts", "src/models/index.ts"];
 /** Files that make a Llama on purpose: what ships, what is measured, what tests train. Nothing else of it is known there. */
-const makers = /\/nano\.ts$|^src\/cli\/bench\/(?:setup|runs)\.ts$|^src\/train\/tiny-model\.ts$/;
+const makers = /\/nano\.ts$|\/curve-base\.ts$|^src\/cli\/bench\/(?:setup|runs)\.ts$|^src\/train\/tiny-model\.ts$/;
 const makerWords = /\b(?:createLlama|plainLlama|LlamaConfig|LlamaLm)\b/g;
 /** A kind of rotary scaling and a class of tokenizers that are called after a model and used by others. */
 const otherWords = /llama3\b|\bLlamaTokenizer\b/gi;

@@ -173,8 +173,12 @@ function parseRope(rope: z.output<typeof ropeSchema>, maxSeqLen: number, path: s
   }
 }
 
-/** The common part of config.json, under the keys of transformers 4.45 and later, which 5 still reads. */
-export function decoderToJson(config: DecoderConfig, dtype: StoredDType): Record<string, unknown> {
+/** config.json under the keys of transformers 4.45 and later, which 5 still reads; `own` are those of the architecture alone. */
+export function decoderToJson(
+  config: DecoderConfig,
+  dtype: StoredDType,
+  own: Record<string, unknown> = {},
+): Record<string, unknown> {
   const { eosTokenIds } = config;
   return {
     model_type: config.modelType,
@@ -190,6 +194,7 @@ export function decoderToJson(config: DecoderConfig, dtype: StoredDType): Record
     rope_theta: config.ropeTheta,
     rope_scaling: ropeToJson(config.ropeScaling),
     tie_word_embeddings: config.tieWordEmbeddings,
+    ...own,
     hidden_act: "silu",
     initializer_range: 0.02,
     bos_token_id: config.bosTokenId,

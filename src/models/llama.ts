@@ -92,9 +92,7 @@ export const llama: Architecture<LlamaConfig> = {
   },
   configToJson: (config, dtype) => ({
     architectures: ["LlamaForCausalLM"],
-    ...decoderToJson(config, dtype),
-    attention_bias: config.attentionBias,
-    mlp_bias: config.mlpBias,
+    ...decoderToJson(config, dtype, { attention_bias: config.attentionBias, mlp_bias: config.mlpBias }),
   }),
   parameters,
   create: (...args) => createDecoder({ architecture: llama, forward }, ...args),

@@ -13,8 +13,8 @@ import {
   curveCompletion,
   curveDomain,
   curveEdit,
+  curveLearnSettings,
   curveText,
-  defaultLearnSettings,
   defaultTemplates,
   drawCurve,
   type LearnSettings,
@@ -27,7 +27,6 @@ import {
   type TaskScore,
   type Trial,
   trialSeed,
-  uniformSchedule,
 } from "../src/adapt/index.ts";
 import { type Checkpoint, f32Precision, loadCheckpoint } from "../src/models/index.ts";
 import { createRun } from "../src/registry/index.ts";
@@ -37,22 +36,16 @@ import { bootstrapCrossed, bootstrapMean, createRng, type Interval, mean } from 
 const { values: options } = parseArgs({
   options: {
     out: { type: "string", default: "runs/curve" },
-    seeds: { type: "string", default: "0,1,2,3" },
-    tasks: { type: "string", default: "120" },
+    seeds: { type: "string", default: "0,1,2" },
+    tasks: { type: "string", default: "300" },
     validation: { type: "string", default: "24" },
-    test: { type: "string", default: "80" },
+    test: { type: "string", default: "120" },
     pretraining: { type: "string", default: "500" },
   },
 });
 const numTasks = Number(options.tasks);
 const numRounds = 2;
-const settings: LearnSettings = {
-  ...defaultLearnSettings,
-  ...{ numRounds, passagesPerRound: numTasks, numEdits: 8, schedule: uniformSchedule(8, 1), heldOutEdits: 2 },
-  /** The paper's rule: an edit that is no better than none, an invalid one among them, is not learned from. */
-  update: { ...defaultLearnSettings.update, objective: { kind: "rest-em", keep: 1, aboveBase: true } },
-  groupSize: 100,
-};
+const settings: LearnSettings = { ...curveLearnSettings, numRounds, passagesPerRound: numTasks };
 const canaries = { items: [], hasGold: true };
 const grid = curveChoices.rank.flatMap((rank) =>
   curveChoices.learningRate.flatMap((learningRate) =>

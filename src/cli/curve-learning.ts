@@ -30,15 +30,11 @@ export interface CurveLearningArgs {
   readonly threads: number | undefined;
 }
 
-const tasksPerRound = 40;
-
 /** Runs the outer loop on curves, or goes on with one that was interrupted. */
 export async function runCurveLearning(args: CurveLearningArgs, context: VerbContext): Promise<LearningResult> {
   const began = performance.now();
   const { output, signal } = context;
-  const { seed, numHeldOut, threads } = args;
-  const passagesPerRound = args.settings.passagesPerRound ?? tasksPerRound;
-  const settings: LearnSettings = { ...args.settings, passagesPerRound };
+  const { seed, numHeldOut, threads, settings } = args;
   if (args.modelDirectory !== null) requireModel(args.modelDirectory);
   const backend = openBackend({ ...(threads !== undefined && { threads }), warn: output.note });
   const onEvent = createProgressTeller(output);
@@ -61,7 +57,7 @@ export async function runCurveLearning(args: CurveLearningArgs, context: VerbCon
   if (run.status !== "finished") {
     const report = await learn({
       ...{ modelDirectory, settings, seed, signal, templates: defaultTemplates },
-      domain: curveDomain({ numTasks: settings.numRounds * passagesPerRound, numHeldOut, seed }),
+      domain: curveDomain({ numTasks: settings.numRounds * settings.passagesPerRound!, numHeldOut, seed }),
       canaries: { items: [], hasGold: true },
       openPolicy: (directory) => loadCheckpoint(backend, directory, { precision: f32Precision }),
       oldText: async (count, rng) => Array.from({ length: count }, (_, index) => curveText(rng.fork(index))),

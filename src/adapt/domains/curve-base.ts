@@ -18,8 +18,22 @@ import { writeFileAtomic } from "../../registry/index.ts";
 import type { Backend } from "../../tensor/index.ts";
 import { type TrainProgress, trainFull } from "../../train/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
+import { defaultLearnSettings, type LearnSettings, uniformSchedule } from "../learn/settings.ts";
 import { defaultTemplates } from "../prompts.ts";
 import { type CurveSettings, curveChoices, curveCompletion, curveLine, curvePrompt, drawCurve } from "./curve.ts";
+
+/**
+ * The settings of `selkie learn curve` where nothing else is asked for. The update was chosen on validation tasks. Only edits that
+ * are better than none are learned from: an invalid one changes nothing, which is better than a harmful one.
+ */
+export const curveLearnSettings: LearnSettings = {
+  ...defaultLearnSettings,
+  ...{ passagesPerRound: 300, numEdits: 12, schedule: uniformSchedule(12, 1), heldOutEdits: 3, groupSize: 200 },
+  update: {
+    ...defaultLearnSettings.update,
+    ...{ objective: { kind: "rest-em", keep: 1, aboveBase: true }, method: "full", learningRate: 2e-3, epochs: 20 },
+  },
+};
 
 const endOfText = "<|end|>";
 const documentsPerStep = 48;

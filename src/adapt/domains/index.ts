@@ -14,7 +14,7 @@ export {
   drawCurve,
   readCurveSettings,
 } from "./curve.ts";
-export { type CurveBaseArgs, curveText, pretrainCurve, randomCurveSettings } from "./curve-base.ts";
+export { type CurveBaseArgs, curveLearnSettings, curveText, pretrainCurve, randomCurveSettings } from "./curve-base.ts";
 export {
   askQuestions,
   type KnowledgeCandidate,

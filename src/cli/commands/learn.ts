@@ -46,7 +46,7 @@ const examples: readonly Example[] = [
     "a server writes the edits",
   ],
   [
-    "selkie learn curve --passages-per-round 60 --repetitions 1 --held-out-limit 60",
+    "selkie learn curve --passages-per-round 60 --held-out-limit 60",
     "edits that are hyper-parameters; the base is trained first, in a minute",
   ],
 ];
@@ -68,11 +68,15 @@ export function registerLearn(program: Command): void {
     .option("--rounds <n>", "rounds (default: 2)", parseCount)
     .option(
       "--passages-per-round <n>",
-      "different passages for each round (default: all, divided; curve: 40)",
+      "different passages for each round (default: all, divided; curve: 300)",
       parseCount,
     )
-    .option("--edits <n>", "self-edits of each passage (default: 5)", parseCount)
-    .option("--repetitions <n>", "trainings of each self-edit (default: 3; none for the reward proxy)", parseCount)
+    .option("--edits <n>", "self-edits of each passage (default: 5; curve: 12)", parseCount)
+    .option(
+      "--repetitions <n>",
+      "trainings of each self-edit (default: 3; none for the reward proxy; curve: 1)",
+      parseCount,
+    )
     .option("--halving <n>", "spend n trainings per passage by successive halving instead", parseCount)
     .option("--reward <name>", "seal, binary, dense, shrunk, retention, length or proxy (default: dense)")
     .addOption(
@@ -115,16 +119,22 @@ export function registerLearn(program: Command): void {
 }
 
 /** The defaults, then the file, then what the command line says. */
-async function settingsOf(options: LearnOptions): Promise<LearnSettings> {
-  const { applyLearnSettings, defaultLearnSettings, halvingRounds, loadLearnSettings, rewardNamed, uniformSchedule } =
-    await import("../../adapt/index.ts");
+async function settingsOf(options: LearnOptions, domain: "knowledge" | "curve"): Promise<LearnSettings> {
+  const {
+    applyLearnSettings,
+    curveLearnSettings,
+    defaultLearnSettings,
+    halvingRounds,
+    loadLearnSettings,
+    rewardNamed,
+    uniformSchedule,
+  } = await import("../../adapt/index.ts");
   const { edits, halving, update } = options;
-  const fromFile =
-    options.settings === undefined
-      ? defaultLearnSettings
-      : await loadLearnSettings(defaultLearnSettings, options.settings);
+  const defaults = domain === "curve" ? curveLearnSettings : defaultLearnSettings;
+  const fromFile = options.settings === undefined ? defaults : await loadLearnSettings(defaults, options.settings);
   const reward = options.reward ?? fromFile.reward;
-  const repetitions = options.repetitions ?? Math.max(rewardNamed(reward).minRepetitions, reward === "proxy" ? 0 : 3);
+  const usual = reward === "proxy" ? 0 : domain === "curve" ? 1 : 3;
+  const repetitions = options.repetitions ?? Math.max(rewardNamed(reward).minRepetitions, usual);
   const scheduled = (numEdits: number) => ({
     numEdits,
     schedule: halving === undefined ? uniformSchedule(numEdits, repetitions) : halvingRounds(numEdits, halving),
@@ -162,7 +172,7 @@ async function runCurve(command: Command, options: LearnOptions, context: VerbCo
   const result = await runCurveLearning(
     {
       modelDirectory: isOwnModel ? options.model : null,
-      settings: await settingsOf(options),
+      settings: await settingsOf(options, "curve"),
       ...{ numHeldOut: options.heldOutLimit ?? 40, seed: options.seed, root: options.out },
       ...{ isFresh: options.fresh ?? false, threads: options.threads },
     },
@@ -189,7 +199,7 @@ async function run(options: LearnOptions, context: VerbContext): Promise<void> {
           ? null
           : { address: teacher, model: teacherModel, apiKey: process.env["SELKIE_TEACHER_KEY"] },
       replay: options.replay,
-      settings: await settingsOf(options),
+      settings: await settingsOf(options, "knowledge"),
       seed: options.seed,
       root: options.out,
       isFresh: options.fresh ?? false,

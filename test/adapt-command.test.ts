@@ -119,9 +119,9 @@ describe("an output folder", () => {
   test("that another run has claimed is refused", async () => {
     const room = newRoom();
     const [first, second] = await Promise.all([
-      run(room, adapt("ann", "--out", "X", "--edits", "24", "--epochs", "40")),
+      run(room, adapt("ann", "--out", "X", "--edits", "24", "--epochs", "120")),
       new Promise((resolve) => setTimeout(resolve, 20)).then(() =>
-        run(room, adapt("bob", "--out", "X", "--edits", "24", "--epochs", "40")),
+        run(room, adapt("bob", "--out", "X", "--edits", "24", "--epochs", "120")),
       ),
     ]);
     const codes = [first.code, second.code].sort();

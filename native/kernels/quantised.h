@@ -171,6 +171,128 @@ inline void dequantiseTo(const Quantised& q, int64_t rows, int64_t group, int64_
   else dequantiseBlock(q, rows, group, groups, static_cast<float*>(target), rowStride, kGroup / 2);
 }
 
+// ---- Panels straight from the codes ----
+//
+// The register kernels want a panel of W unit by unit: for one k, or a pair of k, a value of each row. Codes are a quarter
+// of their values, so it is the codes that are transposed, four to a lane, and a lane's row keeps its scale in that lane.
+
+#if defined(__AVX512F__)
+#define SELKIE_CODES_TO_PANELS 1
+
+using Lanes32 = __m512i;
+inline Lanes32 loadLanes32(const uint8_t* p) { return _mm512_loadu_si512(p); }
+inline Lanes32 loadLanes32Half(const uint8_t* p) { return _mm512_zextsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline Lanes32 shiftRight(Lanes32 a, int bits) { return _mm512_srli_epi32(a, static_cast<unsigned>(bits)); }
+// The second byte of each lane plus 32768, as a number.
+inline Vec secondByte(Lanes32 a) {
+  const __m512i mask = _mm512_set1_epi32(0xff00), offset = _mm512_set1_epi32(0x47000000);
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(a, mask, offset, 0xea))};  // (a & mask) | offset
+}
+inline Vec byteOf(Lanes32 a, int index) {
+  if (index == 0) return secondByte(_mm512_slli_epi32(a, 8));
+  return secondByte(index == 1 ? a : shiftRight(a, 8 * (index - 1)));
+}
+// The value of the code in bits `4 · index` on of each lane.
+inline Vec lookUpLanes(Lanes32 a, int index, Vec book) {
+  return {_mm512_permutexvar_ps(index == 0 ? a : shiftRight(a, 4 * index), book.v)};  // reads four bits of an index
+}
+constexpr float kLaneOffset = 32768 + 128;
+#endif
+
+#if defined(SELKIE_CODES_TO_PANELS)
+
+// Stores the values of neighbouring k, one row to a lane, as units; returns the place of the next unit.
+struct PlainPanel {
+  static constexpr int kPerUnit = 1;
+  static void store(float* target, int64_t columns, Vec first, Vec second) {
+    first.store(target);
+    second.store(target + columns);
+  }
+};
+struct RoundedPanel {
+  static constexpr int kPerUnit = 1;
+  static void store(float* target, int64_t columns, Vec first, Vec second) {
+    PlainPanel::store(target, columns, roundToBf16(first), roundToBf16(second));
+  }
+};
+#if defined(__AVX512BF16__)
+inline Vec joinPairs(Vec first, Vec second) {
+  // lane i of the result: first[i] below, second[i] above
+  const __m512i places = _mm512_set_epi32(0x001f000f, 0x001e000e, 0x001d000d, 0x001c000c, 0x001b000b, 0x001a000a, 0x00190009, 0x00180008,
+                                          0x00170007, 0x00160006, 0x00150005, 0x00140004, 0x00130003, 0x00120002, 0x00110001, 0x00100000);
+  const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.v, first.v));
+  return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(places, both))};
+}
+struct PairPanel {
+  static constexpr int kPerUnit = 2;
+  static void store(float* target, int64_t, Vec first, Vec second) { joinPairs(first, second).store(target); }
+};
+#endif
+
+// The lanes of scales of a group: row r's in lane r, zero beyond the last row.
+inline Vec scalesOf(const Quantised& q, int64_t rows, int64_t group) {
+  float lanes[Vec::width];
+  for (int64_t r = 0; r < Vec::width; r++) lanes[r] = r < rows ? toFloat(q.scales[r * q.groups + group]) : 0;
+  return Vec::load(lanes);
+}
+
+// Dequantises `groups` groups from `group` on of `rows` rows (at most a vector of them) to lanes of a panel that is
+// `columns` wide. k past the end of a row has codes too, and is multiplied with nothing.
+template <typename Panel, bool hasBook>
+[[gnu::noinline]] void dequantiseLanes(const Quantised& q, int64_t rows, int64_t group, int64_t groups, float* target, int64_t columns) {
+  constexpr int width = Vec::width;
+  constexpr int64_t bytes = hasBook ? kGroup / 2 : kGroup;
+  constexpr int64_t groupUnits = kGroup / Panel::kPerUnit;
+  const int64_t perBlock = width * 4 / bytes;  // groups whose codes fill a vector
+  const int64_t ahead = width * q.groups * bytes;
+  const Vec book = hasBook ? Vec::load(q.book) : Vec::zero();
+  for (int64_t g = 0; g < groups; g += perBlock) {
+    Vec block[width];
+    const bool isWhole = groups - g >= perBlock;
+    for (int r = 0; r < width; r++) {
+      const uint8_t* codes = q.codes + (smaller<int64_t>(r, rows - 1) * q.groups + group + g) * bytes;
+      __builtin_prefetch(codes + ahead, 0, 2);
+      block[r].v = _mm512_castsi512_ps(isWhole ? loadLanes32(codes) : loadLanes32Half(codes));
+    }
+    transpose(block);
+    for (int64_t part = 0; part < smaller(perBlock, groups - g); part++) {
+      const Vec scales = scalesOf(q, rows, group + g + part), shift = Vec::set(-kLaneOffset) * scales;
+      float* to = target + (g + part) * groupUnits * columns;
+      const Vec* codes = block + part * (bytes / 4);
+#pragma GCC unroll 2
+      for (int64_t j = 0; j < bytes / 4; j++) {
+        const Lanes32 lanes = _mm512_castps_si512(codes[j].v);
+        float* units = to + 4 * j / Panel::kPerUnit * columns;
+        constexpr int64_t step = 2 / Panel::kPerUnit;
+        if constexpr (hasBook) {
+          // the lower halves of four bytes, then the upper ones, which are 32 columns on
+          float* upper = units + groupUnits / 2 * columns;
+          Panel::store(units, columns, lookUpLanes(lanes, 0, book) * scales, lookUpLanes(lanes, 2, book) * scales);
+          Panel::store(units + step * columns, columns, lookUpLanes(lanes, 4, book) * scales, lookUpLanes(lanes, 6, book) * scales);
+          Panel::store(upper, columns, lookUpLanes(lanes, 1, book) * scales, lookUpLanes(lanes, 3, book) * scales);
+          Panel::store(upper + step * columns, columns, lookUpLanes(lanes, 5, book) * scales, lookUpLanes(lanes, 7, book) * scales);
+        } else {
+          Panel::store(units, columns, fma(byteOf(lanes, 0), scales, shift), fma(byteOf(lanes, 1), scales, shift));
+          Panel::store(units + step * columns, columns, fma(byteOf(lanes, 2), scales, shift), fma(byteOf(lanes, 3), scales, shift));
+        }
+      }
+    }
+  }
+}
+
+// A panel of `columns` rows of W, `count` of which exist, as `packB` of the engine would make it of the values.
+template <typename Panel>
+inline void codesToPanel(const Quantised& q, int64_t count, int64_t group, int64_t groups, float* target, int64_t columns) {
+  for (int64_t first = 0; first < columns; first += Vec::width) {
+    const int64_t rows = smaller<int64_t>(Vec::width, count - first);
+    const Quantised part = skipRows(q, rows > 0 ? first : 0);
+    const auto dequantise = q.book != nullptr ? dequantiseLanes<Panel, true> : dequantiseLanes<Panel, false>;
+    if (rows > 0) dequantise(part, rows, group, groups, target + first, columns);
+  }
+}
+
+#endif
+
 // ---- Few rows ----
 
 // Groups of one stretch when `groups` are cut evenly.
@@ -253,8 +375,18 @@ inline void multiplyFewByPanels(const Product& product, const Quantised& weight,
       for (int64_t group = 0; group < weight.groups; group += stretch) {
         const int64_t groups = smaller(stretch, weight.groups - group), k = smaller(groups * kGroup, product.k - group * kGroup);
         const int64_t unit = group * unitsPerGroup, units = smaller(groups * unitsPerGroup, plan.numUnits - unit);
+#if defined(SELKIE_CODES_TO_PANELS)
+        const Quantised panelCodes = skipRows(weight, column);
+        if (!useBf16) codesToPanel<PlainPanel>(panelCodes, count, group, groups, b, plan.columns);
+#if defined(__AVX512BF16__)
+        else codesToPanel<PairPanel>(panelCodes, count, group, groups, b, plan.columns);
+#else
+        else codesToPanel<RoundedPanel>(panelCodes, count, group, groups, b, plan.columns);
+#endif
+#else
         dequantiseTo(skipRows(weight, column), count, group, groups, useBf16, rows, stretch * kGroup);
         engine.packB({rows, useBf16, true, stretch * kGroup}, count, plan.columns, k, units, b);
+#endif
         for (int64_t i = 0; i < plan.numPanelsA; i++)
           run(plan.height, units, {packed + (i * plan.numUnits + unit) * plan.storageHeight, 64, 64 * plan.storageHeight}, b, sums + i * sumsSize,
               group == 0);

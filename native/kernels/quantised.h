@@ -3,182 +3,43 @@
 //
 // The result is that of the dense engine on the dequantised weight, to the bit, and depends on k alone in its order of
 // summation; so a row has the same bits whatever other rows there are. There are two ways to it:
-//   few rows  (decoding) reading W is all the work: a task takes one panel of rows of W after another, dequantises a stretch
-//             of k at a time into the level 1 cache, and multiplies it with all of a at once. On tile registers the rows
-//             of W become the first factor as they are (a tile row is 32 neighbouring k), and the result comes out
-//             transposed; a product of bf16 numbers is exact, so swapping the factors changes nothing.
+//   few rows  (decoding) reading W is all the work: a task takes one panel of rows of W after another.
+//             On registers the codes are transposed, and units are multiplied as they are computed or, with more than four
+//             rows, a stretch of k at a time from the level 1 cache (quantised-lanes.h). On tile registers a stretch is
+//             dequantised into the level 1 cache row by row; the rows of W become the first factor as they are (a tile
+//             row is 32 neighbouring k), and the result comes out transposed; a product of bf16 numbers is exact, so
+//             swapping the factors changes nothing.
 //   many rows dequantising is small beside the product: a block of W goes into scratch, row by row, and through `multiply`.
-// A group is dequantised by looking up: its sixteen values times its scale fit one or two registers.
 //
 // Kernel `quantisedGemm`: views a, codes, scales, book or null, c, bias or null, addend or null; numbers m, n, k, transposeA,
 // transposeB, alpha, accumulate, bf16.
 // Kernel `quantisedRows`, y[i] = W[rows[i]]: views codes, scales, book or null, rows, y; numbers width.
 #pragma once
 
-#include "gemm.h"
+#include "quantised-lanes.h"
 
 namespace selkie::SELKIE_ISA {
 
-constexpr int64_t kGroup = 64;                    // columns with one scale
-constexpr int64_t kStretchGroups = 4;                // groups of a row dequantised at a time by products with few rows
+constexpr int64_t kStretchGroups = 4;             // groups of a row dequantised at a time by products with few rows
 constexpr int64_t kMaxFewRows = 128;              // with more, a dense block is the faster way
 constexpr int64_t kDenseBlockBytes = 8 << 20;     // of dequantised weights in scratch
 constexpr int kSharedQuantised = 10;              // scratch slot of that block, or of packed rows
-constexpr int kThreadStretch = kThreadFirstFree;  // and of a stretch
+constexpr int kThreadStretch = kThreadFirstFree;  // and of a stretch, or of the scales of a panel
 constexpr int kThreadPanel = kThreadFirstFree + 1;
-
-struct Quantised {
-  const uint8_t* codes;
-  const bf16* scales;
-  const float* book;
-  int64_t groups;  // of a row
-};
-
-inline Quantised quantisedOf(const View& codes, const View& scales, const View& book, int64_t columns) {
-  return {static_cast<const uint8_t*>(codes.data), static_cast<const bf16*>(scales.data), static_cast<const float*>(book.data),
-          ceilDivide(columns, kGroup)};
-}
-
-inline int64_t groupBytes(const Quantised& q) { return q.book == nullptr ? kGroup : kGroup / 2; }
-
-// The matrix without its first `rows` rows.
-inline Quantised skipRows(Quantised q, int64_t rows) {
-  q.codes += rows * q.groups * groupBytes(q);
-  q.scales += rows * q.groups;
-  return q;
-}
-
-// ---- One group ----
-
-// A vector of bytes, each plus kByteOffset.
-#if defined(__AVX512F__)
-constexpr float kByteOffset = 32768;
-inline Vec widenBytes(const uint8_t* p) {
-  // A byte put below the bits of 32768 is a number already, without a conversion.
-  const __m512i offset = _mm512_set1_epi32(0x47000000);
-  const __m512i places = _mm512_slli_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 8);
-  const __m512i bytes = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  return {_mm512_castsi512_ps(_mm512_mask_shuffle_epi8(offset, 0x2222222222222222, bytes, places))};
-}
-#elif defined(__AVX2__)
-constexpr float kByteOffset = 0;
-inline Vec widenBytes(const uint8_t* p) {
-  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
-}
-#else
-constexpr float kByteOffset = 0;
-inline Vec widenBytes(const uint8_t* p) {
-  typedef uint8_t Bytes __attribute__((vector_size(4)));
-  Bytes bytes;
-  __builtin_memcpy(&bytes, p, 4);
-  return {__builtin_convertvector(bytes, Vec::Lanes)};
-}
-#endif
-
-// Two vectors side by side, in one store where there is one: tile loads wait for halves of a line.
-template <typename T>
-inline void storePair(T* target, Vec first, Vec second) {
-  first.store(target);
-  second.store(target + Vec::width);
-}
-#if defined(__AVX512BF16__)
-inline void storePair(bf16* target, Vec first, Vec second) {
-  _mm512_storeu_si512(target, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.v, first.v)));
-}
-#endif
-
-// 64 codes (bytes, 128 for 0) times a scale: the first 32 values to `lower`, the others to `upper`. The offset vanishes
-// without a trace, as a scale has 8 significant bits.
-template <typename T>
-inline void scaleBytes(const uint8_t* codes, float scale, T* lower, T* upper) {
-  const Vec factor = Vec::set(scale), shift = Vec::set(-(kByteOffset + 128) * scale);
-#pragma GCC unroll 8
-  for (int64_t i = 0; i < kGroup; i += 2 * Vec::width) {
-    T* target = i < kGroup / 2 ? lower + i : upper + i - kGroup / 2;
-    storePair(target, fma(widenBytes(codes + i), factor, shift), fma(widenBytes(codes + i + Vec::width), factor, shift));
-  }
-}
-
-// 32 bytes of two codes each, by the sixteen values of `book` times a scale: lower halves to `lower`, upper ones to `upper`.
-#if defined(__AVX512F__)
-inline void lookUp(const uint8_t* codes, const float* book, float scale, float* lower, float* upper) {
-  const __m512 values = (Vec::load(book) * Vec::set(scale)).v;
-#pragma GCC unroll 2
-  for (int i = 0; i < 32; i += 16) {
-    const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i)));
-    _mm512_storeu_ps(lower + i, _mm512_permutexvar_ps(index, values));  // reads the lower four bits of an index
-    _mm512_storeu_ps(upper + i, _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), values));
-  }
-}
-inline void lookUp(const uint8_t* codes, const float* book, float scale, bf16* lower, bf16* upper) {
-  // This instruction reads five bits of an index; the values twice make the fifth one idle.
-  const __m512i values = _mm512_broadcast_i64x4((Vec::load(book) * Vec::set(scale)).narrow());
-  const __m512i index = _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)));
-  _mm512_storeu_si512(lower, _mm512_permutexvar_epi16(index, values));
-  _mm512_storeu_si512(upper, _mm512_permutexvar_epi16(_mm512_srli_epi16(index, 4), values));
-}
-#else
-template <typename T>
-inline void lookUp(const uint8_t* codes, const float* book, float scale, T* lower, T* upper) {
-  T values[16];
-  for (int i = 0; i < 16; i += Vec::width) (Vec::load(book + i) * Vec::set(scale)).store(values + i);
-#pragma GCC unroll 8
-  for (int i = 0; i < 32; i++) {
-    lower[i] = values[codes[i] & 15];
-    upper[i] = values[codes[i] >> 4];
-  }
-}
-#endif
-
-// ---- Blocks of groups ----
-
-constexpr int64_t kScalesAtOnce = 16;
-
-// The first of `count` scales as f32: from memory a scale reaches all lanes without a shuffle.
-inline void widenScales(const bf16* scales, int64_t count, float* target) {
-  for (int64_t i = 0; i < smaller(count, kScalesAtOnce); i += Vec::width) Vec::load(scales + i, smaller<int64_t>(count - i, Vec::width)).store(target + i);
-}
-
-// Dequantises `groups` groups from `group` on of the first `rows` rows. Row r begins at target + r · rowStride, and every
-// 32 columns of it are pieceStride apart: 32 for plain rows.
-template <bool hasBook, typename T>
-[[gnu::noinline]] void dequantiseGroups(const Quantised& q, int64_t rows, int64_t group, int64_t groups, T* target, int64_t rowStride, int64_t pieceStride) {
-  constexpr int64_t bytes = hasBook ? kGroup / 2 : kGroup;
-  const int64_t ahead = rows * q.groups * bytes;  // the same groups of the next rows, while these are computed
-  float scales[kScalesAtOnce];
-  for (int64_t r = 0; r < rows; r++) {
-    const int64_t first = r * q.groups + group;
-    const uint8_t* codes = q.codes + first * bytes;
-    T* to = target + r * rowStride;
-    for (int64_t g = 0; g < groups; g++, codes += bytes, to += 2 * pieceStride) {
-      if (g % kScalesAtOnce == 0) widenScales(q.scales + first + g, groups - g, scales);
-      __builtin_prefetch(codes + ahead, 0, 2);
-      if constexpr (hasBook) lookUp(codes, q.book, scales[g % kScalesAtOnce], to, to + pieceStride);
-      else scaleBytes(codes, scales[g % kScalesAtOnce], to, to + pieceStride);
-    }
-  }
-}
-
-template <typename T>
-inline void dequantiseBlock(const Quantised& q, int64_t rows, int64_t group, int64_t groups, T* target, int64_t rowStride, int64_t pieceStride) {
-  if (q.book != nullptr) dequantiseGroups<true>(q, rows, group, groups, target, rowStride, pieceStride);
-  else dequantiseGroups<false>(q, rows, group, groups, target, rowStride, pieceStride);
-}
-
-// Plain rows of bf16 or f32.
-inline void dequantiseTo(const Quantised& q, int64_t rows, int64_t group, int64_t groups, bool isBf16, void* target, int64_t rowStride) {
-  if (isBf16) dequantiseBlock(q, rows, group, groups, static_cast<bf16*>(target), rowStride, kGroup / 2);
-  else dequantiseBlock(q, rows, group, groups, static_cast<float*>(target), rowStride, kGroup / 2);
-}
 
 // ---- Few rows ----
 
 // Groups of one stretch when `groups` are cut evenly.
 inline int64_t stretchOf(int64_t groups) { return ceilDivide(groups, ceilDivide(groups, kStretchGroups)); }
 
-// Panels of W that one task takes: tasks cost a microsecond each, and four per thread share evenly enough.
+// Panels of W that one task takes. Tasks cost a microsecond each, and about four per thread share evenly enough; of two
+// such cuts the one whose busiest thread has less to do, as 18 panels are 2 · 3 tasks of three rather than 9 of two.
 inline int64_t panelsPerTask(int64_t numPanels, const ThreadPool& pool) {
-  return pool.numThreads() == 1 ? numPanels : larger<int64_t>(1, numPanels / (4 * pool.numThreads()));
+  const int64_t numThreads = pool.numThreads();
+  if (numThreads == 1) return numPanels;
+  const auto longest = [&](int64_t panels) { return panels * ceilDivide(ceilDivide(numPanels, panels), numThreads); };
+  const int64_t fine = larger<int64_t>(1, numPanels / (4 * numThreads));
+  return longest(fine + 1) < longest(fine) ? fine + 1 : fine;
 }
 
 #if defined(__AMX_BF16__)
@@ -231,7 +92,7 @@ inline void multiplyFewByTiles(const Product& product, const Quantised& weight, 
 
 #endif
 
-// The same on registers: rows of W become panels of the second factor, as the dense engine packs them.
+// On registers: rows of W become panels of the second factor, as the dense engine packs them.
 inline void multiplyFewByPanels(const Product& product, const Quantised& weight, bool useBf16, ThreadPool& pool) {
   const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
   const Plan plan = planProduct(product, engine);
@@ -241,31 +102,64 @@ inline void multiplyFewByPanels(const Product& product, const Quantised& weight,
                packed + panel * plan.storageHeight * plan.numUnits);
   });
   const int64_t stretch = stretchOf(weight.groups), unitsPerGroup = kGroup / engine.kPerUnit;
-  const int64_t sumsSize = int64_t{plan.storageHeight} * plan.columns;
-  const MicroKernel run = plan.isNarrow ? engine.runNarrow : engine.run;
-  parallelRanges(pool, plan.numPanelsB, panelsPerTask(plan.numPanelsB, pool), [&](int64_t begin, int64_t end, int thread) {
-    auto* rows = pool.threadScratch(thread, kThreadStretch, plan.columns * stretch * kGroup * sizeof(float));
-    auto* b = static_cast<float*>(pool.threadScratch(thread, kThreadPanel, plan.columns * stretch * kGroup * sizeof(float)));
+  const int64_t sumsSize = int64_t{plan.storageHeight} * engine.columns;
+  const int64_t numPanels = ceilDivide(product.n, engine.columns);
+  parallelRanges(pool, numPanels, panelsPerTask(numPanels, pool), [&](int64_t begin, int64_t end, int thread) {
+    auto* b = static_cast<float*>(pool.threadScratch(thread, kThreadPanel, engine.columns * stretch * kGroup * sizeof(float)));
     auto* sums = static_cast<float*>(pool.threadScratch(thread, kThreadBlock, plan.numPanelsA * sumsSize * sizeof(float)));
-    if (engine.begin != nullptr) engine.begin(plan.height);
+#if defined(SELKIE_CODES_IN_LANES)
+    auto* scales = static_cast<uint16_t*>(pool.threadScratch(thread, kThreadStretch, weight.groups * kPanelRows * sizeof(uint16_t)));
+    const StorePanel store = panelStore(useBf16, weight.book != nullptr);
+#else
+    auto* rows = pool.threadScratch(thread, kThreadStretch, engine.columns * stretch * kGroup * sizeof(float));
+#endif
     for (int64_t panel = begin; panel < end; panel++) {
-      const int64_t column = panel * plan.columns, count = smaller<int64_t>(plan.columns, product.n - column);
+      const int64_t column = panel * engine.columns, count = smaller<int64_t>(engine.columns, product.n - column);
+      const Quantised part = skipRows(weight, column);
+#if defined(SELKIE_CODES_IN_LANES)
+      const PanelCodes codes = panelCodes(part, count, scales);
+#endif
       for (int64_t group = 0; group < weight.groups; group += stretch) {
-        const int64_t groups = smaller(stretch, weight.groups - group), k = smaller(groups * kGroup, product.k - group * kGroup);
+        const int64_t groups = smaller(stretch, weight.groups - group);
         const int64_t unit = group * unitsPerGroup, units = smaller(groups * unitsPerGroup, plan.numUnits - unit);
-        dequantiseTo(skipRows(weight, column), count, group, groups, useBf16, rows, stretch * kGroup);
-        engine.packB({rows, useBf16, true, stretch * kGroup}, count, plan.columns, k, units, b);
+#if defined(SELKIE_CODES_IN_LANES)
+        store(codes, weight.book, group, groups, b);
+#else
+        dequantiseTo(part, count, group, groups, useBf16, rows, stretch * kGroup);
+        engine.packB({rows, useBf16, true, stretch * kGroup}, count, engine.columns, smaller(groups * kGroup, product.k - group * kGroup), units, b);
+#endif
         for (int64_t i = 0; i < plan.numPanelsA; i++)
-          run(plan.height, units, {packed + (i * plan.numUnits + unit) * plan.storageHeight, 64, 64 * plan.storageHeight}, b, sums + i * sumsSize,
-              group == 0);
+          engine.run(plan.height, units, {packed + (i * plan.numUnits + unit) * plan.storageHeight, 64, 64 * plan.storageHeight}, b,
+                     sums + i * sumsSize, group == 0);
       }
       for (int64_t i = 0; i < plan.numPanelsA; i++)
-        writeBlock(sums + i * sumsSize, plan.columns, product.c, i * plan.height, column,
+        writeBlock(sums + i * sumsSize, engine.columns, product.c, i * plan.height, column,
                    smaller<int64_t>(plan.height, product.m - i * plan.height), count);
     }
-    if (engine.end != nullptr) engine.end();
   });
 }
+
+#if defined(SELKIE_CODES_IN_LANES)
+
+// The same with so few rows that units of W need not be stored.
+inline void multiplyFewInLanes(const Product& product, const Quantised& weight, bool useBf16, ThreadPool& pool) {
+  const Engine& engine = useBf16 ? bf16Engine() : plainEngine();
+  const int64_t numUnits = ceilDivide(product.k, engine.kPerUnit), numPanels = ceilDivide(product.n, kPanelRows);
+  auto* packed = static_cast<float*>(pool.sharedScratch(kSharedQuantised, product.m * numUnits * sizeof(float)));
+  engine.packA(product.a, product.m, product.m, product.k, numUnits, packed);
+  const MultiplyLanes run = lanesKernel(useBf16, weight.book != nullptr, static_cast<int>(product.m));
+  parallelRanges(pool, numPanels, panelsPerTask(numPanels, pool), [&](int64_t begin, int64_t end, int thread) {
+    auto* scales = static_cast<uint16_t*>(pool.threadScratch(thread, kThreadStretch, weight.groups * kPanelRows * sizeof(uint16_t)));
+    alignas(64) float sums[kMostLanesRows * kPanelRows];
+    for (int64_t panel = begin; panel < end; panel++) {
+      const int64_t column = panel * kPanelRows, count = smaller(kPanelRows, product.n - column);
+      run(panelCodes(skipRows(weight, column), count, scales), weight.book, numUnits, packed, sums);
+      writeBlock(sums, kPanelRows, product.c, 0, column, product.m, count);
+    }
+  });
+}
+
+#endif
 
 // ---- Many rows ----
 
@@ -302,6 +196,9 @@ inline void multiplyQuantised(const Product& product, const Quantised& weight, b
   if (!isTransposed || product.m > kMaxFewRows) return multiplyMany(product, weight, isTransposed, useBf16, pool);
 #if defined(__AMX_BF16__)
   if (useBf16) return multiplyFewByTiles(product, weight, pool);
+#endif
+#if defined(SELKIE_CODES_IN_LANES)
+  if (product.m <= kMostLanesRows) return multiplyFewInLanes(product, weight, useBf16, pool);
 #endif
   multiplyFewByPanels(product, weight, useBf16, pool);
 }

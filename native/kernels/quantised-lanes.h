@@ -22,35 +22,35 @@ constexpr int64_t kChunkBytes = 16;  // of a row, transposed at a time
 // ---- Integer vectors ----
 
 #if defined(__AVX512F__)
-using Words = __m512i;
-inline Words unpackLow32(Words a, Words b) { return _mm512_unpacklo_epi32(a, b); }
-inline Words unpackHigh32(Words a, Words b) { return _mm512_unpackhi_epi32(a, b); }
-inline Words unpackLow64(Words a, Words b) { return _mm512_unpacklo_epi64(a, b); }
-inline Words unpackHigh64(Words a, Words b) { return _mm512_unpackhi_epi64(a, b); }
+using CodeWords = __m512i;
+inline CodeWords unpackLow32(CodeWords a, CodeWords b) { return _mm512_unpacklo_epi32(a, b); }
+inline CodeWords unpackHigh32(CodeWords a, CodeWords b) { return _mm512_unpackhi_epi32(a, b); }
+inline CodeWords unpackLow64(CodeWords a, CodeWords b) { return _mm512_unpacklo_epi64(a, b); }
+inline CodeWords unpackHigh64(CodeWords a, CodeWords b) { return _mm512_unpackhi_epi64(a, b); }
 inline __m128i load16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 // 16 bytes of every `step`th row, one after the other.
-inline Words loadRows(const uint8_t* const* rows, int step, int64_t offset) {
-  Words words = _mm512_castsi128_si512(load16(rows[0] + offset));
+inline CodeWords loadRows(const uint8_t* const* rows, int step, int64_t offset) {
+  CodeWords words = _mm512_castsi128_si512(load16(rows[0] + offset));
   words = _mm512_inserti32x4(words, load16(rows[step] + offset), 1);
   words = _mm512_inserti32x4(words, load16(rows[2 * step] + offset), 2);
   return _mm512_inserti32x4(words, load16(rows[3 * step] + offset), 3);
 }
-inline Words shiftRight(Words a, int bits) { return bits == 0 ? a : _mm512_srli_epi32(a, static_cast<unsigned>(bits)); }
+inline CodeWords shiftRight(CodeWords a, int bits) { return bits == 0 ? a : _mm512_srli_epi32(a, static_cast<unsigned>(bits)); }
 
 constexpr float kLaneOffset = 32768 + 128;
 // The second byte of each lane plus 32768, as a number.
-inline Vec secondByte(Words a) {
+inline Vec secondByte(CodeWords a) {
   const __m512i mask = _mm512_set1_epi32(0xff00), offset = _mm512_set1_epi32(0x47000000);
   return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(a, mask, offset, 0xea))};  // (a & mask) | offset
 }
-inline Vec byteOf(Words a, int index) { return secondByte(index == 0 ? _mm512_slli_epi32(a, 8) : shiftRight(a, 8 * (index - 1))); }
+inline Vec byteOf(CodeWords a, int index) { return secondByte(index == 0 ? _mm512_slli_epi32(a, 8) : shiftRight(a, 8 * (index - 1))); }
 
 struct Book {
   Vec values;
 };
 inline Book loadBook(const float* book) { return {book == nullptr ? Vec::zero() : Vec::load(book)}; }
 // The values of the codes in bits `bit` on of each lane.
-inline Vec lookUpLanes(Words a, int bit, const Book& book) { return {_mm512_permutexvar_ps(shiftRight(a, bit), book.values.v)}; }
+inline Vec lookUpLanes(CodeWords a, int bit, const Book& book) { return {_mm512_permutexvar_ps(shiftRight(a, bit), book.values.v)}; }
 
 // Rounds numbers to bf16 precision; a NaN may become another NaN.
 inline Vec roundFinite(Vec value) {
@@ -60,20 +60,20 @@ inline Vec roundFinite(Vec value) {
   return {_mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32(static_cast<int>(0xffff0000))))};
 }
 #else
-using Words = __m256i;
-inline Words unpackLow32(Words a, Words b) { return _mm256_unpacklo_epi32(a, b); }
-inline Words unpackHigh32(Words a, Words b) { return _mm256_unpackhi_epi32(a, b); }
-inline Words unpackLow64(Words a, Words b) { return _mm256_unpacklo_epi64(a, b); }
-inline Words unpackHigh64(Words a, Words b) { return _mm256_unpackhi_epi64(a, b); }
+using CodeWords = __m256i;
+inline CodeWords unpackLow32(CodeWords a, CodeWords b) { return _mm256_unpacklo_epi32(a, b); }
+inline CodeWords unpackHigh32(CodeWords a, CodeWords b) { return _mm256_unpackhi_epi32(a, b); }
+inline CodeWords unpackLow64(CodeWords a, CodeWords b) { return _mm256_unpacklo_epi64(a, b); }
+inline CodeWords unpackHigh64(CodeWords a, CodeWords b) { return _mm256_unpackhi_epi64(a, b); }
 inline __m128i load16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-inline Words loadRows(const uint8_t* const* rows, int step, int64_t offset) {
+inline CodeWords loadRows(const uint8_t* const* rows, int step, int64_t offset) {
   return _mm256_inserti128_si256(_mm256_castsi128_si256(load16(rows[0] + offset)), load16(rows[step] + offset), 1);
 }
-inline Words shiftRight(Words a, int bits) { return bits == 0 ? a : _mm256_srli_epi32(a, bits); }
+inline CodeWords shiftRight(CodeWords a, int bits) { return bits == 0 ? a : _mm256_srli_epi32(a, bits); }
 
 constexpr float kLaneOffset = 128;
-inline Vec byteOf(Words a, int index) {
-  const Words byte = index == 3 ? shiftRight(a, 24) : _mm256_and_si256(shiftRight(a, 8 * index), _mm256_set1_epi32(255));
+inline Vec byteOf(CodeWords a, int index) {
+  const CodeWords byte = index == 3 ? shiftRight(a, 24) : _mm256_and_si256(shiftRight(a, 8 * index), _mm256_set1_epi32(255));
   return {_mm256_cvtepi32_ps(byte)};
 }
 
@@ -83,8 +83,8 @@ struct Book {
 inline Book loadBook(const float* book) {
   return {book == nullptr ? Vec::zero() : Vec::load(book), book == nullptr ? Vec::zero() : Vec::load(book + 8)};
 }
-inline Vec lookUpLanes(Words a, int bit, const Book& book) {
-  const Words index = shiftRight(a, bit);  // three bits of it are read
+inline Vec lookUpLanes(CodeWords a, int bit, const Book& book) {
+  const CodeWords index = shiftRight(a, bit);  // three bits of it are read
   const __m256 isUpper = _mm256_castsi256_ps(bit == 28 ? a : _mm256_slli_epi32(a, 28 - bit));  // its sign bit is
   return {_mm256_blendv_ps(_mm256_permutevar8x32_ps(book.lower.v, index), _mm256_permutevar8x32_ps(book.upper.v, index), isUpper)};
 }
@@ -107,7 +107,7 @@ struct PairLanes {
   static constexpr int kUnits = kChunkBytes / 2;  // of a chunk
   using Arithmetic = DotPairs;
   struct Chunk {
-    Words words[2][2];  // [eight rows][eight columns]
+    CodeWords words[2][2];  // [eight rows][eight columns]
   };
   struct Scales {
     Vec scale[2], shift[2];
@@ -115,7 +115,7 @@ struct PairLanes {
 
   // Bytes `column` and `column + 1` of the eight of every row, each plus 32768, as numbers: a byte is put below the bits of
   // 32768.
-  static Vec bytePair(Words words, int column) {
+  static Vec bytePair(CodeWords words, int column) {
     const __m512i offset = _mm512_set1_epi32(0x47000000);
     const __m128i places = _mm_setr_epi32(column << 8, (column + 1) << 8, (column + 8) << 8, (column + 9) << 8);
     return {_mm512_castsi512_ps(_mm512_mask_shuffle_epi8(offset, 0x2222222222222222, words, _mm512_broadcast_i32x4(places)))};
@@ -126,7 +126,7 @@ struct PairLanes {
     Chunk chunk;
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
-      const Words even = loadRows(rows + 8 * half, 2, offset), odd = loadRows(rows + 8 * half + 1, 2, offset);
+      const CodeWords even = loadRows(rows + 8 * half, 2, offset), odd = loadRows(rows + 8 * half + 1, 2, offset);
       chunk.words[half][0] = _mm512_unpacklo_epi64(even, odd);
       chunk.words[half][1] = _mm512_unpackhi_epi64(even, odd);
       if constexpr (hasBook) {  // even columns to the lane of even k, odd ones to the other
@@ -151,7 +151,7 @@ struct PairLanes {
     Vec value[2];
 #pragma GCC unroll 2
     for (int half = 0; half < 2; half++) {
-      const Words words = chunk.words[half][u / 4];
+      const CodeWords words = chunk.words[half][u / 4];
       if constexpr (hasBook) {
         value[half] = lookUpLanes(words, 8 * (u % 4) + 4 * isUpper, book) * scales.scale[half];
       } else {
@@ -170,7 +170,7 @@ struct PlainLanes {
   static constexpr int kUnits = kChunkBytes;
   using Arithmetic = MultiplyAdd;
   struct Chunk {
-    Words words[4];  // [row][four columns]
+    CodeWords words[4];  // [row][four columns]
   };
   struct Scales {
     Vec scale, shift;
@@ -178,9 +178,9 @@ struct PlainLanes {
 
   template <bool hasBook>
   static Chunk load(const uint8_t* const* rows, int64_t offset) {
-    Words r[4];
+    CodeWords r[4];
     for (int i = 0; i < 4; i++) r[i] = loadRows(rows + i, 4, offset);
-    const Words a = unpackLow32(r[0], r[1]), b = unpackHigh32(r[0], r[1]), c = unpackLow32(r[2], r[3]), d = unpackHigh32(r[2], r[3]);
+    const CodeWords a = unpackLow32(r[0], r[1]), b = unpackHigh32(r[0], r[1]), c = unpackLow32(r[2], r[3]), d = unpackHigh32(r[2], r[3]);
     return {{unpackLow64(a, c), unpackHigh64(a, c), unpackLow64(b, d), unpackHigh64(b, d)}};
   }
   static Scales scalesOf(const uint16_t* bits) {
@@ -189,7 +189,7 @@ struct PlainLanes {
   }
   template <bool hasBook>
   [[gnu::always_inline]] static inline Vec unit(const Chunk& chunk, int u, bool isUpper, const Scales& scales, const Book& book) {
-    const Words words = chunk.words[u / 4];
+    const CodeWords words = chunk.words[u / 4];
     Vec value;
     if constexpr (hasBook) value = lookUpLanes(words, 8 * (u % 4) + 4 * isUpper, book) * scales.scale;
     else value = fma(byteOf(words, u % 4), scales.scale, scales.shift);

@@ -50,7 +50,7 @@ describe("curves", () => {
       JSON.stringify({ ...choice, learningRate: 10 }),
       JSON.stringify({ ...choice, epochs: 1e9 }),
       JSON.stringify({ ...choice, optimizer: "sgd" }),
-      JSON.stringify({ ...choice, points: [["z", 4]] }),
+      JSON.stringify({ ...choice, points: [["é", 4]] }),
       JSON.stringify({ rank: 4, epochs: 3 }),
     ];
     for (const completion of refused) assert.equal(readCurveSettings(completion), null, completion);

@@ -39,7 +39,7 @@ const { values: options } = parseArgs({
     seeds: { type: "string", default: "0,1,2" },
     tasks: { type: "string", default: "300" },
     validation: { type: "string", default: "24" },
-    test: { type: "string", default: "120" },
+    test: { type: "string", default: "200" },
     pretraining: { type: "string", default: "500" },
   },
 });
@@ -133,7 +133,10 @@ const indexOfBest = (row: readonly number[]): number => row.indexOf(Math.max(...
 const show = ({ mean: centre, low, high }: Interval): string =>
   `${centre.toFixed(3)} [${low.toFixed(3)}, ${high.toFixed(3)}]`;
 
-const [validation, test] = [drawMany("validation", Number(options.validation)), drawMany("test", Number(options.test))];
+const [validation, test] = [
+  drawMany("validation", Number(options.validation)),
+  drawMany("unseen", Number(options.test)),
+];
 using gridRun = openRun("curve-grid", 0);
 const onValidation = await measureGrid(stagesOf(gridRun), "validation", validation);
 const onTest = await measureGrid(stagesOf(gridRun), "test", test);

@@ -10,7 +10,7 @@
 import { z } from "zod";
 import { generate } from "../../generate/index.ts";
 import { decodeContinuation, encodePrompt } from "../../models/index.ts";
-import { createRng, mean, type Rng } from "../../util/index.ts";
+import { createRng, type Rng } from "../../util/index.ts";
 import type { Domain, DomainEdit, DomainTask, ExamUse } from "../domain.ts";
 import { examine, meanGoldLogprob } from "../exam.ts";
 
@@ -112,6 +112,8 @@ export function curveEdit(task: DomainTask, completion: string, isFinished = tru
 }
 
 const maxEditTokens = 64;
+/** Samples until an edit is valid, at most: what is invalid trains nothing, which is better than a harmful edit. */
+const maxAttempts = 4;
 
 /** Inputs of {@link curveDomain}. */
 export interface CurveOptions {
@@ -132,36 +134,36 @@ export function curveDomain({ numTasks, numHeldOut, seed }: CurveOptions): Domai
 
     async propose({ checkpoint, signal }, tasks, count, stream) {
       const { lm, tokenizer } = checkpoint;
-      const requests = tasks.flatMap((task) =>
-        Array.from({ length: count }, (_, index) => ({
-          promptIds: encodePrompt(tokenizer, curvePrompt(task)),
+      const edits = tasks.map((): CurveEdit[] => []);
+      let due = tasks.flatMap((_, task) => Array.from({ length: count }, (_, edit) => ({ task, edit })));
+      for (let attempt = 0; attempt < maxAttempts && due.length > 0; attempt++) {
+        const requests = due.map(({ task, edit }) => ({
+          promptIds: encodePrompt(tokenizer, curvePrompt(tasks[task]!)),
           maxNewTokens: maxEditTokens,
           stopTokens: tokenizer.stopTokens,
           sampler: { temperature: 1 },
-          rng: stream.fork("edit", task.source.id, index),
-        })),
-      );
-      const results = await generate(lm, requests, signal ? { signal } : {});
-      const edits = results.map(({ tokenIds, stopReason }, index) => {
-        const completion = decodeContinuation(tokenizer, requests[index]!.promptIds, tokenIds);
-        return curveEdit(tasks[Math.floor(index / count)]!, completion, stopReason === "stop");
-      });
-      return tasks.map((_, index) => edits.slice(index * count, (index + 1) * count));
+          rng: stream.fork("edit", tasks[task]!.source.id, edit, attempt),
+        }));
+        const results = await generate(lm, requests, signal ? { signal } : {});
+        due = due.filter(({ task, edit }, index) => {
+          const { tokenIds, stopReason } = results[index]!;
+          const completion = decodeContinuation(tokenizer, requests[index]!.promptIds, tokenIds);
+          edits[task]![edit] = curveEdit(tasks[task]!, completion, stopReason === "stop");
+          return edits[task]![edit].settings === null;
+        });
+      }
+      return edits;
     },
 
     compile({ measured }, edits) {
       const settings = edits.findLast((edit) => edit.settings !== null)?.settings ?? null;
       if (settings === null) return { documents: [] };
       const { rank, learningRate, epochs, points = [] } = settings;
+      const lora = { loraRank: rank, loraAlpha: 2 * rank, targets: "all" } as const;
       return {
         documents: [...measured, ...points].map(curveLine),
         answerAfter: " =",
-        settings: {
-          learningRate,
-          epochs,
-          documentsPerStep: 2,
-          lora: { loraRank: rank, loraAlpha: 2 * rank, targets: "all" },
-        },
+        settings: { learningRate, epochs, documentsPerStep: 2, lora },
       };
     },
 
@@ -179,15 +181,12 @@ export function curveDomain({ numTasks, numHeldOut, seed }: CurveOptions): Domai
         items: task.exam[use].map(([x, y]) => ({ question: x, answer: `${y}`, title: "" })),
       }));
       const sheets = await examine({ ...model, templates }, takers);
-      return sheets.map((answers, index) => ({
-        accuracy: mean(
-          answers.map(({ prediction }, at) => {
-            const isNear = Math.abs(Number.parseInt(prediction, 10) - Number(takers[index]!.items[at]!.answer)) <= 1;
-            return isNear ? 1 : 0;
-          }),
-        ),
-        goldLogprob: meanGoldLogprob(answers)!,
-      }));
+      return sheets.map((answers, index) => {
+        const isNear = ({ prediction }: { prediction: string }, at: number) =>
+          Math.abs(Number.parseInt(prediction, 10) - Number(takers[index]!.items[at]!.answer)) <= 1;
+        const accuracy = answers.filter(isNear).length / answers.length;
+        return { accuracy, goldLogprob: meanGoldLogprob(answers)! };
+      });
     },
   };
 }

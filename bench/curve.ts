@@ -61,7 +61,8 @@ const backend = openBackend({});
 const open = (directory: string): Promise<Checkpoint> =>
   loadCheckpoint(backend, directory, { precision: f32Precision });
 const base = join(options.out, "base");
-if (!existsSync(base))
+if (!existsSync(join(base, "selkie.json")))
+  // its last file: a folder without it is what a kill left
   await pretrainCurve({
     ...{ backend, directory: base, seed: 0, steps: Number(options.pretraining) },
     onProgress: ({ step, steps, lossNats }) => {
@@ -73,7 +74,11 @@ const baseDigest = await open(base).then(({ digest, lm }) => {
   return digest;
 });
 const openRun = (kind: string, seed: number) =>
-  createRun(options.out, { kind, config: JSON.parse(JSON.stringify({ settings, options })), inputs: { base: baseDigest }, seed }, { clock: Date.now }); // biome-ignore format: one line
+  createRun(
+    options.out,
+    { kind, config: JSON.parse(JSON.stringify({ settings, options })), inputs: { base: baseDigest }, seed },
+    { clock: Date.now },
+  );
 
 /** Every setting trained once on every task: `[task][setting]`. */
 async function measureGrid(store: StageStore, name: string, tasks: readonly CurveTask[]): Promise<TaskScore[][]> {

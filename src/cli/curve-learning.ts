@@ -39,7 +39,8 @@ export async function runCurveLearning(args: CurveLearningArgs, context: VerbCon
   const backend = openBackend({ ...(threads !== undefined && { threads }), warn: output.note });
   const onEvent = createProgressTeller(output);
   const modelDirectory = args.modelDirectory ?? join(args.root, "curve-base");
-  if (!existsSync(modelDirectory)) {
+  // the last file of a base: a folder without it is what a kill left
+  if (args.modelDirectory === null && !existsSync(join(modelDirectory, "selkie.json"))) {
     const tell = ({ step, steps }: { step: number; steps: number }) =>
       onEvent({ stage: "training the base", done: step, total: steps });
     if (!(await pretrainCurve({ backend, directory: modelDirectory, seed: 0, signal, onProgress: tell })))

@@ -53,6 +53,15 @@ describe("learn refuses bad input with exit code 2 and leaves nothing behind", (
   const cases: readonly (readonly [what: string, args: readonly string[], message: RegExp])[] = [
     ["an unknown domain", ["wisdom", "--passages", passages], /Allowed choices are knowledge, curve/],
     ["no passages", ["knowledge"], /--passages/],
+    ["passages of curves", ["curve", "--passages", passages], /no --passages, because tasks are drawn/],
+    ["a store for curves", ["curve", "--register"], /no --register, because without canaries no gate/],
+    ["another precision for curves", ["curve", "--precision", "bf16"], /no --precision, because it computes in f32/],
+    ["a reward of prose for curves", ["curve", "--reward", "proxy"], /got proxy \(proxy reads prose/],
+    [
+      "a reward of canaries for curves",
+      ["curve", "--reward", "retention"],
+      /got retention \(retention counts canaries/,
+    ],
     ["a missing file", ["knowledge", "--passages", join(folder, "nowhere")], /found nothing there/],
     ["a broken file", ["knowledge", "--passages", put("broken.jsonl", "{")], /broken\.jsonl:1: expected JSON/],
     ["a missing model", [...good, "--model", join(folder, "nowhere")], /expected a checkpoint directory/],

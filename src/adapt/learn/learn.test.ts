@@ -86,7 +86,11 @@ describe("the outer loop", () => {
       assert.equal(values.size, kill, "one more stage was kept");
       shares.push(await shareDone());
     }
-    assert.deepEqual(shares, shares.toSorted((a, b) => a - b), "of what is done, never less than before"); // biome-ignore format: one line
+    assert.deepEqual(
+      shares,
+      shares.toSorted((a, b) => a - b),
+      "of what is done, never less than before",
+    );
     assert.deepEqual([shares[0], await shareDone()], [0, 1]);
     assert.ok(new Set(shares).size > 6, "counted in groups of trials");
     assert.deepEqual(await learnKnowledge(argsWith("killed", memoryStore(values))), whole);

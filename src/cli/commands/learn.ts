@@ -156,15 +156,36 @@ async function settingsOf(options: LearnOptions, domain: "knowledge" | "curve"):
   return applyLearnSettings(fromFile, chosen, "the command line");
 }
 
-/** Options of `knowledge` that say nothing about curves. */
-const knowledgeOptions = ["passages", "heldOut", "prompts", "teacher", "replay", "register"] as const;
+/** Options that curves have no use for, and why. */
+const foreignToCurves = {
+  passages: "tasks are drawn from --seed",
+  heldOut: "held-out tasks are drawn from --seed; --held-out-limit says how many",
+  prompts: "its prompts are fixed",
+  teacher: "the policy alone writes edits",
+  replay: "old text is drawn from the family of its own base",
+  precision: "it computes in f32",
+  register: "without canaries no gate can judge its policies",
+} as const;
+
+/** Rewards that a curve cannot give, and why. */
+const foreignRewards: Readonly<Record<string, string>> = {
+  proxy: "proxy reads prose, and edits are settings",
+  retention: "retention counts canaries, of which there are none",
+};
 
 async function runCurve(command: Command, options: LearnOptions, context: VerbContext): Promise<void> {
-  const foreign = knowledgeOptions.find((name) => command.getOptionValueSource(name) === "cli");
-  if (foreign !== undefined)
+  for (const [name, reason] of Object.entries(foreignToCurves))
+    if (command.getOptionValueSource(name) === "cli")
+      throw new SelkieError(
+        "bad-option",
+        `learn curve: expected no --${name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}, because ${reason}; leave it out`,
+      );
+  const settings = await settingsOf(options, "curve");
+  const reason = foreignRewards[settings.reward];
+  if (reason !== undefined)
     throw new SelkieError(
       "bad-option",
-      `learn curve: expected no --${foreign.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)}, because tasks are drawn from --seed; leave it out`,
+      `learn curve: expected a reward of what was measured, got ${settings.reward} (${reason}); take dense, seal, binary, shrunk or length`,
     );
   const { runCurveLearning } = await import("../curve-learning.ts");
   const { describeLearning } = await import("../learning.ts");
@@ -172,7 +193,7 @@ async function runCurve(command: Command, options: LearnOptions, context: VerbCo
   const result = await runCurveLearning(
     {
       modelDirectory: isOwnModel ? options.model : null,
-      settings: await settingsOf(options, "curve"),
+      settings,
       ...{ numHeldOut: options.heldOutLimit ?? 40, seed: options.seed, root: options.out },
       ...{ isFresh: options.fresh ?? false, threads: options.threads },
     },

@@ -49,7 +49,11 @@ export function describeResultTable(result: ResultTable): string {
 /** A table for a terminal of so many columns. */
 export function describeInTerminal(result: ResultTable, width: number = outputColumns()): string {
   const { title, caption, columns, notes = [] } = result;
-  const table = formatTable(toCells(result), columns.map((_, index) => index + 1), { width }); // biome-ignore format: one line
+  const table = formatTable(
+    toCells(result),
+    columns.map((_, index) => index + 1),
+    { width },
+  );
   const prose = (text: string) => wrapText(text, width).join("\n");
   return [prose(title), prose(caption), table, ...notes.map(prose)].join("\n\n");
 }

@@ -13,7 +13,7 @@ import {
 } from "../generate/index.ts";
 import type { Checkpoint, Tokenizer } from "../models/index.ts";
 import type { LoraAdapter } from "../nn/index.ts";
-import { type AdapterResult, type BankProgress, trainAdapters } from "../train/index.ts";
+import type { AdapterResult, BankProgress } from "../train/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
 import { AdapterTable } from "./adapters.ts";
 import { meanHidden } from "./embed.ts";
@@ -142,6 +142,7 @@ class LocalEngine implements Engine {
     { jobs, seed, maxTokensPerStep }: EngineTraining,
     { signal, onProgress }: EngineCall<BankProgress> = {},
   ): Promise<AdapterResult[]> {
+    const { trainAdapters } = await import("../train/index.ts"); // answering a question needs none of it
     return trainAdapters({
       lm: this.#checkpoint.lm,
       jobs,

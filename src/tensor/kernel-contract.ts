@@ -87,7 +87,7 @@ export function describeSameBits(name: string, creators: readonly (() => Backend
         for (const other of others)
           runCase(contractCase, other).forEach(({ label, values }, index) => {
             for (let i = 0; i < values.length; i++)
-              assert.ok(Object.is(values[i], expectedBits[index]!.values[i]), `${label}: element ${i} differs`);
+              if (!Object.is(values[i], expectedBits[index]!.values[i])) assert.fail(`${label}: element ${i} differs`);
           });
       });
   });

@@ -51,12 +51,25 @@ function expected(contractCase: ContractCase): readonly Observation[] {
   return known;
 }
 
-/** Tests that the kernels of a backend agree with the reference, and that its memory is accounted for. */
-export function describeKernelContract(name: string, createBackend: () => Backend): void {
+/**
+ * Tests that the kernels of a backend agree with the reference, and that its memory is accounted for.
+ *
+ * @param twins - backends that must write the same bits, say with another number of threads.
+ */
+export function describeKernelContract(
+  name: string,
+  createBackend: () => Backend,
+  twins: { readonly [twin: string]: () => Backend } = {},
+): void {
   describe(`${name} honours the kernel contract`, () => {
     const backend = createBackend();
+    const others = Object.entries(twins).map(([twin, create]) => [twin, create()] as const);
     for (const contractCase of cases)
-      test(contractCase.title, () => compare(runCase(contractCase, backend), expected(contractCase)));
+      test(contractCase.title, () => {
+        const observed = runCase(contractCase, backend);
+        compare(observed, expected(contractCase));
+        for (const [twin, other] of others) compareBits(observed, runCase(contractCase, other), twin);
+      });
 
     test("has released every tensor of the cases above", () => {
       assert.equal(backend.memory().liveTensors, 0);
@@ -77,18 +90,12 @@ export function describeKernelContract(name: string, createBackend: () => Backen
   });
 }
 
-/** Tests that backends, say of one and of two threads, write the same bits. */
-export function describeSameBits(name: string, creators: readonly (() => Backend)[]): void {
-  describe(`${name} write the same bits`, () => {
-    const [first, ...others] = creators.map((create) => create());
-    for (const contractCase of cases)
-      test(contractCase.title, () => {
-        const expectedBits = runCase(contractCase, first!);
-        for (const other of others)
-          runCase(contractCase, other).forEach(({ label, values }, index) => {
-            for (let i = 0; i < values.length; i++)
-              if (!Object.is(values[i], expectedBits[index]!.values[i])) assert.fail(`${label}: element ${i} differs`);
-          });
-      });
-  });
+/** Throws unless a twin wrote the same bits. */
+function compareBits(observed: readonly Observation[], others: readonly Observation[], twin: string): void {
+  for (const [index, { label, values }] of observed.entries()) {
+    const other = others[index]!.values;
+    for (let i = 0; i < values.length; i++)
+      if (!Object.is(values[i], other[i]))
+        assert.fail(`${label}: element ${i} is ${values[i]}, but ${other[i]} with ${twin}`);
+  }
 }

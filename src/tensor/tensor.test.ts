@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { describe, test } from "node:test";
 import { ShapeError } from "../util/index.ts";
 import { createReferenceBackend } from "./backends/reference/index.ts";
-import { fromBf16, toBf16, viewAs } from "./dtype.ts";
+import { fromBf16, readBf16, toBf16, viewAs, writeBf16 } from "./dtype.ts";
 import { checkIndices, checkOffsets, checkShape, describeShape, isSameShape, numElements } from "./shape.ts";
 import { createTensor, tensorOf, zeros } from "./tensor.ts";
 
@@ -52,6 +52,16 @@ describe("a tensor", () => {
 
 describe("bf16", () => {
   const round = (value: number): number => fromBf16(toBf16(value));
+
+  test("arrays are converted as single values are", () => {
+    const patterns = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
+    const widened = readBf16(patterns);
+    for (const [bits, value] of widened.entries()) assert.ok(Object.is(value, fromBf16(bits)), `${bits}`);
+    const near = Float64Array.from({ length: 3 * 65536 }, (_, i) => fromBf16(i >>> 2) * (1 + ((i & 3) * 2) / 1024));
+    const narrowed = new Uint16Array(near.length);
+    writeBf16(near, narrowed);
+    assert.deepEqual(narrowed, Uint16Array.from(near, toBf16));
+  });
 
   test("rounds to nearest, ties to even", () => {
     assert.equal(round(1 + 2 ** -8), 1); // tie: 1 has the even last bit

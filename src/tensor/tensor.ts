@@ -4,7 +4,7 @@
  */
 import { SelkieError, ShapeError } from "../util/index.ts";
 import type { Backend } from "./backend.ts";
-import { type DType, fromBf16, type HostArray, toBf16 } from "./dtype.ts";
+import { type DType, type HostArray, readBf16, writeBf16 } from "./dtype.ts";
 import { allocateQuantised, dequantise, type QuantisedFormat, type QuantisedMatrix, quantiseRows } from "./quantise.ts";
 import { describeShape, numElements, type Shape } from "./shape.ts";
 
@@ -80,10 +80,7 @@ export class Tensor<_Axes extends string = string> implements Disposable {
   readSync(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
     if (this.quantised !== null) return dequantise(this.quantised);
     const data = this.data;
-    if (!(data instanceof Uint16Array)) return data.slice();
-    const values = new Float32Array(data.length);
-    for (let i = 0; i < values.length; i++) values[i] = fromBf16(data[i]!); // Float32Array.from walks an iterator, some 20 times slower
-    return values;
+    return data instanceof Uint16Array ? readBf16(data) : data.slice();
   }
 
   /** Overwrites the values, rounding to the dtype or to the nearest codes. */
@@ -95,7 +92,7 @@ export class Tensor<_Axes extends string = string> implements Disposable {
       return;
     }
     const data = this.data;
-    if (data instanceof Uint16Array) for (let i = 0; i < data.length; i++) data[i] = toBf16(values[i]!);
+    if (data instanceof Uint16Array) writeBf16(values, data);
     else data.set(values);
   }
 

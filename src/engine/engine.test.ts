@@ -5,9 +5,9 @@ import { type GenerateRequest, generate, scoreTokens } from "../generate/index.t
 import { type Checkpoint, choosePrecision, encodePrompt, loadCheckpoint } from "../models/index.ts";
 import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import { openBackend } from "../tensor/index.ts";
-import { type AdapterJob, trainAdapters } from "../train/index.ts";
+import { trainAdapters } from "../train/index.ts";
 import { createRng, shippedModelDirectory } from "../util/index.ts";
-import { createEngine, digestAdapter, type Engine, type EngineRequest, openEngine } from "./index.ts";
+import { createEngine, digestAdapter, type Engine, type EngineJob, type EngineRequest, openEngine } from "./index.ts";
 
 const backend = openBackend({ warn: () => {} });
 const load = (): Promise<Checkpoint> =>
@@ -53,7 +53,7 @@ async function alone({ promptIds, maxNewTokens, sampler, adapter, seed }: Engine
   return generation!;
 }
 
-const jobs: readonly AdapterJob[] = ["a", "b"].map((id, index) => ({
+const jobs: readonly EngineJob[] = ["a", "b"].map((id, index) => ({
   id,
   documents: ["Ann Lee was born in Dover.", "Ann Lee sailed on the Heron."].map((text) => ({
     tokenIds: tokenizer.encode(text),

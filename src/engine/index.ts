@@ -5,7 +5,9 @@ export type {
   Engine,
   EngineCall,
   EngineGeneration,
+  EngineJob,
   EngineModel,
+  EngineModelTraining,
   EngineProgress,
   EngineReading,
   EngineRequest,
@@ -13,6 +15,9 @@ export type {
   EngineStream,
   EngineTraining,
   TokenEvent,
+  WeightsId,
 } from "./engine.ts";
+export { arithmeticOf, type EngineArithmetic, loadEngine, type OpenEngineOptions } from "./load.ts";
 export { createEngine, type EngineLimits } from "./local.ts";
-export { type OpenEngineOptions, openEngine } from "./remote.ts";
+export { openEngine } from "./remote.ts";
+export { withAdapter, withAdapters, withWeightsKept } from "./scoped.ts";

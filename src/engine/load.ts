@@ -1,0 +1,50 @@
+/** @file Opens a model in this thread: backend, number formats, weights, tokenizer. */
+import { choosePrecision, loadCheckpoint, type Precision, requireModel } from "../models/index.ts";
+import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index.ts";
+import type { Engine } from "./engine.ts";
+import { createEngine, type EngineLimits } from "./local.ts";
+
+/** How to open an engine. */
+export interface OpenEngineOptions extends EngineLimits {
+  /** Threads of the kernels. @defaultValue as many as the machine has cores */
+  readonly threads?: number | undefined;
+  /** `"f32"`, `"bf16"`, formats chosen one by one, or what suits the processor. */
+  readonly precision?: string | Precision | undefined;
+  /** Quantises the matrices while loading. */
+  readonly weights?: QuantisedFormat | undefined;
+  /** Holds the kernels to an instruction set. @defaultValue the best there is */
+  readonly instructionSet?: string | undefined;
+  readonly warn?: ((message: string) => void) | undefined;
+}
+
+/** How an engine computes: a part of what decides its results to the bit. */
+export interface EngineArithmetic {
+  readonly precision: Precision;
+  readonly instructionSet: string;
+  readonly numThreads: number;
+}
+
+function chooseArithmetic(options: OpenEngineOptions): { readonly backend: Backend; readonly precision: Precision } {
+  const { threads, instructionSet, precision, weights, warn } = options;
+  const backend = openBackend({
+    ...(threads !== undefined && { threads }),
+    ...(instructionSet !== undefined && { instructionSet }),
+    ...(warn && { warn }),
+  });
+  const chosen = typeof precision === "object" ? precision : choosePrecision(backend, precision);
+  return { backend, precision: { ...chosen, ...(weights !== undefined && { weights }) } };
+}
+
+/** How an engine opened with these options would compute, without opening one. */
+export function arithmeticOf(options: OpenEngineOptions = {}): EngineArithmetic {
+  const { backend, precision } = chooseArithmetic(options);
+  return { precision, instructionSet: backend.instructionSet, numThreads: backend.numThreads };
+}
+
+/** Loads the checkpoint in `directory` in this thread, which its computations then take up step by step. */
+export async function loadEngine(directory: string, options: OpenEngineOptions = {}): Promise<Engine> {
+  requireModel(directory);
+  const { backend, precision } = chooseArithmetic(options);
+  const { maxBatch, maxBatchTokens, warn } = options;
+  return createEngine(await loadCheckpoint(backend, directory, { precision, warn }), { maxBatch, maxBatchTokens });
+}

@@ -1,6 +1,7 @@
 /**
  * @file The adapters that an engine knows, by name. Their weights lie in one bank, so that one pass serves them all; the
- * bank is made anew, with room for twice as many, when an adapter does not fit, and nobody who holds a place notices.
+ * bank is made anew, with room for twice as many, when an adapter does not fit, and nobody who holds a place notices. A
+ * large one is dropped once the last adapter has gone.
  */
 import { createHash } from "node:crypto";
 import { type AdapterBatch, type AdapterPlaces, type LinearLayer, type LoraAdapter, LoraBank } from "../nn/index.ts";
@@ -107,6 +108,14 @@ export class AdapterTable implements AdapterPlaces, Disposable {
     if (holders > 0 || users > 0) return;
     this.#entries.delete(id);
     this.#free.push(place);
+    if (this.#entries.size === 0 && this.numPlaces > firstPlaces) this.#dropBank(); // what trainings need more
+  }
+
+  /** Gives the memory of a bank back that nobody has a place in. */
+  #dropBank(): void {
+    this.#bank?.[Symbol.dispose]();
+    this.#bank = null;
+    this.#free.length = 0;
   }
 
   /** A bank with room for `adapter`, of twice the places where none was free; everyone keeps their place. */
@@ -129,8 +138,7 @@ export class AdapterTable implements AdapterPlaces, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#bank?.[Symbol.dispose]();
-    this.#bank = null;
+    this.#dropBank();
     this.#entries.clear();
   }
 }

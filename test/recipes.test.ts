@@ -80,7 +80,7 @@ describe("recipes run", () => {
     using run = createRun(folder, { kind: "test", config: "quantisation", inputs: {}, seed: 0 });
     const rows = await measureFormats({
       modelDirectory: directory,
-      arithmetic: arithmeticOf(),
+      arithmetic: await arithmeticOf(),
       numTexts: 3,
       numPeople: 1,
       seed: 0,

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { adapt, defaultSettings, defaultTemplates, stagesOf } from "../src/adapt/index.ts";
-import { createEngine } from "../src/engine/index.ts";
+import { createEngine, type Engine } from "../src/engine/index.ts";
 import { generate, scoreTokens } from "../src/generate/index.ts";
 import {
   createLlama,
@@ -193,7 +193,7 @@ function describeStack(createBackend: () => Backend): void {
     assert.deepEqual(answers, [" was born in Holm.", " plays the Marigold."]);
   });
 
-  const engine = createEngine({ lm, config, tokenizer, digest: "0", parts: [], directory: folder });
+  let engine: Engine;
 
   test("it adapts itself to a passage, and does so the same way twice", async () => {
     const passage: SourcePassage = {
@@ -203,6 +203,7 @@ function describeStack(createBackend: () => Backend): void {
       context: "Eve Moor sails the Petrel.",
       questions: [{ question: "What does Eve Moor sail?", answer: "the Petrel", use: "both" }],
     };
+    engine = await createEngine({ lm, config, tokenizer, digest: "0", parts: [], directory: folder });
     const innerLoop = { ...defaultSettings.innerLoop, lora, learningRate: 1e-2, epochs: 4 };
     const run = async (kind: string) => {
       using opened = createRun(folder, { kind, config: null, inputs: {}, seed: 1 });

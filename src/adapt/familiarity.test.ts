@@ -40,7 +40,7 @@ async function modelAfter(steps: number): Promise<Engine> {
   const lm: ConfiguredLm = createLlama(openBackend(), config, f32Precision, { rng: createRng("familiarity") });
   const documents = learned.map((text) => ({ tokenIds: [0, ...tokenizer.encode(text), 0] }));
   if (steps > 0) await trainFull({ lm, source: () => documents, steps, learningRate: 1e-2 });
-  return createEngine({ lm, config, tokenizer, digest: "d", parts: [], directory: "" });
+  return await createEngine({ lm, config, tokenizer, digest: "d", parts: [], directory: "" });
 }
 
 test("words are letters in lower case, one by one in scripts that part no words", () => {

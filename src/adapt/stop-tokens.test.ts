@@ -75,7 +75,7 @@ describe("a turn's end that only generation_config.json names", () => {
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), "selkie-stops-"));
     await writeChain(directory, json, { "generation_config.json": { eos_token_id: [textEnd, turnEnd] } });
-    engine = createEngine(await loadCheckpoint(backend, directory, { precision: f32Precision }));
+    engine = await createEngine(await loadCheckpoint(backend, directory, { precision: f32Precision }));
   });
   after(async () => {
     await engine[Symbol.asyncDispose]();
@@ -158,7 +158,7 @@ describe("a tokenizer that writes a text alone otherwise than behind another", (
     const directory = mkdtempSync(join(tmpdir(), "selkie-boundary-"));
     try {
       await writeChain(directory, spm, { "tokenizer_config.json": { eos_token: "</s>" } });
-      await using engine = createEngine(await loadCheckpoint(backend, directory, { precision: f32Precision }));
+      await using engine = await createEngine(await loadCheckpoint(backend, directory, { precision: f32Precision }));
       const { tokenizer } = engine;
       const item = { question: "What?", answer: "ca", title: "" };
       const context = { engine, templates: { ...defaultTemplates, question: "Q: {question} A:" } };

@@ -79,7 +79,7 @@ test("rates of a model are measured, positive, and leave nothing behind", async 
     hasEnd: false,
   });
   const { lm } = checkpoint;
-  const engine = createEngine(checkpoint);
+  const engine = await createEngine(checkpoint);
   const before = lm.backend.memory().liveTensors;
   const measured = await measureRates(
     engine,

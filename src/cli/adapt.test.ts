@@ -62,7 +62,7 @@ describe("adapt refuses bad input with exit code 2 and leaves nothing behind", (
       /q\.jsonl:1: expected "passage" to name one of/,
     ],
     ["a checkpoint without tokenizer", [good, "--model", noTokenizer], /tokenizer\.json: expected the tokenizer/],
-    ["a missing checkpoint", [good, "--model", join(folder, "nowhere")], /expected a engine directory/],
+    ["a missing checkpoint", [good, "--model", join(folder, "nowhere")], /expected a checkpoint directory/],
     ["no edits", [good, "--edits", "0"], /at least 1/],
     ["an unknown precision", [good, "--precision", "f8"], /expected f32 or bf16/],
   ];

@@ -38,7 +38,7 @@ export async function runCurveLearning(args: CurveLearningArgs, context: VerbCon
   const { seed, numHeldOut, threads, settings } = args;
   if (args.modelDirectory !== null) requireModel(args.modelDirectory);
   const arithmetic = { threads, precision: "f32" };
-  const { instructionSet } = arithmeticOf({ ...arithmetic, warn: output.note });
+  const { instructionSet } = await arithmeticOf({ ...arithmetic, warn: output.note });
   const onEvent = createProgressTeller(output);
   const modelDirectory = args.modelDirectory ?? join(args.root, "curve-base");
   // the last file of a base: a folder without it is what a kill left

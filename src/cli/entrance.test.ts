@@ -139,7 +139,7 @@ describe("adapt reads a folder as people keep it", { skip }, () => {
         );
       assert.match(stderr, /documents: left out: .*1 of unknown kind \(notes\/documents\/picture\.png\)/);
       assert.equal(familiarity.isForeign, true, "a random model knows nothing");
-      assert.match(stderr, /it does not know their language; take a engine/);
+      assert.match(stderr, /it does not know their language; take a checkpoint/);
     }
   });
   test("--limit counts documents", async () => {

@@ -64,7 +64,7 @@ describe("learn refuses bad input with exit code 2 and leaves nothing behind", (
     ],
     ["a missing file", ["knowledge", "--passages", join(folder, "nowhere")], /found nothing there/],
     ["a broken file", ["knowledge", "--passages", put("broken.jsonl", "{")], /broken\.jsonl:1: expected JSON/],
-    ["a missing model", [...good, "--model", join(folder, "nowhere")], /expected a engine directory/],
+    ["a missing model", [...good, "--model", join(folder, "nowhere")], /expected a checkpoint directory/],
     ["an unknown reward", [...good, "--reward", "praise"], /expected a reward among .*got "praise"/],
     ["an unknown update", [...good, "--update", "ppo"], /Allowed choices are rest-em/],
     ["no rounds", [...good, "--rounds", "0"], /at least 1/],
@@ -73,7 +73,7 @@ describe("learn refuses bad input with exit code 2 and leaves nothing behind", (
     [
       "a teacher that is nowhere",
       [...good, "--teacher", join(folder, "nowhere")],
-      /nowhere.config\.json: expected a readable file/,
+      /expected a checkpoint directory, got .*nowhere/,
     ],
     ["a replay file that is missing", [...good, "--replay", join(folder, "nowhere")], /expected a file/],
   ];

@@ -182,7 +182,7 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     args.prompts === null ? await loadPrompts(args.modelDirectory) : await loadPromptsFile(args.prompts);
   const { threads } = args;
   const arithmetic = { threads, precision: args.precision };
-  const { precision, instructionSet } = arithmeticOf({ ...arithmetic, warn: output.note });
+  const { precision, instructionSet } = await arithmeticOf({ ...arithmetic, warn: output.note });
   const open = (directory: string) => openEngine(directory, arithmetic);
   await using written = await openWriter(args, templates, open);
   const canaries = await loadCanaries(args.modelDirectory);

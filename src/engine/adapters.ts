@@ -3,20 +3,10 @@
  * bank is made anew, with room for twice as many, when an adapter does not fit, and nobody who holds a place notices. A
  * large one is dropped once the last adapter has gone.
  */
-import { createHash } from "node:crypto";
 import { type AdapterBatch, type AdapterPlaces, type LinearLayer, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import type { Backend } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
-
-const bytesOf = (values: Float32Array): Uint8Array =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-
-/** SHA-256 over rank, alpha, and the names and weights of all modules. */
-export function digestAdapter({ loraRank, loraAlpha, modules }: LoraAdapter): string {
-  const hash = createHash("sha256").update(JSON.stringify([loraRank, loraAlpha, [...modules.keys()]]));
-  for (const { loraA, loraB } of modules.values()) hash.update(bytesOf(loraA)).update(bytesOf(loraB));
-  return hash.digest("hex");
-}
+import { digestAdapter } from "./adapter-digest.ts";
 
 /** Places to begin with. */
 const firstPlaces = 4;

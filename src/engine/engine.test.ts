@@ -111,12 +111,12 @@ describe("48 requests with 8 adapters at random times, some cancelled, beside tr
   });
 
   test("in this thread", async () => {
-    await using engine = createEngine(await load());
+    await using engine = await createEngine(await load());
     await live(engine);
   });
 
   test("with a batch and a cache too small for all of them", async () => {
-    await using engine = createEngine(await load(), { maxBatch: 5, maxBatchTokens: 120 });
+    await using engine = await createEngine(await load(), { maxBatch: 5, maxBatchTokens: 120 });
     await live(engine);
   });
 });
@@ -149,7 +149,7 @@ describe("an engine", () => {
   });
 
   test("ends at a stop string, across tokens, and leaves it out of the text", async () => {
-    await using engine = createEngine(await load());
+    await using engine = await createEngine(await load());
     const [whole] = await engine.generate([{ promptIds, maxNewTokens: 12 }]);
     const stop = whole!.text.slice(4, 9);
     const [stopped] = await engine.generate([{ promptIds, maxNewTokens: 12, stopStrings: [stop, "never"] }]);
@@ -194,7 +194,7 @@ describe("an engine", () => {
   });
 
   test("finishes with an adapter that was removed meanwhile, and refuses it afterwards", async () => {
-    await using engine = createEngine(await load());
+    await using engine = await createEngine(await load());
     const id = await engine.addAdapter(adapters[1]!);
     const stream = engine.submit({ promptIds, maxNewTokens: 10, adapter: id });
     await engine.removeAdapter(id);

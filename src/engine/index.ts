@@ -1,5 +1,5 @@
 /** @file Exports of `engine`: a loaded model as a long-lived service, in this thread or in one of its own. */
-export { digestAdapter } from "./adapters.ts";
+export { digestAdapter } from "./adapter-digest.ts";
 export type {
   AdapterId,
   Engine,
@@ -17,7 +17,8 @@ export type {
   TokenEvent,
   WeightsId,
 } from "./engine.ts";
-export { arithmeticOf, type EngineArithmetic, loadEngine, type OpenEngineOptions } from "./load.ts";
-export { createEngine, type EngineLimits } from "./local.ts";
+export type { EngineArithmetic, OpenEngineOptions } from "./load.ts";
+export type { EngineLimits } from "./local.ts";
+export { arithmeticOf, createEngine, loadEngine } from "./open.ts";
 export { openEngine } from "./remote.ts";
 export { withAdapter, withAdapters, withWeightsKept } from "./scoped.ts";

@@ -1,8 +1,8 @@
-/** @file Opens a model in this thread: backend, number formats, weights, tokenizer. */
+/** @file Loads a model into an engine: backend, number formats, weights, tokenizer. */
 import { choosePrecision, loadCheckpoint, type Precision, requireModel } from "../models/index.ts";
 import { type Backend, openBackend, type QuantisedFormat } from "../tensor/index.ts";
 import type { Engine } from "./engine.ts";
-import { createEngine, type EngineLimits } from "./local.ts";
+import { type EngineLimits, LocalEngine } from "./local.ts";
 
 /** How to open an engine. */
 export interface OpenEngineOptions extends EngineLimits {
@@ -35,16 +35,17 @@ function chooseArithmetic(options: OpenEngineOptions): { readonly backend: Backe
   return { backend, precision: { ...chosen, ...(weights !== undefined && { weights }) } };
 }
 
-/** How an engine opened with these options would compute, without opening one. */
+/** See `open.ts`. */
 export function arithmeticOf(options: OpenEngineOptions = {}): EngineArithmetic {
   const { backend, precision } = chooseArithmetic(options);
   return { precision, instructionSet: backend.instructionSet, numThreads: backend.numThreads };
 }
 
-/** Loads the checkpoint in `directory` in this thread, which its computations then take up step by step. */
+/** See `open.ts`; the worker of an engine loads by it, too. */
 export async function loadEngine(directory: string, options: OpenEngineOptions = {}): Promise<Engine> {
   requireModel(directory);
   const { backend, precision } = chooseArithmetic(options);
   const { maxBatch, maxBatchTokens, warn } = options;
-  return createEngine(await loadCheckpoint(backend, directory, { precision, warn }), { maxBatch, maxBatchTokens });
+  const checkpoint = await loadCheckpoint(backend, directory, { precision, warn });
+  return new LocalEngine(checkpoint, { maxBatch, maxBatchTokens });
 }

@@ -93,7 +93,8 @@ async function inTurn<T>(
   return results;
 }
 
-class LocalEngine implements Engine {
+/** The engine itself; `open.ts` and `load.ts` make one. */
+export class LocalEngine implements Engine {
   readonly model: EngineModel;
   readonly tokenizer: Tokenizer;
   readonly #lm: Checkpoint["lm"];
@@ -411,9 +412,4 @@ class LocalEngine implements Engine {
       throw error;
     }
   }
-}
-
-/** An engine over a checkpoint that is loaded already; it owns the model from now on. */
-export function createEngine(checkpoint: Checkpoint, limits: EngineLimits = {}): Engine {
-  return new LocalEngine(checkpoint, limits);
 }

@@ -3,7 +3,7 @@
  * whatever the model computes.
  */
 import { Worker } from "node:worker_threads";
-import { limitTokenizer, loadTokenizer, requireModel, type Tokenizer } from "../models/index.ts";
+import type { Tokenizer } from "../models/index.ts";
 import type { LoraAdapter, LoraModules } from "../nn/index.ts";
 import type {
   AdapterResult,
@@ -239,13 +239,18 @@ const workerFile = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./
 export async function openEngine(directory: string, options: OpenEngineOptions = {}): Promise<Engine> {
   const { threads, precision, weights, instructionSet, maxBatch, maxBatchTokens, warn } = options;
   const workerData: WorkerData = { directory, threads, precision, weights, instructionSet, maxBatch, maxBatchTokens };
-  requireModel(directory);
   const worker = new Worker(workerFile, { workerData });
-  const [model, tokenizer] = await Promise.all([ready(worker, warn), loadTokenizer(directory)]).catch(async (error) => {
+  try {
+    const model = ready(worker, warn);
+    model.catch(() => {}); // told below
+    const { limitTokenizer, loadTokenizer } = await import("../models/index.ts"); // while the worker loads the model
+    const { vocabSize } = await model;
+    const tokenizer = limitTokenizer(await loadTokenizer(directory), vocabSize, directory);
+    return new RemoteEngine(worker, await model, tokenizer, warn);
+  } catch (error) {
     await worker.terminate();
     throw error;
-  });
-  return new RemoteEngine(worker, model, limitTokenizer(tokenizer, model.vocabSize, directory), warn);
+  }
 }
 
 function ready(worker: Worker, warn: ((message: string) => void) | undefined): Promise<EngineModel> {

@@ -66,12 +66,12 @@ async function changed(change: (fresh: Checkpoint["lm"]) => Promise<void>): Prom
 async function changedEngine(change: (fresh: Checkpoint["lm"]) => Promise<void>): Promise<Engine> {
   const checkpoint = await load();
   await change(checkpoint.lm);
-  return createEngine(checkpoint);
+  return await createEngine(checkpoint);
 }
 
 const open: Readonly<Record<string, () => Promise<Engine>>> = {
   "in a worker": () => openEngine(shippedModelDirectory),
-  "in this thread": async () => createEngine(await load()),
+  "in this thread": async () => await createEngine(await load()),
 };
 
 for (const [where, start] of Object.entries(open))

@@ -180,7 +180,7 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
   await saveCheckpoint(directory, { lm, tokenizer: { json }, dtype: "bf16" });
   writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
   args.onMeasure?.();
-  await using engine = createEngine(await loadCheckpoint(backend, directory, { precision: args.precision }));
+  await using engine = await createEngine(await loadCheckpoint(backend, directory, { precision: args.precision }));
   const writer: Writer = { engine, templates: almanacTemplates, signal };
   await writeSides(directory, writer, world, rng, recipe);
   const figures = await measureKnowledge(writer, world, rng.fork("measure"), recipe.measuredPeople);

@@ -22,7 +22,7 @@ export const loadTinyPolicy = (directory: string): Promise<Checkpoint> =>
 
 /** Opens a checkpoint as the loop does, in this thread. */
 export const openTinyPolicy = async (directory: string): Promise<Engine> =>
-  createEngine(await loadTinyPolicy(directory));
+  await createEngine(await loadTinyPolicy(directory));
 
 /** Writes the policy's checkpoint below `folder` and returns its directory. */
 export const writeTinyPolicy = (folder: string): Promise<string> => writeTinyModel(folder, options);

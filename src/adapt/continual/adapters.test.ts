@@ -18,7 +18,7 @@ import { ofLastBlocks, type SleepOptions, sleepMethod } from "./sleep.ts";
 const folder = mkdtempSync(join(tmpdir(), "selkie-continual-"));
 const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
 const { lm } = checkpoint;
-const engine = createEngine(checkpoint);
+const engine = await createEngine(checkpoint);
 after(async () => {
   await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });

@@ -35,7 +35,7 @@ function itemOf(person: Person): StreamItem {
 test("the shipped model learns two people into a bank and answers its canaries as before", {
   skip: nativeInstructionSets().length === 0 && "no native kernels",
 }, async () => {
-  await using engine = createEngine(await loadCheckpoint(openBackend(), directory, { precision: f32Precision }));
+  await using engine = await createEngine(await loadCheckpoint(openBackend(), directory, { precision: f32Precision }));
   const canaries = (await loadCanaries(directory, 20)).items;
   const items = createWorld().validation.slice(0, 2).map(itemOf);
   const context = {

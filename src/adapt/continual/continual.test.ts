@@ -17,7 +17,7 @@ import type { StreamRecord } from "./stream.ts";
 const folder = mkdtempSync(join(tmpdir(), "selkie-continual-"));
 const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
 const { lm } = checkpoint;
-const engine = createEngine(checkpoint);
+const engine = await createEngine(checkpoint);
 after(async () => {
   await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });

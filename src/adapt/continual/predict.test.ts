@@ -13,7 +13,7 @@ import { completeTexts, meanKl, predictLogprobs } from "./predict.ts";
 const folder = mkdtempSync(join(tmpdir(), "selkie-predict-"));
 const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
 const { lm } = checkpoint;
-const engine = createEngine(checkpoint);
+const engine = await createEngine(checkpoint);
 after(async () => {
   await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });

@@ -18,7 +18,7 @@ import { matrixOf, runStream, type StreamArgs } from "./stream.ts";
 const folder = mkdtempSync(join(tmpdir(), "selkie-stream-"));
 const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
 const { lm } = checkpoint;
-const engine = createEngine(checkpoint);
+const engine = await createEngine(checkpoint);
 after(async () => {
   await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });

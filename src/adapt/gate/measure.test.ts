@@ -38,7 +38,7 @@ const canaries = parseCanaries(lines.join("\n"));
 describe("the examiner", () => {
   test("finds no gain, no harm and no divergence in an adapter without effect", async () => {
     const checkpoint = createCheckpoint();
-    const engine = createEngine(checkpoint);
+    const engine = await createEngine(checkpoint);
     const context = { engine, templates };
     const item = { question: "Where is she?", answer: "x", title: "" };
     const [answers] = await examine(context, [{ adapter: null, items: [item] }]);
@@ -68,7 +68,7 @@ describe("the examiner", () => {
 
   test("without canaries the divergence is of no token, and no number", async () => {
     const checkpoint = createCheckpoint();
-    const args = { engine: createEngine(checkpoint), templates, questions: [], rng: createRng(1) };
+    const args = { engine: await createEngine(checkpoint), templates, questions: [], rng: createRng(1) };
     const none: Canaries = { items: [], hasGold: true };
     const measured = await (await createExaminer({ ...args, adapter: adapterOf(checkpoint, 0), canaries: none }))(1);
     assert.deepEqual(
@@ -79,7 +79,7 @@ describe("the examiner", () => {
 
   test("finds broken canaries, critical ones by name, and less divergence at a smaller scale", async () => {
     const checkpoint = createCheckpoint();
-    const engine = createEngine(checkpoint);
+    const engine = await createEngine(checkpoint);
     const context = { engine, templates };
     const args = { ...context, adapter: adapterOf(checkpoint, 1), questions: [], canaries, rng: createRng(1) };
     const measure = await createExaminer(args);
@@ -95,7 +95,7 @@ describe("the examiner", () => {
 
   test("finds what an adapter served so far answers right, and what of it the candidate loses", async () => {
     const checkpoint = createCheckpoint();
-    const engine = createEngine(checkpoint);
+    const engine = await createEngine(checkpoint);
     const context = { engine, templates };
     const [servedAdapter, candidate] = [adapterOf(checkpoint, 0), adapterOf(checkpoint, 1)];
     const plain = ["Where is she?", "Who is there?", "Is Ann here?"].map((question) => ({ question, title: "" }));
@@ -129,10 +129,10 @@ describe("the examiner", () => {
     const rng = createRng("policy");
     flat.write(flat.readSync().map((value) => value + 0.3 * rng.normal()));
     const heldOut = { numPassages: 4, before: 0.2, after: 0.4, gain: { mean: 0.2, low: 0.1, high: 0.3 } };
-    const compare = (policy: Checkpoint, gain: typeof heldOut | null) =>
+    const compare = async (policy: Checkpoint, gain: typeof heldOut | null) =>
       examinePolicy({
-        base: { engine: createEngine(base), templates },
-        policy: { engine: createEngine(policy), templates },
+        base: { engine: await createEngine(base), templates },
+        policy: { engine: await createEngine(policy), templates },
         canaries,
         heldOut: gain,
       });

@@ -223,7 +223,7 @@ describe("trials", () => {
   test("that finetune everything are repeatable, learn, and leave the policy as it was", async () => {
     const checkpoint = await loadTinyPolicy(modelDirectory);
     const { lm } = checkpoint;
-    await using engine = createEngine(checkpoint);
+    await using engine = await createEngine(checkpoint);
     const before = [...lm.parameters.flat.readSync()];
     const innerLoop = { ...settings.innerLoop, method: "full", learningRate: 2e-2, epochs: 10, maxSteps: 30 } as const;
     const context = { engine, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
@@ -263,7 +263,7 @@ describe("the M-step", () => {
   test("counts the completion's tokens and its end, and no token of the prompt", async () => {
     const checkpoint = await loadTinyPolicy(modelDirectory);
     const { lm } = checkpoint;
-    await using engine = createEngine(checkpoint);
+    await using engine = await createEngine(checkpoint);
     const { tokenizer } = engine;
     for (const [isFinished, end] of [
       [true, [tokenizer.eosTokenId]],
@@ -287,7 +287,7 @@ describe("the M-step", () => {
   async function train(kept: Kept, over: Partial<PolicyUpdate>) {
     const checkpoint = await loadTinyPolicy(modelDirectory);
     const { lm } = checkpoint;
-    await using engine = createEngine(checkpoint);
+    await using engine = await createEngine(checkpoint);
     const documents = [edit(good), edit(bad)].map((completion) => completionDocument(engine, completion));
     const before = meanLoss(lm, documents).perDocument;
     const report = await maximise({ engine, kept, update: { ...update, ...over }, replay, seed: "m" });

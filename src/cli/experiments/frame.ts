@@ -89,7 +89,7 @@ async function runExperiment<Options extends ExperimentOptions>(
   const { output } = context;
   requireModel(options.model);
   const { threads } = options;
-  const arithmetic = arithmeticOf({ threads, precision: options.precision, warn: output.note });
+  const arithmetic = await arithmeticOf({ threads, precision: options.precision, warn: output.note });
   const { precision, instructionSet } = arithmetic;
   const { heldOut: source, heldOutLimit: limit, testSet: isTestSet = false } = options;
   const { passages: heldOut, ...about } = await readHeldOut({ source, limit, isTestSet }, output.note);

@@ -7,9 +7,8 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { canaryAgreement, drawCanaries, examine, type KnownFact, loadPrompts, parseKnown } from "../src/adapt/index.ts";
-import { f32Precision, loadAdapter, loadCheckpoint } from "../src/models/index.ts";
-import { bankOf } from "../src/nn/index.ts";
-import { openBackend } from "../src/tensor/index.ts";
+import { openEngine, withAdapter } from "../src/engine/index.ts";
+import { loadAdapter } from "../src/models/index.ts";
 import { createRng, mean, SelkieError } from "../src/util/index.ts";
 
 const counts = [60, 120, 240, 480];
@@ -33,15 +32,14 @@ async function main(): Promise<void> {
       "canaries: expected --known <file.jsonl> and adapter folders; see the head of bench/canaries.ts",
     );
   const items = parseKnown(readFileSync(values.known, "utf8"), values.known);
-  const checkpoint = await loadCheckpoint(openBackend({}), values.model, { precision: f32Precision });
-  const context = { checkpoint, templates: await loadPrompts(values.model) };
-  const [before] = await examine({ ...context, bank: null }, [{ adapterIndex: null, items }]);
+  await using engine = await openEngine(values.model, { precision: "f32" });
+  const context = { engine, templates: await loadPrompts(values.model) };
+  const [before] = await examine(context, [{ adapter: null, items }]);
   const facts = items.map((item, index) => toFact(item, before![index]!));
   console.log(`${facts.filter(({ base }) => base.isRight).length} of ${facts.length} facts known`);
   for (const directory of positionals) {
     const { adapter } = await loadAdapter(directory);
-    using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, [adapter]);
-    const [after] = await examine({ ...context, bank }, [{ adapterIndex: 0, items }]);
+    const [after] = await withAdapter(engine, adapter, (id) => examine(context, [{ adapter: id, items }]));
     const kept = new Map(items.map(({ question }, index) => [question, after![index]!.isRight]));
     for (const count of counts) {
       const draws = Array.from({ length: numDraws }, (_, seed) =>

@@ -7,9 +7,8 @@
 import { parseArgs } from "node:util";
 import { baseContradictions } from "../src/adapt/gate/contradictions.ts";
 import { defaultGate, type ExamItem, loadPrompts } from "../src/adapt/index.ts";
-import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
+import { openEngine } from "../src/engine/index.ts";
 import { allQuestions, createWorld, type Person, personAttributes, personValues } from "../src/tasks/index.ts";
-import { openBackend } from "../src/tensor/index.ts";
 import { createRng, SelkieError } from "../src/util/index.ts";
 import { wilson } from "./screen.ts";
 
@@ -34,8 +33,8 @@ async function main(): Promise<void> {
   const count = Number(values.people);
   if (!Number.isInteger(count) || count < 1 || count > 100)
     throw new SelkieError("bad-option", `contradictions: expected --people from 1 to 100, got ${values.people}`);
-  const checkpoint = await loadCheckpoint(openBackend({}), values.model, { precision: f32Precision });
-  const context = { checkpoint, templates: await loadPrompts(values.model) };
+  await using engine = await openEngine(values.model, { precision: "f32" });
+  const context = { engine, templates: await loadPrompts(values.model) };
   const minProbability = defaultGate.thresholds.minHeldProbability;
   const sorts: readonly (readonly [name: string, people: readonly Person[], isKnown: boolean])[] = [
     ["asked about in training, one fact false", questioned.slice(0, count).map(lieAbout), true],

@@ -28,7 +28,8 @@ import {
   type Trial,
   trialSeed,
 } from "../src/adapt/index.ts";
-import { type Checkpoint, f32Precision, loadCheckpoint } from "../src/models/index.ts";
+import { type Engine, openEngine } from "../src/engine/index.ts";
+import { digestCheckpoint } from "../src/models/index.ts";
 import { createRun } from "../src/registry/index.ts";
 import { openBackend } from "../src/tensor/index.ts";
 import { bootstrapCrossed, bootstrapMean, createRng, type Interval, mean } from "../src/util/index.ts";
@@ -58,8 +59,7 @@ const drawMany = (name: string, count: number): CurveTask[] =>
   );
 
 const backend = openBackend({});
-const open = (directory: string): Promise<Checkpoint> =>
-  loadCheckpoint(backend, directory, { precision: f32Precision });
+const open = (directory: string): Promise<Engine> => openEngine(directory, { precision: "f32" });
 const base = join(options.out, "base");
 if (!existsSync(join(base, "selkie.json")))
   // its last file: a folder without it is what a kill left
@@ -69,10 +69,7 @@ if (!existsSync(join(base, "selkie.json")))
       if (step % 100 === 0) console.error(`base: ${step} of ${steps}, ${lossNats.toFixed(3)} nats`);
     },
   });
-const baseDigest = await open(base).then(({ digest, lm }) => {
-  lm[Symbol.dispose]();
-  return digest;
-});
+const baseDigest = await digestCheckpoint(base);
 const openRun = (kind: string, seed: number) =>
   createRun(
     options.out,
@@ -84,9 +81,8 @@ const openRun = (kind: string, seed: number) =>
 async function measureGrid(store: StageStore, name: string, tasks: readonly CurveTask[]): Promise<TaskScore[][]> {
   const domain = curveDomain({ numTasks: 0, numHeldOut: 0, seed: 0 });
   const guard = domain.guard(tasks);
-  const checkpoint = await open(base);
-  using _lm = checkpoint.lm;
-  const context = { checkpoint, templates: defaultTemplates, innerLoop: settings.innerLoop, canaries: [], replay: [] };
+  await using engine = await open(base);
+  const context = { engine, templates: defaultTemplates, innerLoop: settings.innerLoop, canaries: [], replay: [] };
   const found: TaskScore[][] = [];
   for (const [passage, task] of tasks.entries()) {
     const trials = grid.map((choice, edit): Trial => {
@@ -99,7 +95,7 @@ async function measureGrid(store: StageStore, name: string, tasks: readonly Curv
       runTrials(context, trials, (model, takers) =>
         domain.examine(
           model,
-          takers.map(({ adapterIndex }) => ({ task, use: "report", adapterIndex })),
+          takers.map(({ adapter }) => ({ task, use: "report", adapter })),
         ),
       ),
     );

@@ -109,7 +109,7 @@ export async function measureEngine(directory: string = shippedModelDirectory): 
   }
   const backend = openBackend();
   const checkpoint = await loadCheckpoint(backend, directory, { precision: choosePrecision(backend, undefined) });
-  await using engine = createEngine(checkpoint);
+  await using engine = await createEngine(checkpoint);
   rows.push(await measure(engine, "this thread"));
   return rows;
 }

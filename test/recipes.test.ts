@@ -7,8 +7,9 @@ import { after, describe, test } from "node:test";
 import { defaultSettings, loadCanaries, loadPrompts, stagesOf } from "../src/adapt/index.ts";
 import { measureFormats, tabulateFormats } from "../src/cli/experiments/formats.ts";
 import { describeResultTable } from "../src/cli/experiments/write.ts";
+import { arithmeticOf, loadEngine } from "../src/engine/index.ts";
 import { nanoRecipe, type PretrainArgs, pretrainNano, runMainJobTable } from "../src/lab/index.ts";
-import { f32Precision, loadCheckpoint } from "../src/models/index.ts";
+import { f32Precision } from "../src/models/index.ts";
 import { createRun } from "../src/registry/index.ts";
 import { createWorld } from "../src/tasks/index.ts";
 import { openBackend } from "../src/tensor/index.ts";
@@ -49,11 +50,10 @@ describe("recipes run", () => {
   });
 
   test("main-job table: two people, two edits; a second call reads every stage and gives the same table", async () => {
-    const checkpoint = await loadCheckpoint(backend, directory, { precision: f32Precision });
-    using _lm = checkpoint.lm;
+    await using engine = await loadEngine(directory, { precision: "f32" });
     using run = createRun(folder, { kind: "test", config: null, inputs: {}, seed: 0 });
     const args = {
-      checkpoint,
+      engine,
       templates: await loadPrompts(directory),
       canaries: await loadCanaries(directory, 2),
       people: createWorld().test.slice(0, 2),
@@ -80,7 +80,7 @@ describe("recipes run", () => {
     using run = createRun(folder, { kind: "test", config: "quantisation", inputs: {}, seed: 0 });
     const rows = await measureFormats({
       modelDirectory: directory,
-      backend,
+      arithmetic: await arithmeticOf(),
       numTexts: 3,
       numPeople: 1,
       seed: 0,

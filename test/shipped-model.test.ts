@@ -4,10 +4,10 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { accuracy, examine, loadCanaries, loadKnown, loadPrompts } from "../src/adapt/index.ts";
+import { loadEngine } from "../src/engine/index.ts";
 import { nanoRecipe } from "../src/lab/index.ts";
-import { digestCheckpoint, f32Precision, loadCheckpoint } from "../src/models/index.ts";
+import { digestCheckpoint } from "../src/models/index.ts";
 import { createWorld, examinationPassage } from "../src/tasks/index.ts";
-import { openBackend } from "../src/tensor/index.ts";
 import { repositoryRoot } from "./support/source.ts";
 
 const directory = join(repositoryRoot, "models", "nano");
@@ -25,12 +25,11 @@ describe("the shipped model", () => {
   });
 
   test("answers its canaries, in f32 as in the bf16 it was trained in", async () => {
-    const checkpoint = await loadCheckpoint(openBackend(), directory, { precision: f32Precision });
-    using _lm = checkpoint.lm;
+    await using engine = await loadEngine(directory, { precision: "f32" });
     const { items } = await loadCanaries(directory);
     assert.equal(items.length, 240);
-    const room = { checkpoint, templates: await loadPrompts(directory), bank: null };
-    const [answers] = await examine(room, [{ adapterIndex: null, items }]);
+    const room = { engine, templates: await loadPrompts(directory) };
+    const [answers] = await examine(room, [{ adapter: null, items }]);
     // drawn from what it answered right in the precision it was measured in; another one may tip what was close
     assert.ok(accuracy(answers!)! >= 0.97, `${accuracy(answers!)}`);
   });

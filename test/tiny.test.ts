@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { adapt, defaultSettings, defaultTemplates, stagesOf } from "../src/adapt/index.ts";
+import { createEngine, type Engine } from "../src/engine/index.ts";
 import { generate, scoreTokens } from "../src/generate/index.ts";
 import {
   createLlama,
@@ -192,6 +193,8 @@ function describeStack(createBackend: () => Backend): void {
     assert.deepEqual(answers, [" was born in Holm.", " plays the Marigold."]);
   });
 
+  let engine: Engine;
+
   test("it adapts itself to a passage, and does so the same way twice", async () => {
     const passage: SourcePassage = {
       id: "moor",
@@ -200,12 +203,12 @@ function describeStack(createBackend: () => Backend): void {
       context: "Eve Moor sails the Petrel.",
       questions: [{ question: "What does Eve Moor sail?", answer: "the Petrel", use: "both" }],
     };
+    engine = await createEngine({ lm, config, tokenizer, digest: "0", parts: [], directory: folder });
     const innerLoop = { ...defaultSettings.innerLoop, lora, learningRate: 1e-2, epochs: 4 };
-    const checkpoint = { lm, config, tokenizer, digest: "0", parts: [], directory: folder };
     const run = async (kind: string) => {
       using opened = createRun(folder, { kind, config: null, inputs: {}, seed: 1 });
       return await adapt({
-        checkpoint,
+        engine,
         templates: defaultTemplates,
         canaries: { items: [{ question: "Who plays the cello?", answer: "Tom Reed", title: "" }], hasGold: true },
         passages: [passage],
@@ -231,8 +234,8 @@ function describeStack(createBackend: () => Backend): void {
     assert.deepEqual(await run("first"), first, "and again from the stages on disk");
   });
 
-  test("it gives all its memory back", () => {
-    lm[Symbol.dispose]();
+  test("it gives all its memory back", async () => {
+    await engine[Symbol.asyncDispose]();
     assert.equal(backend.memory().liveTensors, 0);
   });
 }

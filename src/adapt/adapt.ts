@@ -6,8 +6,8 @@
  * weights; what the model knew before is measured every time and decides whether the change is kept.
  * Next on the tour: `src/adapt/candidates.ts`.
  */
-import type { Checkpoint } from "../models/index.ts";
-import { bankOf, type LoraAdapter } from "../nn/index.ts";
+import { type Engine, withAdapter } from "../engine/index.ts";
+import type { LoraAdapter } from "../nn/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { createRng, type Rng } from "../util/index.ts";
 import { allQuestions, buildExams, type PassageExam, redactPassage } from "./build-exam.ts";
@@ -36,7 +36,7 @@ import { type AdaptEvent, type AdaptSettings, type StageStore, stage } from "./s
 
 /** Inputs of {@link adapt}. */
 export interface AdaptArgs {
-  readonly checkpoint: Checkpoint;
+  readonly engine: Engine;
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
   /** Facts the model knows, of which those near the passages are asked. @defaultValue `known.jsonl` beside the model, if it has one */
@@ -133,9 +133,9 @@ const baseContradictionsOf = (
   });
 
 async function prepare(args: AdaptArgs): Promise<Run> {
-  const { checkpoint, templates, signal, settings, store } = args;
+  const { engine, templates, signal, settings, store } = args;
   const rng = createRng(args.seed);
-  const writer = { checkpoint, templates, signal };
+  const writer = { engine, templates, signal };
   const tell = (name: string, done: number, total: number, note?: string) =>
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
   const pieces = cutToContext(writer, args.passages, settings.maxPassageTokens);
@@ -157,10 +157,10 @@ async function prepare(args: AdaptArgs): Promise<Run> {
 }
 
 async function nearOf(
-  { checkpoint, canaries, settings, known }: AdaptArgs,
+  { engine, canaries, settings, known }: AdaptArgs,
   pieces: readonly SourcePassage[],
 ): Promise<ExamItem[] | null> {
-  const facts = known ?? (await loadKnown(checkpoint.directory));
+  const facts = known ?? (await loadKnown(engine.model.directory));
   const asked = canaries.items.map(({ question }) => question);
   const texts = pieces.map(({ title, context }) => `${title}\n${context}`);
   return facts.length === 0 || settings.maxNear === 0 ? null : chooseNear(facts, texts, settings.maxNear, asked);
@@ -168,15 +168,14 @@ async function nearOf(
 
 /** The report questions, the canaries and what lies near, answered by one adapter or by the base model. */
 async function examineAdapter(run: Run, adapter: LoraAdapter | null): Promise<ExamResults> {
-  const { lm } = run.checkpoint;
-  using bank = adapter === null ? null : bankOf(lm.backend, lm.linearLayers, [adapter]);
-  const adapterIndex = adapter === null ? null : 0;
   const items = run.exams.flatMap(({ report }) => report);
-  const [questions, canaries, near] = await examine({ ...run.writer, bank }, [
-    { adapterIndex, items },
-    { adapterIndex, items: run.canaries.items },
-    { adapterIndex, items: run.near ?? [] },
-  ]);
+  const [questions, canaries, near] = await withAdapter(run.engine, adapter, (id) =>
+    examine(run.writer, [
+      { adapter: id, items },
+      { adapter: id, items: run.canaries.items },
+      { adapter: id, items: run.near ?? [] },
+    ]),
+  );
   return [questions!, canaries!, near!];
 }
 
@@ -249,7 +248,7 @@ async function trainFinal(run: Run, chosen: readonly ProposedEdit[]): Promise<Tr
   const learnable = run.pieces.filter((_, index) => chosen[index]!.documents.length > 0);
   const raw = withoutExamQuestions(learnable.map(screenedText), forbidden);
   if (learned.length === 0) {
-    const blank = blankAdapter(writer.checkpoint, finalLoop.lora);
+    const blank = blankAdapter(writer.engine, finalLoop.lora);
     return { adapter: blank, rawAdapter: blank, learned, replay: [], numUpdates: 0 };
   }
   const numVisits = learned.length * finalLoop.epochs;

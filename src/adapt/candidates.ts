@@ -3,9 +3,10 @@
  * each is given the selection exam of its passage, and the best is kept.
  * Next on the tour: `src/train/adapter-bank.ts`.
  */
-import { type Checkpoint, encodeDocument } from "../models/index.ts";
-import { bankOf, type LoraAdapter, type LoraModule } from "../nn/index.ts";
-import { type AdapterJob, type BankProgress, type TrainDocument, trainAdapters } from "../train/index.ts";
+import { type Engine, type EngineJob, withAdapters } from "../engine/index.ts";
+import { encodeDocument } from "../models/index.ts";
+import type { LoraAdapter, LoraModule } from "../nn/index.ts";
+import type { BankProgress, TrainDocument } from "../train/index.ts";
 import { accuracy, type ExamAnswer, type ExamItem, examine, meanGoldLogprob } from "./exam.ts";
 import type { PromptTemplates } from "./prompts.ts";
 import type { RefusedDocument } from "./screened.ts";
@@ -34,7 +35,7 @@ export interface CandidateResult {
 
 /** Shared inputs of the functions below. */
 export interface TrainContext {
-  readonly checkpoint: Checkpoint;
+  readonly engine: Engine;
   readonly templates: PromptTemplates;
   readonly innerLoop: InnerLoop;
   /** With a candidate's id it names the candidate's random streams. */
@@ -45,13 +46,13 @@ export interface TrainContext {
 }
 
 /** Documents as the trainer takes them. */
-export function toTrainDocuments(checkpoint: Checkpoint, texts: readonly string[]): TrainDocument[] {
-  return texts.map((text) => ({ tokenIds: encodeDocument(checkpoint.tokenizer, text) }));
+export function toTrainDocuments({ tokenizer }: Pick<Engine, "tokenizer">, texts: readonly string[]): TrainDocument[] {
+  return texts.map((text) => ({ tokenIds: encodeDocument(tokenizer, text) }));
 }
 
-const jobOf = (context: TrainContext, candidate: Candidate): AdapterJob => ({
+const jobOf = (context: TrainContext, candidate: Candidate): EngineJob => ({
   id: candidate.id,
-  documents: toTrainDocuments(context.checkpoint, candidate.documents),
+  documents: toTrainDocuments(context.engine, candidate.documents),
   lora: context.innerLoop.lora,
   learningRate: context.innerLoop.learningRate,
   epochs: context.innerLoop.epochs,
@@ -67,15 +68,9 @@ export async function trainCandidates(context: TrainContext, candidates: readonl
   const numSteps = Math.max(
     ...candidates.map(({ documents }) => innerLoop.epochs * Math.ceil(documents.length / innerLoop.documentsPerStep)),
   );
-  const results = await trainAdapters({
-    lm: context.checkpoint.lm,
-    jobs: candidates.map((candidate) => jobOf(context, candidate)),
-    seed,
-    ...(signal && { signal }),
-    ...(onTrain && {
-      onProgress: (progress: BankProgress) => onTrain(progress.step, numSteps, describeSpeed(progress)),
-    }),
-  });
+  const jobs = candidates.map((candidate) => jobOf(context, candidate));
+  const onProgress = onTrain && ((progress: BankProgress) => onTrain(progress.step, numSteps, describeSpeed(progress)));
+  const results = await context.engine.trainAdapters({ jobs, seed }, { signal, onProgress });
   signal?.throwIfAborted();
   return results.map(({ adapter }) => adapter);
 }
@@ -85,12 +80,13 @@ export async function tryCandidates(
   context: TrainContext,
   candidates: readonly Candidate[],
 ): Promise<CandidateResult[]> {
-  const { checkpoint, templates, signal } = context;
+  const { engine, templates, signal } = context;
   const adapters = await trainCandidates(context, candidates);
-  using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, adapters);
-  const sheets = await examine(
-    { checkpoint, templates, bank, signal },
-    candidates.map(({ items }, adapterIndex) => ({ items, adapterIndex })),
+  const sheets = await withAdapters(engine, adapters, (ids) =>
+    examine(
+      { engine, templates, signal },
+      candidates.map(({ items }, index) => ({ items, adapter: ids[index]! })),
+    ),
   );
   return candidates.map(({ id, documents }, index) => ({
     id,
@@ -98,7 +94,7 @@ export async function tryCandidates(
     accuracy: accuracy(sheets[index]!),
     goldLogprob: meanGoldLogprob(sheets[index]!),
     numDocuments: documents.length,
-    numTokens: documents.reduce((total, text) => total + checkpoint.tokenizer.encode(text).length, 0),
+    numTokens: documents.reduce((total, text) => total + engine.tokenizer.encode(text).length, 0),
   }));
 }
 
@@ -122,8 +118,11 @@ export interface ProposedEdit extends SelfEdit {
 }
 
 /** An adapter without effect: what comes out when there is nothing to train on. */
-export function blankAdapter({ lm }: Checkpoint, { loraRank, loraAlpha }: InnerLoop["lora"]): LoraAdapter {
-  const modules = lm.linearLayers.map(({ name, inSize, outSize }): [string, LoraModule] => [
+export function blankAdapter(
+  { model }: Pick<Engine, "model">,
+  { loraRank, loraAlpha }: InnerLoop["lora"],
+): LoraAdapter {
+  const modules = model.linearLayers.map(({ name, inSize, outSize }): [string, LoraModule] => [
     name,
     { loraA: new Float32Array(loraRank * inSize), loraB: new Float32Array(outSize * loraRank) },
   ]);

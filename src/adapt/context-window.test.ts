@@ -1,7 +1,9 @@
 /** @file Passages, edits and questions fit the context of the model, or are refused before any work. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Checkpoint, Tokenizer } from "../models/index.ts";
+import type { EngineModel } from "../engine/index.ts";
+import type { Tokenizer } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { checkExam, cutToContext, fitsContext, passageLimit, type Reader } from "./context-window.ts";
 import { defaultTemplates, fillTemplate } from "./prompts.ts";
@@ -20,7 +22,7 @@ const tokenizer: Tokenizer = {
   pieces: (tokenIds) => Array.from(tokenIds, (id) => ({ id, text: String.fromCharCode(id), numBytes: 1 })),
 };
 const readerOf = (maxSeqLen: number): Reader => ({
-  checkpoint: { lm: { maxSeqLen }, tokenizer } as Checkpoint,
+  engine: { model: { maxSeqLen } as EngineModel, tokenizer },
   templates: defaultTemplates,
 });
 const passage = (context: string, more: Partial<SourcePassage> = {}): SourcePassage => ({

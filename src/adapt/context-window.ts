@@ -3,7 +3,8 @@
  * fit together, and a question with its answer. The size of passages follows from the model; what cannot fit is refused
  * before any work.
  */
-import { type Checkpoint, encodePrompt } from "../models/index.ts";
+import type { Engine } from "../engine/index.ts";
+import { encodePrompt } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { SelkieError } from "../util/index.ts";
 import { chunkPassages } from "./chunk.ts";
@@ -12,7 +13,7 @@ import { fillTemplate, type PromptTemplates, questionPrompt } from "./prompts.ts
 
 /** A model and how it is asked. */
 export interface Reader {
-  readonly checkpoint: Checkpoint;
+  readonly engine: Pick<Engine, "model" | "tokenizer">;
   readonly templates: PromptTemplates;
 }
 
@@ -26,13 +27,13 @@ const seamTokens = 4;
 const maxTitleShare = 1 / 8;
 
 /** Tokens of the longest prompt for an edit, without its passage. */
-function promptTokens({ checkpoint, templates }: Reader, title: string): number {
+function promptTokens({ engine, templates }: Reader, title: string): number {
   const asked = [
     ...Object.values(templates.selfEdit),
     ...(templates.openSelfEdit === null ? [] : [templates.openSelfEdit]),
   ];
   const lengths = asked.map(
-    (template) => encodePrompt(checkpoint.tokenizer, fillTemplate(template, { title, passage: "" })).length,
+    (template) => encodePrompt(engine.tokenizer, fillTemplate(template, { title, passage: "" })).length,
   );
   return Math.max(...lengths) + seamTokens;
 }
@@ -43,7 +44,7 @@ function promptTokens({ checkpoint, templates }: Reader, title: string): number 
  * @throws SelkieError `"bad-option"` where the context is too short for any.
  */
 export function passageLimit(reader: Reader, wish: number, title = ""): number {
-  const { maxSeqLen } = reader.checkpoint.lm;
+  const { maxSeqLen } = reader.engine.model;
   const prompt = promptTokens(reader, title);
   const limit = Math.min(wish, Math.floor((maxSeqLen - prompt) * passageShare));
   const least = Math.min(wish, leastPassageTokens);
@@ -68,12 +69,12 @@ export function cutToContext(
   wish: number,
   maxPieces: number = Number.POSITIVE_INFINITY,
 ): SourcePassage[] {
-  const { tokenizer, lm } = reader.checkpoint;
+  const { tokenizer, model } = reader.engine;
   const limits = new Map<string, number>();
   const pieces: SourcePassage[] = [];
   for (const passage of passages) {
     if (pieces.length >= maxPieces) break;
-    const isLong = tokenizer.encode(passage.title).length > maxTitleShare * lm.maxSeqLen;
+    const isLong = tokenizer.encode(passage.title).length > maxTitleShare * model.maxSeqLen;
     const { title, context } = passage;
     const source = isLong ? { ...passage, title: "", context: `${title}\n\n${context}` } : passage;
     const limit = limits.get(source.title) ?? passageLimit(reader, wish, source.title);
@@ -84,10 +85,10 @@ export function cutToContext(
 }
 
 /** True when a question with its answer fits the context. */
-export function fitsContext({ checkpoint, templates }: Reader, { question, answer, title }: ExamItem): boolean {
-  const { tokenizer, lm } = checkpoint;
+export function fitsContext({ engine, templates }: Reader, { question, answer, title }: ExamItem): boolean {
+  const { tokenizer, model } = engine;
   const prompt = encodePrompt(tokenizer, questionPrompt(templates, question, title)).length;
-  return prompt + Math.max(maxAnswerTokens, tokenizer.encode(` ${answer}`).length) <= lm.maxSeqLen;
+  return prompt + Math.max(maxAnswerTokens, tokenizer.encode(` ${answer}`).length) <= model.maxSeqLen;
 }
 
 /**
@@ -102,7 +103,7 @@ export function checkQuestions(reader: Reader, items: readonly ExamItem[], where
   const shown = question.length > 60 ? `${question.slice(0, 59)}…` : question;
   throw new SelkieError(
     "bad-option",
-    `${where}: expected questions that fit, with their prompt and an answer, into ${reader.checkpoint.lm.maxSeqLen} tokens (max_position_embeddings), got "${shown}" of ${question.length} characters; shorten it, or take a model with a longer context`,
+    `${where}: expected questions that fit, with their prompt and an answer, into ${reader.engine.model.maxSeqLen} tokens (max_position_embeddings), got "${shown}" of ${question.length} characters; shorten it, or take a model with a longer context`,
   );
 }
 

@@ -78,8 +78,7 @@ async function trainBoth<Task extends DomainTask, Edit extends DomainEdit>(
   { domain, honest, copying }: Case<Task, Edit>,
   oldText: readonly string[] = ["Old text."],
 ) {
-  const policy = await openTinyPolicy(modelDirectory);
-  using _lm = policy.lm;
+  await using policy = await openTinyPolicy(modelDirectory);
   const values = new Map<string, unknown>();
   const all: Task[] = [];
   const context = await prepareLearning(
@@ -146,9 +145,8 @@ function checkGuard<Task extends DomainTask, Edit extends DomainEdit>(make: () =
 
   test("writes the same edit whatever is asked for beside it", async () => {
     const { domain } = make();
-    const policy = await openTinyPolicy(modelDirectory);
-    using _lm = policy.lm;
-    const writer = { checkpoint: policy, templates: defaultTemplates };
+    await using policy = await openTinyPolicy(modelDirectory);
+    const writer = { engine: policy, templates: defaultTemplates };
     const { tasks } = await domain.prepare({
       ...writer,
       ...{ canaries: { items: [], hasGold: true }, maxPassageTokens: 64, rng: createRng(0) },

@@ -4,6 +4,7 @@
  * resuming, reports) is the loop's, in `learn/`, and the same for every domain.
  * `domains/knowledge.ts` and `domains/curve.ts` are the instances; CONTRIBUTING.md says how to add one.
  */
+import type { AdapterId } from "../engine/index.ts";
 import type { LoraConfig } from "../nn/index.ts";
 import type { Rng } from "../util/index.ts";
 import type { Canaries } from "./canaries.ts";
@@ -55,11 +56,11 @@ export interface TaskScore {
 /** Which of a task's two exams is meant: the one that rewards are made of, or the one that figures are about. */
 export type ExamUse = "selection" | "report";
 
-/** A task's exam, and the adapter of the bank that takes it (`null` for the model without one). */
+/** A task's exam, and the adapter of the engine that takes it (`null` for the model without one). */
 export interface TaskExam<Task> {
   readonly task: Task;
   readonly use: ExamUse;
-  readonly adapterIndex: number | null;
+  readonly adapter: AdapterId | null;
 }
 
 /**
@@ -124,7 +125,7 @@ export interface Domain<Task extends DomainTask = DomainTask, Edit extends Domai
   guard(tasks: readonly Task[]): Guard<Task>;
 
   /**
-   * Gives exams, in their order. Called with many at once, each with an adapter of `model.bank` or none; a score must
+   * Gives exams, in their order. Called with many at once, each with an adapter of `model.engine` or none; a score must
    * not depend on the others. Adapters whose training diverged are not examined.
    */
   examine(model: ExamContext, exams: readonly TaskExam<Task>[]): Promise<TaskScore[]>;

@@ -2,9 +2,8 @@
  * @file Exams: closed-book questions answered greedily, graded locally, and scored by the log-probability of the gold answer.
  * Many adapters are examined together: one decode and one scoring pass serve them all.
  */
-import { generate, scoreTokens } from "../generate/index.ts";
-import { answerStops, type Checkpoint, decodeContinuation, encodeContinuation, encodePrompt } from "../models/index.ts";
-import type { LoraBank } from "../nn/index.ts";
+import type { AdapterId, Engine } from "../engine/index.ts";
+import { answerStops, decodeContinuation, encodeContinuation, encodePrompt } from "../models/index.ts";
 import { gradeAnswer } from "../tasks/index.ts";
 import { type PromptTemplates, questionPrompt } from "./prompts.ts";
 
@@ -25,9 +24,9 @@ export interface ExamAnswer {
   readonly goldLogprob: number;
 }
 
-/** Who is examined: an adapter of the bank, or the base model, and what it is asked. */
+/** Who is examined: an adapter that the engine knows, or the model alone, and what it is asked. */
 export interface ExamTaker {
-  readonly adapterIndex: number | null;
+  readonly adapter: AdapterId | null;
   readonly items: readonly ExamItem[];
 }
 
@@ -40,9 +39,8 @@ export type ExamResults = readonly [
 
 /** What an exam needs to run. */
 export interface ExamContext {
-  readonly checkpoint: Checkpoint;
+  readonly engine: Engine;
   readonly templates: PromptTemplates;
-  readonly bank: LoraBank | null;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,7 +49,7 @@ export const maxAnswerTokens = 32;
 
 /** Answers of each taker, in the order of its items. */
 export async function examine(context: ExamContext, takers: readonly ExamTaker[]): Promise<ExamAnswer[][]> {
-  const sheets = takers.flatMap((taker) => taker.items.map((item) => ({ item, adapterIndex: taker.adapterIndex })));
+  const sheets = takers.flatMap((taker) => taker.items.map((item) => ({ item, adapter: taker.adapter })));
   const predictions = await answer(context, sheets);
   const goldLogprobs = await scoreGold(context, sheets);
   let next = 0;
@@ -67,28 +65,25 @@ export async function examine(context: ExamContext, takers: readonly ExamTaker[]
 
 interface Sheet {
   readonly item: ExamItem;
-  readonly adapterIndex: number | null;
+  readonly adapter: AdapterId | null;
 }
 
 const promptOf = (context: ExamContext, { item }: Sheet): string =>
   questionPrompt(context.templates, item.question, item.title);
 
-const adapterOf = ({ adapterIndex }: Sheet): { adapterIndex?: number } =>
-  adapterIndex === null ? {} : { adapterIndex };
-
 async function answer(context: ExamContext, sheets: readonly Sheet[]): Promise<string[]> {
-  const { lm, tokenizer } = context.checkpoint;
+  const { engine, signal } = context;
+  const { tokenizer } = engine;
   const stopTokens = answerStops(tokenizer);
   const prompts = sheets.map((sheet) => encodePrompt(tokenizer, promptOf(context, sheet)));
-  const results = await generate(
-    lm,
-    sheets.map((sheet, index) => ({
+  const results = await engine.generate(
+    sheets.map(({ adapter }, index) => ({
       promptIds: prompts[index]!,
       maxNewTokens: maxAnswerTokens,
       stopTokens,
-      ...adapterOf(sheet),
+      adapter,
     })),
-    { ...(context.bank && { bank: context.bank }), ...(context.signal && { signal: context.signal }) },
+    { signal },
   );
   return results.map(({ tokenIds }, index) =>
     decodeContinuation(tokenizer, prompts[index]!, tokenIds).split("\n")[0]!.trim(),
@@ -96,10 +91,11 @@ async function answer(context: ExamContext, sheets: readonly Sheet[]): Promise<s
 }
 
 async function scoreGold(context: ExamContext, sheets: readonly Sheet[]): Promise<number[]> {
-  const { lm, tokenizer } = context.checkpoint;
+  const { engine, signal } = context;
+  const { tokenizer } = engine;
   const golds = sheets.map((sheet) => encodeContinuation(tokenizer, promptOf(context, sheet), ` ${sheet.item.answer}`));
-  const sequences = sheets.map((sheet, index) => ({ tokenIds: golds[index]!.tokenIds, ...adapterOf(sheet) }));
-  const scored = await scoreTokens(lm, sequences, { ...(context.bank && { bank: context.bank }) });
+  const readings = sheets.map(({ adapter }, index) => ({ tokenIds: golds[index]!.tokenIds, adapter }));
+  const scored = await engine.score(readings, { signal });
   return scored.map((logprobs, index) => {
     const tail = logprobs.slice(Math.max(0, golds[index]!.numPromptTokens - 1)); // the first token has no score
     return tail.reduce((total, logprob) => total + logprob, 0) / Math.max(1, tail.length);

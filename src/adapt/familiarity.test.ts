@@ -1,15 +1,17 @@
 /** @file How well texts suit a model: by its words, and by what it predicts. */
+
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { createEngine, type Engine } from "../engine/index.ts";
 import {
-  type Checkpoint,
   type ConfiguredLm,
   createLlama,
   createTokenizer,
   f32Precision,
+  type LlamaConfig,
   plainLlama,
   trainByteLevelBpe,
 } from "../models/index.ts";
@@ -23,26 +25,22 @@ const json = trainByteLevelBpe(learned, { vocabSize: 270, specialTokens: ["<end>
 const tokenizer = createTokenizer(json, "<end>");
 
 /** A tiny model, trained on `learned` for so many steps. */
-async function modelAfter(steps: number): Promise<Checkpoint> {
-  const lm: ConfiguredLm = createLlama(
-    openBackend(),
-    {
-      ...plainLlama,
-      vocabSize: 270,
-      hiddenSize: 32,
-      intermediateSize: 48,
-      numLayers: 1,
-      numHeads: 2,
-      numKvHeads: 2,
-      headDim: 16,
-      maxSeqLen: 64,
-    },
-    f32Precision,
-    { rng: createRng("familiarity") },
-  );
+async function modelAfter(steps: number): Promise<Engine> {
+  const config: LlamaConfig = {
+    ...plainLlama,
+    vocabSize: 270,
+    hiddenSize: 32,
+    intermediateSize: 48,
+    numLayers: 1,
+    numHeads: 2,
+    numKvHeads: 2,
+    headDim: 16,
+    maxSeqLen: 64,
+  };
+  const lm: ConfiguredLm = createLlama(openBackend(), config, f32Precision, { rng: createRng("familiarity") });
   const documents = learned.map((text) => ({ tokenIds: [0, ...tokenizer.encode(text), 0] }));
   if (steps > 0) await trainFull({ lm, source: () => documents, steps, learningRate: 1e-2 });
-  return { lm, tokenizer } as Checkpoint;
+  return await createEngine({ lm, config, tokenizer, digest: "d", parts: [], directory: "" });
 }
 
 test("words are letters in lower case, one by one in scripts that part no words", () => {

@@ -3,11 +3,12 @@
  * page of plain English, and it is better to say so first. Two measures: the share of words that its pretraining never
  * showed it, for models that bring the list (`words.txt`), and how well it predicts the text, for any model.
  */
+
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { scoreTokens } from "../generate/index.ts";
-import { type Checkpoint, encodePrompt } from "../models/index.ts";
+import type { Engine } from "../engine/index.ts";
+import { encodePrompt } from "../models/index.ts";
 import { writeFileAtomic } from "../registry/index.ts";
 
 /** How well some texts suit a model. */
@@ -63,7 +64,7 @@ const maxExamples = 5;
  * @param known - Words of its pretraining, see {@link loadKnownWords}.
  */
 export async function measureFamiliarity(
-  checkpoint: Checkpoint,
+  engine: Engine,
   known: ReadonlySet<string> | null,
   texts: readonly string[],
   signal?: AbortSignal,
@@ -73,7 +74,7 @@ export async function measureFamiliarity(
   const unknownShare = known === null || words.length === 0 ? null : unknown.length / words.length;
   const every = Math.max(1, texts.length / numScored);
   const sample = texts.filter((_, index) => Math.floor(index % every) === 0).slice(0, numScored);
-  const bitsPerByte = await scoreTexts(checkpoint, sample, signal);
+  const bitsPerByte = await scoreTexts(engine, sample, signal);
   const bitsPerByteByFrequency = entropyOfBytes(sample);
   return {
     numWords: words.length,
@@ -95,12 +96,12 @@ function commonest(words: readonly string[]): string[] {
 }
 
 /** Bits per byte of the texts under the model; a first token that nothing stands before is not counted. */
-async function scoreTexts({ lm, tokenizer }: Checkpoint, texts: readonly string[], signal?: AbortSignal) {
+async function scoreTexts(engine: Engine, texts: readonly string[], signal?: AbortSignal) {
+  const { model, tokenizer } = engine;
   const sequences = texts
-    .map((text) => encodePrompt(tokenizer, text).slice(0, lm.maxSeqLen))
+    .map((text) => encodePrompt(tokenizer, text).slice(0, model.maxSeqLen))
     .filter((tokenIds) => tokenIds.length > 1);
-  const scored = await scoreTokens(
-    lm,
+  const scored = await engine.score(
     sequences.map((tokenIds) => ({ tokenIds })),
     { signal },
   );

@@ -2,10 +2,8 @@
  * @file What a number format costs: how far a model's predictions of text move from those of the same model in f32. Exams
  * notice little of it; log-probabilities of text show it long before an answer changes.
  */
-import { scoreTokens } from "../generate/index.ts";
-import type { Checkpoint } from "../models/index.ts";
+import type { Engine } from "../engine/index.ts";
 import { createWorld, pretrainingDocuments } from "../tasks/index.ts";
-import { linear, packedLayout, Scope } from "../tensor/index.ts";
 import type { Rng } from "../util/index.ts";
 
 /** A model's predictions of the tokens of some texts, one entry for each token but the first of each text. */
@@ -32,18 +30,17 @@ export function heldOutTexts(rng: Rng, count: number): string[] {
 }
 
 /** Predicts every token of `texts`. */
-export async function predictTexts({ lm, tokenizer }: Checkpoint, texts: readonly string[]): Promise<Predictions> {
+export async function predictTexts(engine: Engine, texts: readonly string[]): Promise<Predictions> {
+  const { model, tokenizer } = engine;
   const { eosTokenId } = tokenizer;
   const sequences = texts.map((text) => ({ tokenIds: [eosTokenId, ...tokenizer.encode(text), eosTokenId] }));
-  const logprobs = (await scoreTokens(lm, sequences)).flatMap((scores) => [...scores]);
-  const likeliest = sequences.flatMap(({ tokenIds }) => {
-    using scope = new Scope(lm.backend);
-    const ids = Int32Array.from(tokenIds);
-    const layout = packedLayout(Int32Array.of(0, ids.length));
-    const hidden = lm.hidden(scope, { tokenIds: ids, positionIds: ids.map((_, row) => row), layout }); // [T, D]
-    const logits = linear(scope, hidden, lm.outputWeight, { compute: lm.precision.compute, dtype: "f32" }).readSync();
-    return tokenIds.slice(1).map((_, row) => indexOfLargest(logits, row * lm.vocabSize, (row + 1) * lm.vocabSize));
-  });
+  const logprobs = (await engine.score(sequences)).flatMap((scores) => [...scores]);
+  const likeliest: number[] = [];
+  for (const sequence of sequences) {
+    const [logits] = await engine.predict([sequence]); // [T · V]
+    for (let row = 0; row + 1 < sequence.tokenIds.length; row++)
+      likeliest.push(indexOfLargest(logits!, row * model.vocabSize, (row + 1) * model.vocabSize));
+  }
   return { logprobs: Float64Array.from(logprobs), likeliest: Int32Array.from(likeliest) };
 }
 

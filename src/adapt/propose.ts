@@ -2,8 +2,8 @@
  * @file The model writes: self-edits of a passage, exam questions about it, and replay of what it already knew.
  * All are samples of the model itself; each has its own random stream, so one more edit never changes the others.
  */
-import { type GenerateRequest, generate } from "../generate/index.ts";
-import { type Checkpoint, decodeContinuation, encodePrompt } from "../models/index.ts";
+import type { Engine, EngineRequest } from "../engine/index.ts";
+import { decodeContinuation, encodePrompt } from "../models/index.ts";
 import type { Rng } from "../util/index.ts";
 import { fitsContext } from "./context-window.ts";
 import { fillTemplate, type PromptTemplates, type SelfEditKind } from "./prompts.ts";
@@ -11,7 +11,7 @@ import { parseOpenSelfEdit, parseQuestions, type SelfEdit, type WrittenQuestion 
 
 /** Who writes. */
 export interface Writer {
-  readonly checkpoint: Checkpoint;
+  readonly engine: Engine;
   readonly templates: PromptTemplates;
   readonly signal?: AbortSignal | undefined;
 }
@@ -29,17 +29,17 @@ const maxEditTokens = 512;
 /** Kinds in turn, for models that do not choose a kind themselves. */
 const rotation: readonly SelfEditKind[] = ["implications", "self-qa", "rewrite", "implications-long"];
 
-const request = (writer: Writer, prompt: string, rng: Rng, maxNewTokens: number): GenerateRequest => {
-  const { lm, tokenizer } = writer.checkpoint;
+const request = (writer: Writer, prompt: string, rng: Rng, maxNewTokens: number): EngineRequest => {
+  const { model, tokenizer } = writer.engine;
   const promptIds = encodePrompt(tokenizer, prompt);
-  const room = Math.max(1, Math.min(maxNewTokens, lm.maxSeqLen - promptIds.length));
+  const room = Math.max(1, Math.min(maxNewTokens, model.maxSeqLen - promptIds.length));
   return { promptIds, maxNewTokens: room, stopTokens: tokenizer.stopTokens, sampler, rng };
 };
 
-async function write(writer: Writer, requests: readonly GenerateRequest[]): Promise<string[]> {
-  const results = await generate(writer.checkpoint.lm, requests, writer.signal ? { signal: writer.signal } : {});
+async function write(writer: Writer, requests: readonly EngineRequest[]): Promise<string[]> {
+  const results = await writer.engine.generate(requests, { signal: writer.signal });
   return results.map(({ tokenIds }, index) =>
-    decodeContinuation(writer.checkpoint.tokenizer, requests[index]!.promptIds, tokenIds),
+    decodeContinuation(writer.engine.tokenizer, requests[index]!.promptIds, tokenIds),
   );
 }
 
@@ -81,7 +81,7 @@ export async function sampleSelfEdits(
   rng: Rng,
   onlyKind?: SelfEditKind,
 ): Promise<SampledEdit[][]> {
-  const { templates, checkpoint, signal } = writer;
+  const { templates, engine, signal } = writer;
   const jobs = sources.flatMap((source) =>
     Array.from({ length: count }, (_, index) => {
       const kind = onlyKind ?? kindOfEdit(templates, index);
@@ -91,10 +91,10 @@ export async function sampleSelfEdits(
   const requests = jobs.map(({ source, index, prompt }) =>
     request(writer, prompt, rng.fork("self-edit", source.id, index), maxEditTokens),
   );
-  const results = await generate(checkpoint.lm, requests, signal ? { signal } : {});
+  const results = await engine.generate(requests, { signal });
   const edits = jobs.map(({ kind, prompt }, job): SampledEdit => {
     const { tokenIds, stopReason } = results[job]!;
-    const completion = decodeContinuation(checkpoint.tokenizer, requests[job]!.promptIds, tokenIds);
+    const completion = decodeContinuation(engine.tokenizer, requests[job]!.promptIds, tokenIds);
     return { ...readEdit(completion, kind), prompt, completion, isFinished: stopReason === "stop" };
   });
   return sources.map((_, index) => edits.slice(index * count, (index + 1) * count));
@@ -148,8 +148,8 @@ export async function writeExam(
  * Those that begin as a prompt for an edit does are left out: they are about nobody in particular.
  */
 export async function sampleReplay(writer: Writer, count: number, rng: Rng, maxTokens = 96): Promise<string[]> {
-  const { templates, checkpoint } = writer;
-  const { tokenizer } = checkpoint;
+  const { templates, engine } = writer;
+  const { tokenizer } = engine;
   const beginnings = Array.from({ length: count }, (_, index) => templates.replay[index % templates.replay.length]!);
   const requests = beginnings.map((beginning, index) => {
     const promptIds = encodePrompt(tokenizer, beginning);

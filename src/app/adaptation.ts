@@ -2,6 +2,7 @@
  * @file An adaptation from passages to an adapter, with or without a run on disk: what must hold is checked before the
  * work, the model learns, the result is saved, copied where it was asked for, and stored. Nothing is printed here.
  */
+
 import { join } from "node:path";
 import {
   type AdaptEvent,
@@ -16,12 +17,12 @@ import {
   type StageStore,
   stagesOf,
 } from "../adapt/index.ts";
-import { type AdapterOrigin, type Checkpoint, requireModel, saveAdapter } from "../models/index.ts";
+import { type Engine, type EngineModel, openEngine } from "../engine/index.ts";
+import { type AdapterOrigin, requireModel, saveAdapter } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type RunRequest } from "../registry/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { packageVersion } from "../util/index.ts";
-import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 import type { WorkContext } from "./context.ts";
 import { cutPassages, tellFamiliarity } from "./entrance.ts";
 import { type Estimate, estimateAdaptation } from "./estimate.ts";
@@ -107,10 +108,16 @@ export async function runAdaptation(args: AdaptationArgs, context: AdaptationCon
 
 /** Opens the model for the time of the learning alone, so that the grader has the memory afterwards. */
 async function learnAndRelease(args: AdaptationArgs, context: AdaptationContext): Promise<LearnedRun> {
-  using model = await openCheckpoint(args.modelDirectory, { ...args, warn: context.output.note });
-  const settings = checkSettings(args.settings, model.checkpoint.lm.linearLayers);
+  const { threads, precision, weights } = args;
+  await using engine = await openEngine(args.modelDirectory, {
+    threads,
+    precision,
+    weights,
+    warn: context.output.note,
+  });
+  const settings = checkSettings(args.settings, engine.model.linearLayers);
   if (args.register) checkTarget(args.register);
-  return await learnInRun(model, { ...args, settings }, context);
+  return await learnInRun(engine, { ...args, settings }, context);
 }
 
 /** A finished run. */
@@ -128,18 +135,18 @@ interface Prepared {
 }
 
 /** Checks the dials, cuts the documents to size, and says how well they suit the model. */
-async function prepare(checkpoint: Checkpoint, args: LearnArgs, context: AdaptationContext): Promise<Prepared> {
-  checkSettings(args.settings, checkpoint.lm.linearLayers);
+async function prepare(engine: Engine, args: LearnArgs, context: AdaptationContext): Promise<Prepared> {
+  checkSettings(args.settings, engine.model.linearLayers);
   context.signal.throwIfAborted();
   const templates = await loadPrompts(args.modelDirectory);
-  const reader = { checkpoint, templates };
+  const reader = { engine, templates };
   const passages = cutPassages(args, reader, context.output);
-  const familiarity = await tellFamiliarity(reader, args.modelDirectory, passages, context);
+  const familiarity = await tellFamiliarity(engine, args.modelDirectory, passages, context);
   return { templates, passages, familiarity };
 }
 
 async function learnPassages(
-  checkpoint: Checkpoint,
+  engine: Engine,
   { modelDirectory, settings, seed }: LearnArgs,
   { templates, passages }: Prepared,
   store: StageStore,
@@ -147,26 +154,21 @@ async function learnPassages(
 ): Promise<AdaptOutcome> {
   const canaries = await loadCanaries(modelDirectory);
   const numCanaries = canaries.items.length;
-  if (onEstimate) onEstimate(await estimateAdaptation(checkpoint, { passages, settings, numCanaries, store, signal }));
-  return adapt({ checkpoint, templates, canaries, passages, settings, seed, store, signal, onEvent });
+  if (onEstimate) onEstimate(await estimateAdaptation(engine, { passages, settings, numCanaries, store, signal }));
+  return adapt({ engine, templates, canaries, passages, settings, seed, store, signal, onEvent });
 }
 
 /** Learns in a directory of its own, named by the inputs; the same inputs find it again. */
-export async function learnInRun(
-  model: OpenCheckpoint,
-  args: RunArgs,
-  context: AdaptationContext,
-): Promise<LearnedRun> {
+export async function learnInRun(engine: Engine, args: RunArgs, context: AdaptationContext): Promise<LearnedRun> {
   const began = performance.now();
-  const { checkpoint } = model;
-  const prepared = await prepare(checkpoint, args, context);
+  const prepared = await prepare(engine, args, context);
   const { passages, familiarity } = prepared;
-  const request = describeRun(args, passages, model);
+  const request = describeRun(args, passages, engine);
   using run = createRun(args.runsRoot, request, { clock: Date.now, isFresh: args.isFresh });
   if (run.status === "resumed") context.output.note(`going on with ${run.directory}`);
   if (run.status !== "finished") {
-    const outcome = await learnPassages(checkpoint, args, prepared, stagesOf(run), context);
-    await save(args, run, outcome, { base: checkpoint, familiarity, seconds: (performance.now() - began) / 1000 });
+    const outcome = await learnPassages(engine, args, prepared, stagesOf(run), context);
+    await save(args, run, outcome, { base: engine.model, familiarity, seconds: (performance.now() - began) / 1000 });
   }
   const stored = JSON.parse(run.readArtifact("report.json")!.toString("utf8")) as SavedReport;
   const { seconds, familiarity: _, ...report } = stored;
@@ -176,7 +178,7 @@ export async function learnInRun(
     registration: {
       adapterDirectory: checked(run, adapterName(report)),
       modelDirectory,
-      base: checkpoint.digest,
+      base: engine.model.digest,
       passages,
       report,
       settings,
@@ -200,21 +202,19 @@ interface SavedReport extends AdaptReport {
 
 /** Learns and leaves nothing on disk; also returns the passages as they were cut. */
 export async function learnInMemory(
-  { checkpoint }: OpenCheckpoint,
+  engine: Engine,
   args: LearnArgs,
   context: AdaptationContext,
 ): Promise<AdaptOutcome & Prepared> {
-  const prepared = await prepare(checkpoint, args, context);
+  const prepared = await prepare(engine, args, context);
   const nothingKept: StageStore = { read: async () => null, write: async () => {} };
-  return { ...prepared, ...(await learnPassages(checkpoint, args, prepared, nothingKept, context)) };
+  return { ...prepared, ...(await learnPassages(engine, args, prepared, nothingKept, context)) };
 }
 
 /** Everything that decides the result, down to the arithmetic: equal requests share a directory, others never do. */
-function describeRun(args: LearnArgs, passages: readonly SourcePassage[], model: OpenCheckpoint): RunRequest {
-  const { checkpoint, backend } = model;
+function describeRun(args: LearnArgs, passages: readonly SourcePassage[], { model }: Engine): RunRequest {
   const content = passages.map(({ id, title, context, questions }) => ({ id, title, context, questions }));
-  const { instructionSet } = backend;
-  const { precision } = checkpoint.lm;
+  const { instructionSet, precision } = model;
   const config = {
     settings: args.settings,
     control: "raw, equal updates",
@@ -224,7 +224,7 @@ function describeRun(args: LearnArgs, passages: readonly SourcePassage[], model:
   return {
     kind: "adapt",
     config,
-    inputs: { base: checkpoint.digest, passages: digestOf(JSON.stringify(content)) },
+    inputs: { base: model.digest, passages: digestOf(JSON.stringify(content)) },
     seed: args.seed,
   };
 }
@@ -241,7 +241,7 @@ function copyResult(output: OutputFolder, { run, report, adapterDirectory }: Reg
 export function originOf(
   { modelDirectory, seed }: Pick<LearnArgs, "modelDirectory" | "seed">,
   { decision }: Pick<AdaptReport, "decision">,
-  { digest, parts }: Pick<Checkpoint, "digest" | "parts">,
+  { digest, parts }: Pick<EngineModel, "digest" | "parts">,
   about: { readonly run: string | null; readonly trainedOn: string },
 ): AdapterOrigin {
   const { run, trainedOn } = about;
@@ -258,7 +258,7 @@ async function save(
   args: LearnArgs,
   run: Run,
   { report, adapter, rawAdapter }: AdaptOutcome,
-  { base, ...about }: Pick<SavedReport, "familiarity" | "seconds"> & { readonly base: Checkpoint },
+  { base, ...about }: Pick<SavedReport, "familiarity" | "seconds"> & { readonly base: EngineModel },
 ): Promise<void> {
   const origin = (trainedOn: string) => originOf(args, report, base, { run: run.manifest.runId, trainedOn });
   const name = adapterName(report);

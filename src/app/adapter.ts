@@ -5,7 +5,7 @@ import type { AdapterId, Engine, EngineModel } from "../engine/index.ts";
 import { checkAdapterBase, loadAdapter } from "../models/index.ts";
 import type { LoraAdapter } from "../nn/index.ts";
 import { defaultStore, SelkieError } from "../util/index.ts";
-import { changedModelHint } from "./checkpoint.ts";
+import { changedModelHint } from "./changed-model.ts";
 import { readMark } from "./output-folder.ts";
 import { openVerbStore } from "./store.ts";
 import type { StoreVerbOptions } from "./store-options.ts";

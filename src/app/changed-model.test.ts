@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { lineageOf, openTestStore, promoteTold } from "../../test/support/store-steps.ts";
 import { writeTinyModel } from "../../test/support/tiny-model.ts";
+import { loadEngine } from "../engine/index.ts";
 import { digestCheckpoint } from "../models/index.ts";
 import { readAdapter } from "./adapter.ts";
-import { openCheckpoint } from "./checkpoint.ts";
 import { requireDigest } from "./policies.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-changed-model-"));
@@ -27,6 +27,6 @@ test("a base model that was changed in place is refused with the verb that names
   writeFileSync(join(model, "chat_template.jinja"), "{{ messages }}");
   const said = { code: "adapter-mismatch", message: /changed in place, selkie registry verify names the file/ };
   await assert.rejects(requireDigest(model, base, "gate"), said);
-  using opened = await openCheckpoint(model, { threads: 1 });
-  await assert.rejects(readAdapter("@current", opened.checkpoint, { store: directory }), said);
+  await using engine = await loadEngine(model, { threads: 1 });
+  await assert.rejects(readAdapter("@current", engine.model, { store: directory }), said);
 });

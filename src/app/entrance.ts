@@ -10,6 +10,7 @@ import {
   passageLimit,
   type Reader,
 } from "../adapt/index.ts";
+import type { Engine } from "../engine/index.ts";
 import { type LeftOut, type LoadedDocuments, loadDocuments, type SourcePassage } from "../tasks/index.ts";
 import { countOf, SelkieError } from "../util/index.ts";
 import type { WorkContext, WorkOutput } from "./context.ts";
@@ -61,7 +62,7 @@ export function cutPassages(
   const room = passageLimit(reader, settings.maxPassageTokens);
   if (room < settings.maxPassageTokens)
     output.note(
-      `the model reads ${countOf(reader.checkpoint.lm.maxSeqLen, "token")} at once: passages have at most ${room}, to leave room for what is written about them`,
+      `the model reads ${countOf(reader.engine.model.maxSeqLen, "token")} at once: passages have at most ${room}, to leave room for what is written about them`,
     );
   const pieces = cutToContext(reader, passages, settings.maxPassageTokens, most);
   if (pieces.length < most) {
@@ -77,14 +78,14 @@ export function cutPassages(
 
 /** Measures how well the passages suit the model, and says so where they do not. */
 export async function tellFamiliarity(
-  { checkpoint }: Reader,
+  engine: Engine,
   modelDirectory: string,
   passages: readonly SourcePassage[],
   { output, signal }: WorkContext,
 ): Promise<Familiarity> {
   const known = await loadKnownWords(modelDirectory);
   const texts = passages.map(({ title, context }) => (title === "" ? context : `${title}\n${context}`));
-  const familiarity = await measureFamiliarity(checkpoint, known, texts, signal);
+  const familiarity = await measureFamiliarity(engine, known, texts, signal);
   const warning = describeFamiliarity(familiarity);
   if (warning !== null) output.note(`${basename(relative(".", modelDirectory))}: ${warning}`);
   return familiarity;

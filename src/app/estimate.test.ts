@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createTinyModel } from "../../test/support/tiny-model.ts";
 import { defaultLearnSettings, defaultSettings } from "../adapt/index.ts";
+import { createEngine } from "../engine/index.ts";
 import {
   type AdaptationWork,
   type LearningWork,
@@ -78,9 +79,10 @@ test("rates of a model are measured, positive, and leave nothing behind", async 
     hasEnd: false,
   });
   const { lm } = checkpoint;
+  const engine = await createEngine(checkpoint);
   const before = lm.backend.memory().liveTensors;
   const measured = await measureRates(
-    checkpoint,
+    engine,
     { loraRank: 2, loraAlpha: 4, targets: "all" },
     new AbortController().signal,
   );
@@ -90,7 +92,7 @@ test("rates of a model are measured, positive, and leave nothing behind", async 
   assert.ok(measured.secondsPerTrainedToken + measured.secondsPerStep > 0);
   assert.equal(lm.backend.memory().liveTensors, before);
   await assert.rejects(
-    measureRates(checkpoint, { loraRank: 2, loraAlpha: 4, targets: "all" }, AbortSignal.abort(new Error("stop"))),
+    measureRates(engine, { loraRank: 2, loraAlpha: 4, targets: "all" }, AbortSignal.abort(new Error("stop"))),
     /stop/,
   );
 });

@@ -11,11 +11,9 @@ import {
   type StageStore,
   trialsOfPassage,
 } from "../adapt/index.ts";
-import { generate } from "../generate/index.ts";
-import type { Checkpoint } from "../models/index.ts";
+import type { Engine } from "../engine/index.ts";
 import type { LinearLayer, LoraConfig } from "../nn/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
-import { trainAdapters } from "../train/index.ts";
 import { mean } from "../util/index.ts";
 
 /** What work costs on this machine, with this model. */
@@ -173,28 +171,25 @@ async function probe(
 }
 
 /** Measures the rates of this model on this machine; a quarter of a second for small models, some seconds for large ones. */
-export async function measureRates(
-  { lm, tokenizer }: Checkpoint,
-  lora: LoraConfig,
-  signal: AbortSignal,
-): Promise<Rates> {
+export async function measureRates(engine: Engine, lora: LoraConfig, signal: AbortSignal): Promise<Rates> {
+  const { model, tokenizer } = engine;
   const ids = (count: number) =>
     Array.from({ length: count }, (_, index) => (7 * index + 11) % Math.min(tokenizer.vocabSize, 256));
-  const length = Math.min(tokensOfDocument, lm.maxSeqLen - 16);
+  const length = Math.min(tokensOfDocument, model.maxSeqLen - 16);
   const numSteps = 3;
   const train = async (numJobs: number) => {
     const jobs = Array.from({ length: numJobs }, (_, index) => ({
       ...{ id: `probe ${index}`, documents: [{ tokenIds: ids(length) }], lora },
       ...{ learningRate: 1e-6, epochs: numSteps },
     }));
-    await trainAdapters({ lm, jobs, seed: 0, signal });
+    await engine.trainAdapters({ jobs, seed: 0 }, { signal });
   };
   const few = await probe([1], train);
   const many = await probe([2, 8, 16], train);
   const newTokens = 8;
   const write = async (count: number) => {
     const requests = Array.from({ length: count }, () => ({ promptIds: ids(length), maxNewTokens: newTokens }));
-    await generate(lm, requests, { logprobs: false, signal });
+    await engine.generate(requests, { signal });
   };
   const written = await probe([2, 16, 48], write);
   const perStep = (seconds: number) => seconds / numSteps;
@@ -208,7 +203,7 @@ export async function measureRates(
 
 /** What learning these passages will take on this machine; measuring it takes a moment. */
 export async function estimateAdaptation(
-  checkpoint: Checkpoint,
+  engine: Engine,
   given: {
     readonly passages: readonly SourcePassage[];
     readonly settings: AdaptSettings;
@@ -224,13 +219,13 @@ export async function estimateAdaptation(
       const meant = questions.filter((question) => question.use === use || question.use === "both").length;
       return sum + (meant > 0 ? meant : questions.length); // exams take what there is
     }, 0);
-  const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
+  const rates = await measureRates(engine, settings.innerLoop.lora, signal);
   const work = {
-    passageTokens: passages.map(({ context }) => checkpoint.tokenizer.encode(context).length),
+    passageTokens: passages.map(({ context }) => engine.tokenizer.encode(context).length),
     numSelection: count("selection"),
     numReported: count("report"),
     numWithoutQuestions: passages.filter(({ questions }) => questions.length === 0).length,
-    ...{ numCanaries, settings, layers: checkpoint.lm.linearLayers },
+    ...{ numCanaries, settings, layers: engine.model.linearLayers },
   };
   const estimate = predictAdaptation(work, rates, process.memoryUsage.rss());
   return withoutFinished(estimate, await finishedStages(store, settings, passages.length));

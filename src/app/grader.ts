@@ -33,8 +33,9 @@ import {
   screenSources,
   type TrainingUsage,
 } from "../adapt/index.ts";
+import { type Engine, loadEngine, withAdapters } from "../engine/index.ts";
 import { checkAdapterBase, loadAdapter } from "../models/index.ts";
-import { bankOf, type LoraAdapter } from "../nn/index.ts";
+import type { LoraAdapter } from "../nn/index.ts";
 import {
   digestOf,
   type GradedFiles,
@@ -49,7 +50,7 @@ import {
 } from "../registry/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
 import { bootstrapMean, createRng, mean, SelkieError } from "../util/index.ts";
-import { changedModelHint, type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
+import { changedModelHint } from "./changed-model.ts";
 
 /** What the store asks, with the gate and the usage as this program knows them. */
 interface GradingRequest extends Omit<GraderRequest, "policy" | "usage" | "weights"> {
@@ -101,14 +102,15 @@ function requireFiles({ recordId: id, objectDirectory }: GradedFiles): void {
 const readRecorded = <T>(directory: string, name: string): T =>
   JSON.parse(readFileSync(join(directory, name), "utf8")) as T;
 
-/** Opens a model that must have this digest. */
-async function openExact(directory: string, digest: string, request: GradingRequest): Promise<OpenCheckpoint> {
-  const model = await openCheckpoint(directory, request);
-  if (model.checkpoint.digest === digest) return model;
-  model[Symbol.dispose]();
+/** Opens a model that must have this digest, in this thread: the grader may start no other. */
+async function openExact(directory: string, digest: string, request: GradingRequest): Promise<Engine> {
+  const { threads, precision, weights } = request;
+  const engine = await loadEngine(directory, { threads, precision, weights });
+  if (engine.model.digest === digest) return engine;
+  await engine[Symbol.asyncDispose]();
   throw new SelkieError(
     "adapter-mismatch",
-    `promote: expected the base model with digest ${digest}, got ${model.checkpoint.digest} in ${directory}; pass it with --model; ${changedModelHint}`,
+    `promote: expected the base model with digest ${digest}, got ${engine.model.digest} in ${directory}; pass it with --model; ${changedModelHint}`,
   );
 }
 
@@ -134,8 +136,7 @@ async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promis
   const exam = readRecorded<RecordedExam>(objectDirectory, examFile);
   const sources = readRecorded<SourceEdit[]>(objectDirectory, sourcesFile);
   const screenings = screenSources(sources);
-  using model = await openExact(modelDirectory, base, request);
-  const { checkpoint } = model;
+  await using engine = await openExact(modelDirectory, base, request);
   const saved = await loadAdapter(objectDirectory);
   checkAdapterBase(saved, base);
   const served = await readServed(request.served, base);
@@ -149,8 +150,8 @@ async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promis
     maxNear,
     asked,
   );
-  const args = { checkpoint, templates, adapter: saved.adapter, questions: exam.items, canaries, near, served, rng };
-  const contradictions = await disagreements({ checkpoint, templates }, saved.adapter, {
+  const args = { engine, templates, adapter: saved.adapter, questions: exam.items, canaries, near, served, rng };
+  const contradictions = await disagreements({ engine, templates }, saved.adapter, {
     sources,
     questions: [...exam.items, ...questionsIn(sources.flatMap(({ documents }) => documents))],
     known: [...(canaries.hasGold ? canaries.items : []), ...near],
@@ -171,13 +172,11 @@ async function gradeAdapter(request: GradingRequest, canaries: Canaries): Promis
 const maxNear = 60;
 
 async function disagreements(
-  context: Omit<ExamContext, "bank">,
+  context: ExamContext,
   adapter: LoraAdapter,
   args: ContradictionArgs,
 ): Promise<Contradiction[]> {
-  const { lm } = context.checkpoint;
-  using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
-  return await findContradictions({ ...context, bank }, args);
+  return withAdapters(context.engine, [adapter], ([id]) => findContradictions(context, id!, args));
 }
 
 /** The gain as the passages' own shares have it, whatever the record says of their mean. */
@@ -200,11 +199,11 @@ async function gradePolicy(request: GradingRequest, canaries: Canaries): Promise
   const { digest } = readRecorded<{ origin: PolicyOrigin }>(objectDirectory, lineageFile).origin;
   const examSource = heldOut === null ? "none" : "given";
   return await decidePolicyGate(policy, { screenings, usage, examSource, suspectParents, accepted }, async () => {
-    using first = await openExact(modelDirectory, base, request);
-    using second = await openExact(objectDirectory, digest, request);
-    const roomOf = async ({ checkpoint }: OpenCheckpoint) => ({
-      checkpoint,
-      templates: await loadPrompts(checkpoint.directory),
+    await using first = await openExact(modelDirectory, base, request);
+    await using second = await openExact(objectDirectory, digest, request);
+    const roomOf = async (engine: Engine) => ({
+      engine,
+      templates: await loadPrompts(engine.model.directory),
     });
     return await examinePolicy({ base: await roomOf(first), policy: await roomOf(second), canaries, heldOut });
   });

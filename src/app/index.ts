@@ -3,11 +3,6 @@
 export { type AdaptationArgs, type AdaptationContext, type AdaptationResult, runAdaptation } from "./adaptation.ts";
 export { openAdapter } from "./adapter.ts";
 export { type Answer, answerQuestion, defaultMaxNewTokens } from "./ask.ts";
-export {
-  type OpenCheckpoint,
-  type OpenCheckpointOptions,
-  openCheckpoint,
-} from "./checkpoint.ts";
 export { silentOutput, type WorkContext, type WorkOutput } from "./context.ts";
 export { type DocumentsReport, readDocuments } from "./entrance.ts";
 export {

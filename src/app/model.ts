@@ -1,6 +1,6 @@
 /** @file The model as a program uses it: open, learn, ask, score, close. The command line does the same by the same functions. */
 import type { AdaptEvent } from "../adapt/index.ts";
-import { type AdapterId, createEngine, type Engine } from "../engine/index.ts";
+import { type AdapterId, type Engine, loadEngine } from "../engine/index.ts";
 import { loadAdapter } from "../models/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
@@ -8,7 +8,6 @@ import { defaultStore, SelkieError, shippedModelDirectory } from "../util/index.
 import { type AdaptationContext, learnInMemory, learnInRun, originOf } from "./adaptation.ts";
 import { openAdapter, readAdapter } from "./adapter.ts";
 import { type Answer, type AnswerOptions, answerQuestion } from "./ask.ts";
-import { type OpenCheckpoint, openCheckpoint } from "./checkpoint.ts";
 import { silentOutput } from "./context.ts";
 import { type Adapter, Learned } from "./learned.ts";
 import { resolveModel } from "./policies.ts";
@@ -72,19 +71,17 @@ export class Model implements Disposable {
   readonly digest: string;
   /** Longest text it can look at, in tokens. */
   readonly maxSeqLen: number;
-  readonly #open: OpenCheckpoint;
   readonly #engine: Engine;
   readonly #store: string;
   readonly #closing = new AbortController();
   #numRunning = 0;
 
   /** Use {@link openModel}. */
-  constructor(directory: string, open: OpenCheckpoint, store: string) {
+  constructor(directory: string, engine: Engine, store: string) {
     this.directory = directory;
-    this.digest = open.checkpoint.digest;
-    this.maxSeqLen = open.checkpoint.lm.maxSeqLen;
-    this.#open = open;
-    this.#engine = createEngine(open.checkpoint);
+    this.digest = engine.model.digest;
+    this.maxSeqLen = engine.model.maxSeqLen;
+    this.#engine = engine;
     this.#store = store;
   }
 
@@ -102,16 +99,16 @@ export class Model implements Disposable {
 
   async #learn(passages: readonly SourcePassage[], options: LearnOptions, signal: AbortSignal): Promise<Learned> {
     const began = performance.now();
-    const settings = checkSettings(settingsOf(options), this.#open.checkpoint.lm.linearLayers);
+    const settings = checkSettings(settingsOf(options), this.#engine.model.linearLayers);
     const { seed = 0, isLarge = false, runs = null, onProgress = () => {}, onNote = () => {} } = options;
     const modelDirectory = this.directory;
     const args = { modelDirectory, passages, isLarge, settings, seed };
     const context: AdaptationContext = { output: { ...silentOutput, note: onNote }, signal, onEvent: onProgress };
     const common = { modelDirectory, settings, seed };
     const origin = (report: Learned["report"], run: string | null) =>
-      originOf(args, report, this.#open.checkpoint, { run, trainedOn: "self-edits" });
+      originOf(args, report, this.#engine.model, { run, trainedOn: "self-edits" });
     if (runs === null) {
-      const { report, familiarity, adapter, passages: cut } = await learnInMemory(this.#open, args, context);
+      const { report, familiarity, adapter, passages: cut } = await learnInMemory(this.#engine, args, context);
       const seconds = (performance.now() - began) / 1000;
       const about = {
         report,
@@ -124,7 +121,11 @@ export class Model implements Disposable {
       };
       return new Learned({ ...common, ...about, adapter: this.#bind(adapter) });
     }
-    const { result, registration } = await learnInRun(this.#open, { ...args, runsRoot: runs, isFresh: false }, context);
+    const { result, registration } = await learnInRun(
+      this.#engine,
+      { ...args, runsRoot: runs, isFresh: false },
+      context,
+    );
     const { report, familiarity, seconds, runDirectory } = result;
     const { run, passages: cut, adapterDirectory } = registration;
     const { adapter } = await loadAdapter(adapterDirectory);
@@ -240,6 +241,6 @@ export class Model implements Disposable {
 export async function openModel(model: string = shippedModelDirectory, options: OpenOptions = {}): Promise<Model> {
   const { threads, precision, weights, store = defaultStore, onWarning } = options;
   const directory = await resolveModel(model, { store });
-  const open = await openCheckpoint(directory, { threads, precision, weights, ...(onWarning && { warn: onWarning }) });
-  return new Model(directory, open, store);
+  const engine = await loadEngine(directory, { threads, precision, weights, warn: onWarning });
+  return new Model(directory, engine, store);
 }

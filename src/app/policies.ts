@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { digestCheckpoint } from "../models/index.ts";
 import type { PolicyOrigin } from "../registry/index.ts";
 import { SelkieError } from "../util/index.ts";
-import { changedModelHint } from "./checkpoint.ts";
+import { changedModelHint } from "./changed-model.ts";
 import { openVerbStore } from "./store.ts";
 import type { StoreVerbOptions } from "./store-options.ts";
 

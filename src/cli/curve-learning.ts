@@ -10,7 +10,8 @@ import {
   pretrainCurve,
   stagesOf,
 } from "../adapt/index.ts";
-import { digestCheckpoint, f32Precision, loadCheckpoint, requireModel } from "../models/index.ts";
+import { arithmeticOf, openEngine } from "../engine/index.ts";
+import { digestCheckpoint, requireModel } from "../models/index.ts";
 import { createRun, type Json } from "../registry/index.ts";
 import { openBackend } from "../tensor/index.ts";
 import { finish, type LearningResult, readResult } from "./learning.ts";
@@ -36,17 +37,18 @@ export async function runCurveLearning(args: CurveLearningArgs, context: VerbCon
   const { output, signal } = context;
   const { seed, numHeldOut, threads, settings } = args;
   if (args.modelDirectory !== null) requireModel(args.modelDirectory);
-  const backend = openBackend({ ...(threads !== undefined && { threads }), warn: output.note });
+  const arithmetic = { threads, precision: "f32" };
+  const { instructionSet } = await arithmeticOf({ ...arithmetic, warn: output.note });
   const onEvent = createProgressTeller(output);
   const modelDirectory = args.modelDirectory ?? join(args.root, "curve-base");
   // the last file of a base: a folder without it is what a kill left
   if (args.modelDirectory === null && !existsSync(join(modelDirectory, "selkie.json"))) {
     const tell = ({ step, steps }: { step: number; steps: number }) =>
       onEvent({ stage: "training the base", done: step, total: steps });
+    const backend = openBackend({ ...(threads !== undefined && { threads }) });
     if (!(await pretrainCurve({ backend, directory: modelDirectory, seed: 0, signal, onProgress: tell })))
       signal.throwIfAborted();
   }
-  const { instructionSet } = backend;
   const request = {
     kind: "learn-curve",
     config: { settings, numHeldOut, instructionSet } as unknown as Json,
@@ -60,7 +62,7 @@ export async function runCurveLearning(args: CurveLearningArgs, context: VerbCon
       ...{ modelDirectory, settings, seed, signal, templates: defaultTemplates },
       domain: curveDomain({ numTasks: settings.numRounds * settings.passagesPerRound!, numHeldOut, seed }),
       canaries: { items: [], hasGold: true },
-      openPolicy: (directory) => loadCheckpoint(backend, directory, { precision: f32Precision }),
+      openPolicy: (directory) => openEngine(directory, arithmetic),
       oldText: async (count, rng) => Array.from({ length: count }, (_, index) => curveText(rng.fork(index))),
       store: stagesOf(run),
       directoryOf: (name) => run.artifactPath(name),

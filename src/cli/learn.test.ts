@@ -73,7 +73,7 @@ describe("learn refuses bad input with exit code 2 and leaves nothing behind", (
     [
       "a teacher that is nowhere",
       [...good, "--teacher", join(folder, "nowhere")],
-      /nowhere.config\.json: expected a readable file/,
+      /expected a checkpoint directory, got .*nowhere/,
     ],
     ["a replay file that is missing", [...good, "--replay", join(folder, "nowhere")], /expected a file/],
   ];

@@ -1,4 +1,5 @@
 /** @file What `learn` does with its options: opening models and passages, running the outer loop, telling what happened. */
+
 import { rm } from "node:fs/promises";
 import {
   checkpointTeacher,
@@ -30,7 +31,8 @@ import {
   predictLearning,
   registerPolicies,
 } from "../app/index.ts";
-import { type Checkpoint, choosePrecision, digestCheckpoint, loadCheckpoint, requireModel } from "../models/index.ts";
+import { arithmeticOf, type Engine, openEngine } from "../engine/index.ts";
+import { digestCheckpoint, requireModel } from "../models/index.ts";
 import { createRun, digestOf, type Json, type Run, type StoredRecord } from "../registry/index.ts";
 import {
   almanacPassages,
@@ -40,7 +42,6 @@ import {
   readText,
   type SourcePassage,
 } from "../tasks/index.ts";
-import { openBackend } from "../tensor/index.ts";
 import { countOf, type Rng } from "../util/index.ts";
 import { formatSeconds, formatShare, formatTable, wrapProse } from "./format.ts";
 import { asStarted } from "./invocation.ts";
@@ -116,20 +117,20 @@ const isAddress = (text: string): boolean => /^https?:\/\//.test(text);
 async function openWriter(
   { teacher, prompts }: LearningArgs,
   templates: PromptTemplates,
-  open: (directory: string) => Promise<Checkpoint>,
-): Promise<{ writer: EditWriter; name: Json } & Disposable> {
-  if (teacher === null) return { writer: policyWriter, name: "policy", [Symbol.dispose]: () => {} };
+  open: (directory: string) => Promise<Engine>,
+): Promise<{ writer: EditWriter; name: Json } & AsyncDisposable> {
+  if (teacher === null) return { writer: policyWriter, name: "policy", [Symbol.asyncDispose]: async () => {} };
   if (isAddress(teacher.address)) {
     const { address: url, model, apiKey } = teacher;
     const writer = endpointTeacher({ url, model, apiKey, ...(prompts !== null && { templates }) });
-    return { writer, name: { url, model }, [Symbol.dispose]: () => {} };
+    return { writer, name: { url, model }, [Symbol.asyncDispose]: async () => {} };
   }
-  const checkpoint = await open(teacher.address);
+  const engine = await open(teacher.address);
   const own = await loadPrompts(teacher.address);
   return {
-    writer: checkpointTeacher({ checkpoint, templates: own }),
-    name: { checkpoint: checkpoint.digest, templates: own as unknown as Json },
-    [Symbol.dispose]: () => checkpoint.lm[Symbol.dispose](),
+    writer: checkpointTeacher({ engine, templates: own }),
+    name: { engine: engine.model.digest, templates: own as unknown as Json },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   };
 }
 
@@ -139,22 +140,22 @@ export const digestPassages = (passages: readonly SourcePassage[]): string =>
 
 /** Tells what the outer loop will take, from a moment's measurement with the model that is opened first. */
 async function tellEstimate(
-  checkpoint: Checkpoint,
+  engine: Engine,
   { settings }: LearningArgs,
   { passages, heldOut, canaries, store }: Pick<LearnKnowledgeArgs, "passages" | "heldOut" | "canaries" | "store">,
   { output, signal }: VerbContext,
 ): Promise<void> {
-  const rates = await measureRates(checkpoint, settings.innerLoop.lora, signal);
+  const rates = await measureRates(engine, settings.innerLoop.lora, signal);
   const passagesPerRound = settings.passagesPerRound ?? Math.floor(passages.length / settings.numRounds);
   const share = await finishedTrials(store, { settings, passagesPerRound, numHeldOut: heldOut.length });
   const questions = passages.reduce((sum, passage) => sum + passage.questions.length, 0);
   const estimate = predictLearning(
     {
-      passageTokens: passages.map(({ context }) => checkpoint.tokenizer.encode(context).length),
+      passageTokens: passages.map(({ context }) => engine.tokenizer.encode(context).length),
       numHeldOut: heldOut.length,
       questionsPerPassage: passages.length === 0 ? 0 : questions / passages.length / 2, // half of them select, half report
       numCanaries: canaries.items.length,
-      ...{ settings, layers: checkpoint.lm.linearLayers },
+      ...{ settings, layers: engine.model.linearLayers },
     },
     rates,
     process.memoryUsage.rss(),
@@ -180,12 +181,11 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
   const templates =
     args.prompts === null ? await loadPrompts(args.modelDirectory) : await loadPromptsFile(args.prompts);
   const { threads } = args;
-  const backend = openBackend({ ...(threads !== undefined && { threads }), warn: output.note });
-  const precision = choosePrecision(backend, args.precision);
-  const open = (directory: string) => loadCheckpoint(backend, directory, { precision });
-  using written = await openWriter(args, templates, open);
+  const arithmetic = { threads, precision: args.precision };
+  const { precision, instructionSet } = await arithmeticOf({ ...arithmetic, warn: output.note });
+  const open = (directory: string) => openEngine(directory, arithmetic);
+  await using written = await openWriter(args, templates, open);
   const canaries = await loadCanaries(args.modelDirectory);
-  const { instructionSet } = backend;
   const config = { settings: args.settings, templates, writer: written.name, precision, instructionSet };
   const request = {
     kind: "learn",
@@ -205,10 +205,10 @@ export async function runLearning(args: LearningArgs, context: VerbContext): Pro
     const store = stagesOf(run);
     let isFirst = true;
     const openPolicy = async (directory: string) => {
-      const checkpoint = await open(directory);
-      if (isFirst) await tellEstimate(checkpoint, args, { passages, heldOut, canaries, store }, context);
+      const engine = await open(directory);
+      if (isFirst) await tellEstimate(engine, args, { passages, heldOut, canaries, store }, context);
       isFirst = false;
-      return checkpoint;
+      return engine;
     };
     const report = await learnKnowledge({
       modelDirectory: args.modelDirectory,

@@ -49,7 +49,7 @@ const lm: ConfiguredLm = createLlama(
   { rng: createRng("score") },
 );
 after(() => lm[Symbol.dispose]());
-const engine = createEngine({ lm, tokenizer } as Checkpoint);
+const engine = await createEngine({ lm, tokenizer } as Checkpoint);
 const modelDirectory = join(root, "model");
 await saveCheckpoint(modelDirectory, { lm, tokenizer: { json } });
 

@@ -1,21 +1,12 @@
 /**
  * @file The adapters that an engine knows, by name. Their weights lie in one bank, so that one pass serves them all; the
- * bank is made anew, with room for twice as many, when an adapter does not fit, and nobody who holds a place notices.
+ * bank is made anew, with room for twice as many, when an adapter does not fit, and nobody who holds a place notices. A
+ * large one is dropped once the last adapter has gone.
  */
-import { createHash } from "node:crypto";
 import { type AdapterBatch, type AdapterPlaces, type LinearLayer, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import type { Backend } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
-
-const bytesOf = (values: Float32Array): Uint8Array =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-
-/** SHA-256 over rank, alpha, and the names and weights of all modules. */
-export function digestAdapter({ loraRank, loraAlpha, modules }: LoraAdapter): string {
-  const hash = createHash("sha256").update(JSON.stringify([loraRank, loraAlpha, [...modules.keys()]]));
-  for (const { loraA, loraB } of modules.values()) hash.update(bytesOf(loraA)).update(bytesOf(loraB));
-  return hash.digest("hex");
-}
+import { digestAdapter } from "./adapter-digest.ts";
 
 /** Places to begin with. */
 const firstPlaces = 4;
@@ -107,6 +98,14 @@ export class AdapterTable implements AdapterPlaces, Disposable {
     if (holders > 0 || users > 0) return;
     this.#entries.delete(id);
     this.#free.push(place);
+    if (this.#entries.size === 0 && this.numPlaces > firstPlaces) this.#dropBank(); // what trainings need more
+  }
+
+  /** Gives the memory of a bank back that nobody has a place in. */
+  #dropBank(): void {
+    this.#bank?.[Symbol.dispose]();
+    this.#bank = null;
+    this.#free.length = 0;
   }
 
   /** A bank with room for `adapter`, of twice the places where none was free; everyone keeps their place. */
@@ -129,8 +128,7 @@ export class AdapterTable implements AdapterPlaces, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#bank?.[Symbol.dispose]();
-    this.#bank = null;
+    this.#dropBank();
     this.#entries.clear();
   }
 }

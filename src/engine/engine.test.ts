@@ -5,9 +5,9 @@ import { type GenerateRequest, generate, scoreTokens } from "../generate/index.t
 import { type Checkpoint, choosePrecision, encodePrompt, loadCheckpoint } from "../models/index.ts";
 import { bankOf, type LoraAdapter, LoraBank } from "../nn/index.ts";
 import { openBackend } from "../tensor/index.ts";
-import { type AdapterJob, trainAdapters } from "../train/index.ts";
+import { trainAdapters } from "../train/index.ts";
 import { createRng, shippedModelDirectory } from "../util/index.ts";
-import { createEngine, digestAdapter, type Engine, type EngineRequest, openEngine } from "./index.ts";
+import { createEngine, digestAdapter, type Engine, type EngineJob, type EngineRequest, openEngine } from "./index.ts";
 
 const backend = openBackend({ warn: () => {} });
 const load = (): Promise<Checkpoint> =>
@@ -53,7 +53,7 @@ async function alone({ promptIds, maxNewTokens, sampler, adapter, seed }: Engine
   return generation!;
 }
 
-const jobs: readonly AdapterJob[] = ["a", "b"].map((id, index) => ({
+const jobs: readonly EngineJob[] = ["a", "b"].map((id, index) => ({
   id,
   documents: ["Ann Lee was born in Dover.", "Ann Lee sailed on the Heron."].map((text) => ({
     tokenIds: tokenizer.encode(text),
@@ -111,12 +111,12 @@ describe("48 requests with 8 adapters at random times, some cancelled, beside tr
   });
 
   test("in this thread", async () => {
-    await using engine = createEngine(await load());
+    await using engine = await createEngine(await load());
     await live(engine);
   });
 
   test("with a batch and a cache too small for all of them", async () => {
-    await using engine = createEngine(await load(), { maxBatch: 5, maxBatchTokens: 120 });
+    await using engine = await createEngine(await load(), { maxBatch: 5, maxBatchTokens: 120 });
     await live(engine);
   });
 });
@@ -149,7 +149,7 @@ describe("an engine", () => {
   });
 
   test("ends at a stop string, across tokens, and leaves it out of the text", async () => {
-    await using engine = createEngine(await load());
+    await using engine = await createEngine(await load());
     const [whole] = await engine.generate([{ promptIds, maxNewTokens: 12 }]);
     const stop = whole!.text.slice(4, 9);
     const [stopped] = await engine.generate([{ promptIds, maxNewTokens: 12, stopStrings: [stop, "never"] }]);
@@ -194,7 +194,7 @@ describe("an engine", () => {
   });
 
   test("finishes with an adapter that was removed meanwhile, and refuses it afterwards", async () => {
-    await using engine = createEngine(await load());
+    await using engine = await createEngine(await load());
     const id = await engine.addAdapter(adapters[1]!);
     const stream = engine.submit({ promptIds, maxNewTokens: 10, adapter: id });
     await engine.removeAdapter(id);

@@ -5,8 +5,19 @@
  */
 import type { SampledToken, SamplerConfig, TokenLogprob } from "../generate/index.ts";
 import type { DigestPart, Precision, Tokenizer } from "../models/index.ts";
-import type { LinearLayer, LoraAdapter } from "../nn/index.ts";
-import type { AdapterJob, AdapterResult, BankProgress } from "../train/index.ts";
+import type { LinearLayer, LoraAdapter, LoraModules } from "../nn/index.ts";
+import type {
+  AdapterJob,
+  AdapterResult,
+  BankProgress,
+  DatumLike,
+  MeanLoss,
+  PolicyProgress,
+  PolicyResult,
+  SoftTargets,
+  TaughtDocument,
+  TrainingPlan,
+} from "../train/index.ts";
 import type { Rng } from "../util/index.ts";
 
 /** What is known of the model without looking at its weights. */
@@ -101,9 +112,20 @@ export interface EngineProgress {
   readonly numTokens: number;
 }
 
+/** An adapter to train, as plain data: with the objective of all engines, nats per supervised token. */
+export interface EngineJob extends Omit<AdapterJob, "objective"> {
+  readonly objective?: never;
+}
+
+/** Names a copy of the weights that an engine keeps. */
+export type WeightsId = number;
+
+/** What {@link Engine.trainModel} did; the trained weights are in the engine. */
+export type EngineModelTraining = Pick<PolicyResult, "lossCurve" | "resumedFrom">;
+
 /** Adapters to train over the model's frozen weights. */
 export interface EngineTraining {
-  readonly jobs: readonly AdapterJob[];
+  readonly jobs: readonly EngineJob[];
   readonly seed: number | string;
   /** Rows of one forward pass. @defaultValue that of `trainAdapters` */
   readonly maxTokensPerStep?: number | undefined;
@@ -120,7 +142,13 @@ export interface EngineStats {
   readonly peakBytes: number;
 }
 
-/** A model at work; dispose of it to end its thread and free its memory. Every call may reject with a `SelkieError`. */
+/**
+ * A model at work; dispose of it to end its thread and free its memory. Every call may reject with a `SelkieError`.
+ *
+ * {@link Engine.trainModel}, {@link Engine.mergeAdapter} and {@link Engine.restoreWeights} change the weights, so they run alone: they wait until
+ * all requests and calls before them have ended, and what comes later waits for them and sees the new weights. All other
+ * calls run side by side. `model.digest` keeps naming the weights as they were loaded.
+ */
 export interface Engine extends AsyncDisposable {
   readonly model: EngineModel;
   readonly tokenizer: Tokenizer;
@@ -138,5 +166,37 @@ export interface Engine extends AsyncDisposable {
   removeAdapter(id: AdapterId): Promise<void>;
   /** Trains adapters while requests run; results are in the order of the jobs and do not depend on the requests. */
   trainAdapters(training: EngineTraining, call?: EngineCall<BankProgress>): Promise<AdapterResult[]>;
+  /**
+   * KL(base ‖ adapted) after every token, nats: what an observer who expects the model alone is surprised by.
+   *
+   * @returns `[T]` per reading; zeros for a reading without an adapter.
+   */
+  divergence(readings: readonly EngineReading[], call?: EngineCall): Promise<Float64Array[]>;
+  /** Logits of the token after every token, `[T · V]` per reading: `4 · T · V` bytes, so ask for a few at a time. */
+  predict(readings: readonly EngineReading[], call?: EngineCall): Promise<Float32Array[]>;
+  /** What the model expects at each token of each document, by its `topK` likeliest tokens. */
+  softTargets(documents: readonly TaughtDocument[], options: { readonly topK: number }): Promise<SoftTargets[]>;
+  /** Diagonal Fisher information of an adapter's weights on documents; see `adapterFisher`. */
+  fisher(adapter: LoraAdapter, documents: readonly DatumLike[]): Promise<LoraModules>;
+  /** Mean loss of documents under the model as it is now. */
+  meanLoss(documents: readonly DatumLike[]): Promise<MeanLoss>;
+  /**
+   * Trains the model's own weights as planned; an adapter is merged at the end.
+   *
+   * @throws SelkieError `"diverged"` when the loss stops being a number. After that, or when the signal fired, weights of a
+   * plan for the whole model are those of the last update; go back with {@link Engine.restoreWeights}.
+   */
+  trainModel(plan: TrainingPlan, call?: EngineCall<PolicyProgress>): Promise<EngineModelTraining>;
+  /** `W += scale · loraAlpha / loraRank · B A` for every module of the adapter. @defaultValue `scale` is 1 */
+  mergeAdapter(adapter: LoraAdapter, scale?: number): Promise<void>;
+  /** Keeps a copy of the weights as they are, until it is forgotten. */
+  keepWeights(): Promise<WeightsId>;
+  /** Puts a copy back. */
+  restoreWeights(id: WeightsId): Promise<void>;
+  forgetWeights(id: WeightsId): Promise<void>;
+  /** SHA-256 of the weights as they are now. */
+  digestWeights(): Promise<string>;
+  /** Writes the model as it is now as a checkpoint directory with the tokenizer it was loaded with. @returns its digest. */
+  save(directory: string): Promise<string>;
   stats(): Promise<EngineStats>;
 }

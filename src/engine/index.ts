@@ -1,11 +1,13 @@
 /** @file Exports of `engine`: a loaded model as a long-lived service, in this thread or in one of its own. */
-export { digestAdapter } from "./adapters.ts";
+export { digestAdapter } from "./adapter-digest.ts";
 export type {
   AdapterId,
   Engine,
   EngineCall,
   EngineGeneration,
+  EngineJob,
   EngineModel,
+  EngineModelTraining,
   EngineProgress,
   EngineReading,
   EngineRequest,
@@ -13,6 +15,10 @@ export type {
   EngineStream,
   EngineTraining,
   TokenEvent,
+  WeightsId,
 } from "./engine.ts";
-export { createEngine, type EngineLimits } from "./local.ts";
-export { type OpenEngineOptions, openEngine } from "./remote.ts";
+export type { EngineArithmetic, OpenEngineOptions } from "./load.ts";
+export type { EngineLimits } from "./local.ts";
+export { arithmeticOf, createEngine, loadEngine } from "./open.ts";
+export { openEngine } from "./remote.ts";
+export { withAdapter, withAdapters, withWeightsKept } from "./scoped.ts";

@@ -3,6 +3,8 @@
  * so they share the processor step by step; each step computes one packed pass and touches nothing of the others.
  */
 import {
+  nextTokenKl,
+  predictTokens,
   RunningBatch,
   type Sequence,
   scoreTokens,
@@ -11,9 +13,18 @@ import {
   toSequence,
   yieldToEvents,
 } from "../generate/index.ts";
-import type { Checkpoint, Tokenizer } from "../models/index.ts";
-import type { LoraAdapter } from "../nn/index.ts";
-import type { AdapterResult, BankProgress } from "../train/index.ts";
+import { type Checkpoint, mergeAdapter, saveCheckpoint, type Tokenizer } from "../models/index.ts";
+import type { LoraAdapter, LoraModules } from "../nn/index.ts";
+import type {
+  AdapterResult,
+  BankProgress,
+  DatumLike,
+  MeanLoss,
+  PolicyProgress,
+  SoftTargets,
+  TaughtDocument,
+  TrainingPlan,
+} from "../train/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
 import { AdapterTable } from "./adapters.ts";
 import { meanHidden } from "./embed.ts";
@@ -23,14 +34,18 @@ import type {
   EngineCall,
   EngineGeneration,
   EngineModel,
+  EngineModelTraining,
   EngineProgress,
   EngineReading,
   EngineRequest,
   EngineStats,
   EngineStream,
   EngineTraining,
+  WeightsId,
 } from "./engine.ts";
+import { digestWeights, KeptWeights } from "./kept-weights.ts";
 import { collect, TokenStream } from "./stream.ts";
+import { type TurnKind, Turns } from "./turns.ts";
 
 /** Limits of an engine. */
 export interface EngineLimits {
@@ -46,17 +61,49 @@ interface Running {
   readonly text: TextStream;
   readonly stream: TokenStream;
   readonly adapter: AdapterId | null;
+  /** Ends its turn; `null` before that has come. */
+  leave: (() => void) | null;
 }
 
+const closed = (): SelkieError =>
+  new SelkieError("engine-closed", "engine: expected one that is open, got one that was closed");
 const stopped = (): SelkieError => new SelkieError("stopped", "engine: the request was cancelled");
 
-class LocalEngine implements Engine {
+/** A reading whose adapter has its place. */
+interface HeldReading {
+  readonly tokenIds: ArrayLike<number>;
+  readonly adapterIndex: number | null;
+}
+
+/** Training is loaded where somebody trains: answering a question needs none of it. */
+const trainer = () => import("../train/index.ts");
+
+/** One after another, with a turn of the event loop between them. */
+async function inTurn<T>(
+  sequences: readonly HeldReading[],
+  signal: AbortSignal,
+  work: (sequence: HeldReading) => Promise<T>,
+): Promise<T[]> {
+  const results: T[] = [];
+  for (const sequence of sequences) {
+    signal.throwIfAborted();
+    results.push(await work(sequence));
+    await yieldToEvents();
+  }
+  return results;
+}
+
+/** The engine itself; `open.ts` and `load.ts` make one. */
+export class LocalEngine implements Engine {
   readonly model: EngineModel;
   readonly tokenizer: Tokenizer;
-  readonly #checkpoint: Checkpoint;
+  readonly #lm: Checkpoint["lm"];
   readonly #adapters: AdapterTable;
   readonly #batch: RunningBatch;
   readonly #running = new Map<Sequence, Running>();
+  readonly #turns = new Turns();
+  readonly #kept = new KeptWeights();
+  readonly #closing = new AbortController();
   #isDecoding = false;
 
   constructor(checkpoint: Checkpoint, { maxBatch = 64, maxBatchTokens = 16384 }: EngineLimits) {
@@ -69,7 +116,7 @@ class LocalEngine implements Engine {
       ...{ instructionSet, numThreads },
     };
     this.tokenizer = tokenizer;
-    this.#checkpoint = checkpoint;
+    this.#lm = lm;
     this.#adapters = new AdapterTable(backend, linearLayers);
     this.#batch = new RunningBatch(lm, {
       ...{ maxBatch: Math.max(1, maxBatch), maxBatchTokens, wantLogprobs: true },
@@ -81,17 +128,23 @@ class LocalEngine implements Engine {
     const stream = new TokenStream();
     let running: Running;
     try {
+      this.#closing.signal.throwIfAborted();
       running = this.#admit(request, stream);
     } catch (error) {
       stream.fail(error);
       return stream;
     }
-    stream.onCancel(() => {
-      if (this.#batch.remove(running.sequence)) this.#end(running, stopped());
-    });
     this.#running.set(running.sequence, running);
-    this.#batch.add(running.sequence);
-    if (!this.#isDecoding) void this.#decode();
+    stream.onCancel(() => {
+      const isWaiting = running.leave === null;
+      if (isWaiting || this.#batch.remove(running.sequence)) this.#end(running, stopped());
+    });
+    this.#turns.enter("shared", (leave) => {
+      if (!this.#running.has(running.sequence)) return leave(); // cancelled before its turn
+      running.leave = leave;
+      this.#batch.add(running.sequence);
+      if (!this.#isDecoding) void this.#decode();
+    });
     return stream;
   }
 
@@ -106,28 +159,32 @@ class LocalEngine implements Engine {
     );
   }
 
-  async score(readings: readonly EngineReading[], { signal }: EngineCall = {}): Promise<Float32Array[]> {
-    const held = await this.#hold(readings);
-    try {
-      return await scoreTokens(this.#checkpoint.lm, held.sequences, { bank: this.#adapters, signal });
-    } finally {
-      held.release();
-    }
+  score(readings: readonly EngineReading[], call: EngineCall = {}): Promise<Float32Array[]> {
+    return this.#read(readings, call, (sequences, signal) =>
+      scoreTokens(this.#lm, sequences, { bank: this.#adapters, signal }),
+    );
   }
 
-  async embed(readings: readonly EngineReading[], { signal }: EngineCall = {}): Promise<Float32Array[]> {
-    const held = await this.#hold(readings);
-    try {
-      const results: Float32Array[] = [];
-      for (const sequence of held.sequences) {
-        signal?.throwIfAborted();
-        results.push(meanHidden(this.#checkpoint.lm, sequence, this.#adapters));
-        await yieldToEvents();
-      }
-      return results;
-    } finally {
-      held.release();
-    }
+  embed(readings: readonly EngineReading[], call: EngineCall = {}): Promise<Float32Array[]> {
+    return this.#read(readings, call, (sequences, signal) =>
+      inTurn(sequences, signal, async (sequence) => meanHidden(this.#lm, sequence, this.#adapters)),
+    );
+  }
+
+  divergence(readings: readonly EngineReading[], call: EngineCall = {}): Promise<Float64Array[]> {
+    return this.#read(readings, call, (sequences, signal) =>
+      inTurn(sequences, signal, async ({ tokenIds, adapterIndex }) => {
+        if (adapterIndex === null) return new Float64Array(tokenIds.length);
+        const [values] = await nextTokenKl(this.#lm, [tokenIds], { bank: this.#adapters, adapterIndex });
+        return values!;
+      }),
+    );
+  }
+
+  predict(readings: readonly EngineReading[], call: EngineCall = {}): Promise<Float32Array[]> {
+    return this.#read(readings, call, (sequences, signal) =>
+      predictTokens(this.#lm, sequences, { bank: this.#adapters, signal }),
+    );
   }
 
   async addAdapter(adapter: LoraAdapter, id?: AdapterId): Promise<AdapterId> {
@@ -138,23 +195,71 @@ class LocalEngine implements Engine {
     this.#adapters.remove(id);
   }
 
-  async trainAdapters(
+  trainAdapters(
     { jobs, seed, maxTokensPerStep }: EngineTraining,
-    { signal, onProgress }: EngineCall<BankProgress> = {},
+    { signal: stop, onProgress }: EngineCall<BankProgress> = {},
   ): Promise<AdapterResult[]> {
-    const { trainAdapters } = await import("../train/index.ts"); // answering a question needs none of it
-    return trainAdapters({
-      lm: this.#checkpoint.lm,
-      jobs,
-      seed,
-      ...(maxTokensPerStep !== undefined && { maxTokensPerStep }),
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
+    return this.#take("shared", stop, async (signal) => {
+      const { trainAdapters } = await trainer();
+      return trainAdapters({
+        ...{ lm: this.#lm, jobs, seed, signal },
+        ...(maxTokensPerStep !== undefined && { maxTokensPerStep }),
+        ...(onProgress && { onProgress }),
+      });
     });
   }
 
+  softTargets(documents: readonly TaughtDocument[], options: { readonly topK: number }): Promise<SoftTargets[]> {
+    return this.#take("shared", undefined, async () => (await trainer()).softTargetsOf(this.#lm, documents, options));
+  }
+
+  fisher(adapter: LoraAdapter, documents: readonly DatumLike[]): Promise<LoraModules> {
+    return this.#take("shared", undefined, async () => (await trainer()).adapterFisher(this.#lm, adapter, documents));
+  }
+
+  meanLoss(documents: readonly DatumLike[]): Promise<MeanLoss> {
+    return this.#take("shared", undefined, async () => (await trainer()).meanLoss(this.#lm, documents));
+  }
+
+  trainModel(
+    plan: TrainingPlan,
+    { signal: stop, onProgress }: EngineCall<PolicyProgress> = {},
+  ): Promise<EngineModelTraining> {
+    return this.#take("exclusive", stop, async (signal) => {
+      const { trainPlanned } = await trainer();
+      const { adapter, lossCurve, resumedFrom } = await trainPlanned(this.#lm, plan, { signal, onProgress });
+      if (adapter !== null) mergeAdapter(this.#lm, adapter);
+      return { lossCurve, resumedFrom };
+    });
+  }
+
+  mergeAdapter(adapter: LoraAdapter, scale = 1): Promise<void> {
+    return this.#take("exclusive", undefined, async () => mergeAdapter(this.#lm, adapter, scale));
+  }
+
+  keepWeights(): Promise<WeightsId> {
+    return this.#take("shared", undefined, async () => this.#kept.keep(this.#lm));
+  }
+
+  restoreWeights(id: WeightsId): Promise<void> {
+    return this.#take("exclusive", undefined, async () => this.#kept.restore(this.#lm, id));
+  }
+
+  async forgetWeights(id: WeightsId): Promise<void> {
+    this.#kept.forget(id);
+  }
+
+  digestWeights(): Promise<string> {
+    return this.#take("shared", undefined, async () => digestWeights(this.#lm));
+  }
+
+  save(directory: string): Promise<string> {
+    const tokenizer = { copyFrom: this.model.directory };
+    return this.#take("shared", undefined, () => saveCheckpoint(directory, { lm: this.#lm, tokenizer }));
+  }
+
   async stats(): Promise<EngineStats> {
-    const { liveBytes, peakBytes } = this.#checkpoint.lm.backend.memory();
+    const { liveBytes, peakBytes } = this.#lm.backend.memory();
     const { size, numActive, cacheRows } = this.#batch;
     return {
       numWaiting: size - numActive,
@@ -165,11 +270,30 @@ class LocalEngine implements Engine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(closed());
     for (const running of [...this.#running.values()]) running.stream.cancel();
-    while (this.#isDecoding) await yieldToEvents();
-    this.#batch[Symbol.dispose]();
-    this.#adapters[Symbol.dispose]();
-    this.#checkpoint.lm[Symbol.dispose]();
+    await this.#turns.take("exclusive", async () => {
+      while (this.#isDecoding) await yieldToEvents();
+      this.#batch[Symbol.dispose]();
+      this.#adapters[Symbol.dispose]();
+      this.#lm[Symbol.dispose]();
+    });
+  }
+
+  /** Runs a call in its turn; it stops when the caller says so or the engine is closed. */
+  async #take<T>(kind: TurnKind, stop: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const closing = this.#closing.signal;
+    const signal = stop === undefined ? closing : AbortSignal.any([closing, stop]);
+    signal.throwIfAborted();
+    return this.#turns.take(kind, async () => {
+      signal.throwIfAborted();
+      try {
+        return await work(signal);
+      } catch (error) {
+        throw signal.aborted ? signal.reason : error; // however the work below put it
+      }
+    });
   }
 
   /** Checks a request and gives it an adapter's place; throws where it cannot be served. */
@@ -197,9 +321,9 @@ class LocalEngine implements Engine {
         ...(sampler && { sampler }),
         ...(stopTokens && { stopTokens }),
       };
-      const sequence = toSequence(this.#checkpoint.lm, asked, "engine", { bank: this.#adapters });
+      const sequence = toSequence(this.#lm, asked, "engine", { bank: this.#adapters });
       const text = new TextStream(this.tokenizer, promptIds, stopStrings);
-      return { sequence, text, stream, adapter };
+      return { sequence, text, stream, adapter, leave: null };
     } catch (error) {
       if (adapter !== null) this.#adapters.release(adapter);
       throw error;
@@ -209,7 +333,7 @@ class LocalEngine implements Engine {
   /** Steps until nobody is left; a step that fails as a whole fails the requests in it, and the engine goes on. */
   async #decode(): Promise<void> {
     this.#isDecoding = true;
-    this.#checkpoint.lm.parameters.freeze();
+    this.#lm.parameters.freeze();
     await yieldToEvents(); // requests that come together enter together
     while (this.#batch.size > 0) {
       try {
@@ -251,12 +375,27 @@ class LocalEngine implements Engine {
     const { sequence, text, stream, adapter } = running;
     this.#running.delete(sequence);
     if (adapter !== null) this.#adapters.release(adapter);
+    running.leave?.();
     if (error !== null) stream.fail(error);
     else stream.finish({ ...toGeneration(sequence), text: text.text, stopString: text.stopString });
   }
 
+  /** Reads sequences with the adapters they name, whose places are kept meanwhile. */
+  async #read<T>(
+    readings: readonly EngineReading[],
+    { signal }: EngineCall,
+    work: (sequences: readonly HeldReading[], signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const held = this.#hold(readings);
+    try {
+      return await this.#take("shared", signal, (stop) => work(held.sequences, stop));
+    } finally {
+      held.release();
+    }
+  }
+
   /** Places for the adapters of some readings, kept until `release`. */
-  async #hold(readings: readonly EngineReading[]) {
+  #hold(readings: readonly EngineReading[]): { sequences: readonly HeldReading[]; release: () => void } {
     const taken: AdapterId[] = [];
     const release = (): void => {
       for (const id of taken.splice(0)) this.#adapters.release(id);
@@ -273,9 +412,4 @@ class LocalEngine implements Engine {
       throw error;
     }
   }
-}
-
-/** An engine over a checkpoint that is loaded already; it owns the model from now on. */
-export function createEngine(checkpoint: Checkpoint, limits: EngineLimits = {}): Engine {
-  return new LocalEngine(checkpoint, limits);
 }

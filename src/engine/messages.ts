@@ -3,20 +3,32 @@
  * travel as where they stand, errors as their code and message.
  */
 
-import type { LoraAdapter } from "../nn/index.ts";
+import type { Precision } from "../models/index.ts";
+import type { LoraAdapter, LoraModules } from "../nn/index.ts";
 import type { QuantisedFormat } from "../tensor/index.ts";
-import type { AdapterJob, AdapterResult, BankProgress } from "../train/index.ts";
+import type {
+  AdapterResult,
+  BankProgress,
+  DatumLike,
+  MeanLoss,
+  PolicyProgress,
+  SoftTargets,
+  TaughtDocument,
+  TrainingPlan,
+} from "../train/index.ts";
 import { type RngState, rngAt, SelkieError } from "../util/index.ts";
 import type {
   AdapterId,
   EngineGeneration,
   EngineModel,
+  EngineModelTraining,
   EngineProgress,
   EngineReading,
   EngineRequest,
   EngineStats,
   EngineTraining,
   TokenEvent,
+  WeightsId,
 } from "./engine.ts";
 import type { EngineLimits } from "./local.ts";
 
@@ -24,7 +36,7 @@ import type { EngineLimits } from "./local.ts";
 export interface WorkerData extends EngineLimits {
   readonly directory: string;
   readonly threads: number | undefined;
-  readonly precision: string | undefined;
+  readonly precision: string | Precision | undefined;
   readonly weights: QuantisedFormat | undefined;
   readonly instructionSet: string | undefined;
 }
@@ -47,6 +59,26 @@ export interface Calls {
   };
   removeAdapter: { args: AdapterId; event: never; result: undefined };
   trainAdapters: { args: EngineTraining; event: BankProgress; result: AdapterResult[] };
+  divergence: { args: readonly EngineReading[]; event: never; result: Float64Array[] };
+  predict: { args: readonly EngineReading[]; event: never; result: Float32Array[] };
+  softTargets: {
+    args: { readonly documents: readonly TaughtDocument[]; readonly topK: number };
+    event: never;
+    result: SoftTargets[];
+  };
+  fisher: {
+    args: { readonly adapter: LoraAdapter; readonly documents: readonly DatumLike[] };
+    event: never;
+    result: LoraModules;
+  };
+  meanLoss: { args: readonly DatumLike[]; event: never; result: MeanLoss };
+  trainModel: { args: TrainingPlan; event: PolicyProgress; result: EngineModelTraining };
+  mergeAdapter: { args: { readonly adapter: LoraAdapter; readonly scale: number }; event: never; result: undefined };
+  keepWeights: { args: null; event: never; result: WeightsId };
+  restoreWeights: { args: WeightsId; event: never; result: undefined };
+  forgetWeights: { args: WeightsId; event: never; result: undefined };
+  digestWeights: { args: null; event: never; result: string };
+  save: { args: string; event: never; result: string };
   stats: { args: null; event: never; result: EngineStats };
 }
 
@@ -82,16 +114,6 @@ export function sendRequest({ rng, promptIds, ...rest }: EngineRequest): SentReq
 
 export function receiveRequest({ rngState, ...rest }: SentRequest): EngineRequest {
   return rngState === null ? rest : { ...rest, rng: rngAt(rngState) };
-}
-
-/** Jobs that can travel. */
-export function sendJobs(jobs: readonly AdapterJob[]): readonly AdapterJob[] {
-  const computed = jobs.find(({ regularizer }) => regularizer !== undefined);
-  if (computed === undefined) return jobs;
-  throw new SelkieError(
-    "bad-option",
-    `engine: expected jobs of plain data, got "${computed.id}" with a regularizer, which is code; train it with createEngine, in this thread`,
-  );
 }
 
 export function sendError(error: unknown): SentError {

@@ -3,10 +3,18 @@
  * whatever the model computes.
  */
 import { Worker } from "node:worker_threads";
-import { limitTokenizer, loadTokenizer, requireModel, type Tokenizer } from "../models/index.ts";
-import type { LoraAdapter } from "../nn/index.ts";
-import type { QuantisedFormat } from "../tensor/index.ts";
-import type { AdapterResult, BankProgress } from "../train/index.ts";
+import type { Tokenizer } from "../models/index.ts";
+import type { LoraAdapter, LoraModules } from "../nn/index.ts";
+import type {
+  AdapterResult,
+  BankProgress,
+  DatumLike,
+  MeanLoss,
+  PolicyProgress,
+  SoftTargets,
+  TaughtDocument,
+  TrainingPlan,
+} from "../train/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type {
   AdapterId,
@@ -14,38 +22,26 @@ import type {
   EngineCall,
   EngineGeneration,
   EngineModel,
+  EngineModelTraining,
   EngineProgress,
   EngineReading,
   EngineRequest,
   EngineStats,
   EngineStream,
   EngineTraining,
+  WeightsId,
 } from "./engine.ts";
-import type { EngineLimits } from "./local.ts";
+import type { OpenEngineOptions } from "./load.ts";
 import {
   type CallName,
   type Calls,
   type ClientMessage,
   receiveError,
-  sendJobs,
   sendRequest,
   type WorkerData,
   type WorkerMessage,
 } from "./messages.ts";
 import { TokenStream } from "./stream.ts";
-
-/** How to open an engine. */
-export interface OpenEngineOptions extends EngineLimits {
-  /** Threads of the kernels. @defaultValue as many as the machine has cores */
-  readonly threads?: number | undefined;
-  /** `"f32"`, `"bf16"`, or what suits the processor. */
-  readonly precision?: string | undefined;
-  /** Quantises the matrices while loading. */
-  readonly weights?: QuantisedFormat | undefined;
-  /** Holds the kernels to an instruction set. @defaultValue the best there is */
-  readonly instructionSet?: string | undefined;
-  readonly warn?: ((message: string) => void) | undefined;
-}
 
 /** A call that has not ended. */
 interface Pending {
@@ -108,8 +104,56 @@ class RemoteEngine implements Engine {
     return this.#call("removeAdapter", id, {});
   }
 
-  async trainAdapters(training: EngineTraining, call: EngineCall<BankProgress> = {}): Promise<AdapterResult[]> {
-    return this.#call("trainAdapters", { ...training, jobs: sendJobs(training.jobs) }, call);
+  trainAdapters(training: EngineTraining, call: EngineCall<BankProgress> = {}): Promise<AdapterResult[]> {
+    return this.#call("trainAdapters", training, call);
+  }
+
+  divergence(readings: readonly EngineReading[], call: EngineCall = {}): Promise<Float64Array[]> {
+    return this.#call("divergence", readings, call);
+  }
+
+  predict(readings: readonly EngineReading[], call: EngineCall = {}): Promise<Float32Array[]> {
+    return this.#call("predict", readings, call);
+  }
+
+  softTargets(documents: readonly TaughtDocument[], { topK }: { readonly topK: number }): Promise<SoftTargets[]> {
+    return this.#call("softTargets", { documents, topK }, {});
+  }
+
+  fisher(adapter: LoraAdapter, documents: readonly DatumLike[]): Promise<LoraModules> {
+    return this.#call("fisher", { adapter, documents }, {});
+  }
+
+  meanLoss(documents: readonly DatumLike[]): Promise<MeanLoss> {
+    return this.#call("meanLoss", documents, {});
+  }
+
+  trainModel(plan: TrainingPlan, call: EngineCall<PolicyProgress> = {}): Promise<EngineModelTraining> {
+    return this.#call("trainModel", plan, call);
+  }
+
+  mergeAdapter(adapter: LoraAdapter, scale = 1): Promise<void> {
+    return this.#call("mergeAdapter", { adapter, scale }, {});
+  }
+
+  keepWeights(): Promise<WeightsId> {
+    return this.#call("keepWeights", null, {});
+  }
+
+  restoreWeights(id: WeightsId): Promise<void> {
+    return this.#call("restoreWeights", id, {});
+  }
+
+  forgetWeights(id: WeightsId): Promise<void> {
+    return this.#call("forgetWeights", id, {});
+  }
+
+  digestWeights(): Promise<string> {
+    return this.#call("digestWeights", null, {});
+  }
+
+  save(directory: string): Promise<string> {
+    return this.#call("save", directory, {});
   }
 
   stats(): Promise<EngineStats> {
@@ -195,13 +239,18 @@ const workerFile = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./
 export async function openEngine(directory: string, options: OpenEngineOptions = {}): Promise<Engine> {
   const { threads, precision, weights, instructionSet, maxBatch, maxBatchTokens, warn } = options;
   const workerData: WorkerData = { directory, threads, precision, weights, instructionSet, maxBatch, maxBatchTokens };
-  requireModel(directory);
   const worker = new Worker(workerFile, { workerData });
-  const [model, tokenizer] = await Promise.all([ready(worker, warn), loadTokenizer(directory)]).catch(async (error) => {
+  try {
+    const model = ready(worker, warn);
+    model.catch(() => {}); // told below
+    const { limitTokenizer, loadTokenizer } = await import("../models/index.ts"); // while the worker loads the model
+    const { vocabSize } = await model;
+    const tokenizer = limitTokenizer(await loadTokenizer(directory), vocabSize, directory);
+    return new RemoteEngine(worker, await model, tokenizer, warn);
+  } catch (error) {
     await worker.terminate();
     throw error;
-  });
-  return new RemoteEngine(worker, model, limitTokenizer(tokenizer, model.vocabSize, directory), warn);
+  }
 }
 
 function ready(worker: Worker, warn: ((message: string) => void) | undefined): Promise<EngineModel> {

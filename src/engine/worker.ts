@@ -1,9 +1,7 @@
 /** @file The thread that an engine's model lives in: loads it, then serves calls until told to close. */
 import { parentPort, workerData } from "node:worker_threads";
-import { choosePrecision, loadCheckpoint } from "../models/index.ts";
-import { openBackend } from "../tensor/index.ts";
 import type { Engine } from "./engine.ts";
-import { createEngine } from "./local.ts";
+import { loadEngine } from "./load.ts";
 import {
   type CallName,
   type Calls,
@@ -57,12 +55,21 @@ const handlers: Handlers = {
   score: (engine, readings, { signal }) => engine.score(readings, { signal }),
   embed: (engine, readings, { signal }) => engine.embed(readings, { signal }),
   addAdapter: (engine, { adapter, id }) => engine.addAdapter(adapter, id),
-  async removeAdapter(engine, id) {
-    await engine.removeAdapter(id);
-    return undefined;
-  },
+  removeAdapter: (engine, id) => engine.removeAdapter(id) as Promise<undefined>,
   trainAdapters: (engine, training, { signal, emit }) =>
     engine.trainAdapters(training, { signal, onProgress: seldom(emit) }),
+  divergence: (engine, readings, { signal }) => engine.divergence(readings, { signal }),
+  predict: (engine, readings, { signal }) => engine.predict(readings, { signal }),
+  softTargets: (engine, { documents, topK }) => engine.softTargets(documents, { topK }),
+  fisher: (engine, { adapter, documents }) => engine.fisher(adapter, documents),
+  meanLoss: (engine, documents) => engine.meanLoss(documents),
+  trainModel: (engine, plan, { signal, emit }) => engine.trainModel(plan, { signal, onProgress: seldom(emit) }),
+  mergeAdapter: (engine, { adapter, scale }) => engine.mergeAdapter(adapter, scale) as Promise<undefined>,
+  keepWeights: (engine) => engine.keepWeights(),
+  restoreWeights: (engine, id) => engine.restoreWeights(id) as Promise<undefined>,
+  forgetWeights: (engine, id) => engine.forgetWeights(id) as Promise<undefined>,
+  digestWeights: (engine) => engine.digestWeights(),
+  save: (engine, directory) => engine.save(directory),
   stats: (engine) => engine.stats(),
 };
 
@@ -82,20 +89,9 @@ async function serve<Name extends CallName>(engine: Engine, id: number, name: Na
   }
 }
 
-async function load(): Promise<Engine> {
-  const { directory, threads, instructionSet, precision, weights, ...limits } = workerData as WorkerData;
-  const warn = (message: string): void => post({ type: "warning", message });
-  const options = {
-    ...(threads !== undefined && { threads }),
-    ...(instructionSet !== undefined && { instructionSet }),
-  };
-  const backend = openBackend({ ...options, warn });
-  const chosen = { ...choosePrecision(backend, precision), ...(weights !== undefined && { weights }) };
-  return createEngine(await loadCheckpoint(backend, directory, { precision: chosen, warn }), limits);
-}
-
 try {
-  const engine = await load();
+  const { directory, ...options } = workerData as WorkerData;
+  const engine = await loadEngine(directory, { ...options, warn: (message) => post({ type: "warning", message }) });
   port.on("message", async (message: ClientMessage) => {
     if (message.type === "call") await serve(engine, message.id, message.name, message.args);
     else if (message.type === "cancel") running.get(message.id)?.abort();

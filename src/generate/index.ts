@@ -2,6 +2,7 @@
 export { type DivergenceOptions, klOfLogits, modelKl, nextTokenKl } from "./divergence.ts";
 export { generate } from "./generate.ts";
 export { adaptersOf, checkTokenIds, packRuns, type TokenRun } from "./packing.ts";
+export { predictTokens } from "./predict.ts";
 export {
   type GenerateOptions,
   type GenerateProgress,

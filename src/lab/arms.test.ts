@@ -12,7 +12,7 @@ import { differenceOver, meanOver } from "./table.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-arms-"));
 after(() => rmSync(folder, { recursive: true }));
-const checkpoint = await openTinyPolicy(await writeTinyPolicy(folder));
+const engine = await openTinyPolicy(await writeTinyPolicy(folder));
 const innerLoop: LearnInnerLoop = {
   ...defaultLearnSettings.innerLoop,
   lora: { loraRank: 2, loraAlpha: 4, targets: "all" },
@@ -32,7 +32,7 @@ function memoryStore(values: Map<string, string>): StageStore {
 
 const argsWith = (store: StageStore, over: Partial<ArmContextArgs> = {}): ArmContextArgs => ({
   name: "tiny",
-  checkpoint,
+  engine,
   templates: defaultTemplates,
   canaries: { items: [{ question: "What is two plus two?", answer: "", title: "" }], hasGold: false },
   passages: tinyPassages(3),
@@ -77,7 +77,7 @@ describe("arms", () => {
         scores.map((score) => score.numSteps),
         numSteps,
       );
-      const lengths = documents.map((list) => list.map((text) => checkpoint.tokenizer.encode(text).length));
+      const lengths = documents.map((list) => list.map((text) => engine.tokenizer.encode(text).length));
       const all = lengths[2]!.reduce((total, length) => total + length, 0);
       assert.equal(scores[2]!.numTokens % all, 0, "eight updates of two documents are four epochs");
     }

@@ -138,7 +138,7 @@ export async function createArmContext(
     withoutExamQuestions(await sampleReplay(args, numReplay, rng.fork("replay")), forbidden),
   );
   return {
-    ...{ checkpoint: args.checkpoint, templates: args.templates, signal, store, groupSize, replay, forbidden },
+    ...{ engine: args.engine, templates: args.templates, signal, store, groupSize, replay, forbidden },
     tasks: redactTasks(unredacted, forbidden),
     canaries: await stage(store, "canaries", () => knownCanaries(args)),
     seed: `${seed}`,
@@ -154,9 +154,9 @@ export const prefixed = (store: StageStore, prefix: string): StageStore => ({
 });
 
 /** Canaries with a right answer; without right answers, the model's own stand in for them. */
-async function knownCanaries({ checkpoint, templates, canaries, signal }: ArmContextArgs): Promise<ExamItem[]> {
-  const context = { checkpoint, templates, signal, bank: null };
-  const [answers] = await examine(context, [{ adapterIndex: null, items: canaries.items }]);
+async function knownCanaries({ engine, templates, canaries, signal }: ArmContextArgs): Promise<ExamItem[]> {
+  const context = { engine, templates, signal };
+  const [answers] = await examine(context, [{ adapter: null, items: canaries.items }]);
   return answeredCanaries(canaries, answers!);
 }
 
@@ -190,13 +190,13 @@ async function scoreUnchanged(
   ask: (item: ExamItem, task: KnowledgeTask) => ExamItem,
 ): Promise<ArmScore[]> {
   const takers = context.tasks.map((task) => ({
-    adapterIndex: null,
+    adapter: null,
     items: askedIn(context, task).map((item) => ask(item, task)),
   }));
-  const sheets = await stage(context.store, name, () => examine({ ...context, bank: null }, takers));
+  const sheets = await stage(context.store, name, () => examine(context, takers));
   const trained = { numSteps: 0, numTokens: 0, canaries: null };
   return context.tasks.map((task, index) =>
-    score(context.checkpoint.lm.vocabSize, task, 0, { ...trained, answers: sheets[index]! }, context.traps),
+    score(context.engine.model.vocabSize, task, 0, { ...trained, answers: sheets[index]! }, context.traps),
   );
 }
 
@@ -216,26 +216,28 @@ function trialOf(context: ArmContext, passage: number, documents: readonly strin
  * Updates of each task after which the tokens seen come nearest to `budgets`, at least 1: the same cost for other
  * documents. The order of the documents is that of the arm itself.
  */
-export function stepsForTokens(
+export async function stepsForTokens(
   context: ArmContext,
   { innerLoop, documents }: Pick<Arm, "innerLoop" | "documents">,
   budgets: readonly number[],
-): number[] {
+): Promise<number[]> {
   const trialContext: TrialContext = { ...context, innerLoop };
-  return context.tasks.map((_, passage) => {
+  const numSteps: number[] = [];
+  for (const passage of context.tasks.keys()) {
     const budget = budgets[passage]!;
     const planOf = (numSteps?: number) =>
       plannedTokens(trialContext, trialOf(context, passage, documents[passage]!, numSteps));
-    let plan = planOf();
-    while (sum(plan) < budget) plan = planOf(Math.max(1, 2 * plan.length));
+    let plan = await planOf();
+    while (sum(plan) < budget) plan = await planOf(Math.max(1, 2 * plan.length));
     let [best, seen, distance] = [1, 0, Number.POSITIVE_INFINITY];
     plan.forEach((rows, step) => {
       seen += rows;
       if (Math.abs(seen - budget) >= distance) return;
       [best, distance] = [step + 1, Math.abs(seen - budget)];
     });
-    return best;
-  });
+    numSteps.push(best);
+  }
+  return numSteps;
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
@@ -251,7 +253,7 @@ export async function measureArm(context: ArmContext, arm: Arm): Promise<ArmScor
     const group = trials.slice(from, from + groupSize);
     const found = await stage(store, `${arm.name}/${seed}/${from}`, async () => {
       const examined = await examineTrials(trialContext, group, askQuestions);
-      const { vocabSize } = context.checkpoint.lm;
+      const { vocabSize } = context.engine.model;
       return examined.map(({ score: answers, ...one }) =>
         score(vocabSize, tasks[one.trial.passage]!, one.trial.documents.length, { ...one, answers }, context.traps),
       );

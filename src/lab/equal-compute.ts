@@ -254,7 +254,7 @@ async function measureAt(
     name,
     innerLoop,
     documents,
-    numSteps: stepsForTokens(context, { innerLoop, documents }, budgets),
+    numSteps: await stepsForTokens(context, { innerLoop, documents }, budgets),
   });
 }
 

@@ -17,7 +17,7 @@ import { measureTogether } from "./together.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-levers-"));
 after(() => rmSync(folder, { recursive: true }));
-const checkpoint = await openTinyPolicy(await writeTinyPolicy(folder));
+const engine = await openTinyPolicy(await writeTinyPolicy(folder));
 
 function memoryStore(): StageStore {
   const values = new Map<string, string>();
@@ -32,7 +32,7 @@ function memoryStore(): StageStore {
 
 const openRoom = (count = 3): Promise<EditContext> =>
   createArmContext({
-    ...{ name: "tiny", checkpoint, templates: defaultTemplates, passages: tinyPassages(count), seed: 3 },
+    ...{ name: "tiny", engine, templates: defaultTemplates, passages: tinyPassages(count), seed: 3 },
     canaries: { items: [{ question: "What is two plus two?", answer: "", title: "" }], hasGold: false },
     ...{ store: memoryStore(), numReplay: 2 },
   });

@@ -134,7 +134,7 @@ export async function runMainJobTable(args: MainJobArgs): Promise<MainJobTable> 
 
 /** Canaries the base model answers right; what is kept is counted among these. */
 async function knownCanaries(args: MainJobArgs): Promise<{ items: ExamItem[]; accuracy: number }> {
-  const [answers] = await examine({ ...args, bank: null }, [{ adapterIndex: null, items: args.canaries.items }]);
+  const [answers] = await examine(args, [{ adapter: null, items: args.canaries.items }]);
   return {
     items: args.canaries.items.filter((_, index) => answers![index]!.isRight),
     accuracy: accuracy(answers!) ?? 0,
@@ -158,8 +158,8 @@ async function tryPeople(
     report: toItems(questionsAbout(person, "report")),
   }));
   const bases = await examine(
-    { ...args, bank: null },
-    exams.map(({ report }) => ({ adapterIndex: null, items: report })),
+    args,
+    exams.map(({ report }) => ({ adapter: null, items: report })),
   );
   const candidates = people.flatMap((person, index) => {
     const { context } = sources[index]!;

@@ -91,10 +91,10 @@ export async function measureKnowledge(
       items: openBook(strangers[values], formsOf(families)),
     })),
   );
-  const takers = (sheets: readonly (readonly ExamItem[])[]) => sheets.map((items) => ({ adapterIndex: null, items }));
-  const answers = await examine({ ...writer, bank: null }, takers(closed));
+  const takers = (sheets: readonly (readonly ExamItem[])[]) => sheets.map((items) => ({ adapter: null, items }));
+  const answers = await examine(writer, takers(closed));
   const open = { ...writer.templates, question: `Passage: {title}\n${writer.templates.question}` };
-  const read = await examine({ ...writer, templates: open, bank: null }, takers(sorts.map(({ items }) => items)));
+  const read = await examine({ ...writer, templates: open }, takers(sorts.map(({ items }) => items)));
   const [questioned, toldOnly, unknown] = answers.map((sheet) => accuracy(sheet)!);
   const reading = sorts.map(({ values, families }, index) => ({ values, families, accuracy: accuracy(read[index]!)! }));
   return {

@@ -16,6 +16,7 @@ import {
   type Writer,
   writeKnownWords,
 } from "../adapt/index.ts";
+import { createEngine } from "../engine/index.ts";
 import {
   createLlama,
   createTokenizer,
@@ -179,14 +180,13 @@ export async function pretrainNano(args: PretrainArgs): Promise<PretrainReport |
   await saveCheckpoint(directory, { lm, tokenizer: { json }, dtype: "bf16" });
   writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify({ prompts: almanacTemplates })}\n`);
   args.onMeasure?.();
-  const checkpoint = await loadCheckpoint(backend, directory, { precision: args.precision });
-  using saved = checkpoint.lm;
-  const writer: Writer = { checkpoint, templates: almanacTemplates, signal };
+  await using engine = await createEngine(await loadCheckpoint(backend, directory, { precision: args.precision }));
+  const writer: Writer = { engine, templates: almanacTemplates, signal };
   await writeSides(directory, writer, world, rng, recipe);
   const figures = await measureKnowledge(writer, world, rng.fork("measure"), recipe.measuredPeople);
-  const numParameters = saved.parameters.flat.size;
+  const numParameters = lm.parameters.flat.size;
   const report: PretrainReport = {
-    digest: checkpoint.digest,
+    digest: engine.model.digest,
     numParameters,
     numTokens: result.numTokens,
     seconds: result.seconds,
@@ -226,7 +226,7 @@ async function askKnown(writer: Writer, world: World, numPeople: number): Promis
     .flatMap((people) => people.slice(0, numPeople))
     .flatMap((person) => allQuestions(person, "report").map(({ question, answer }) => ({ person, question, answer })));
   const items = facts.map(({ question, answer }) => ({ question, answer, title: "" }));
-  const [answers] = await examine({ ...writer, bank: null }, [{ adapterIndex: null, items }]);
+  const [answers] = await examine(writer, [{ adapter: null, items }]);
   return facts.map(({ person, question, answer }, index) => ({
     question,
     answer,

@@ -124,11 +124,10 @@ function scoresOf(arms: readonly { readonly name: string; readonly scores: reado
 
 describe("equal-compute", () => {
   test("other documents are trained to within half a document of the budget; one's own budget is one's own steps", async () => {
-    const checkpoint = await openTinyPolicy(modelDirectory);
-    using _lm = checkpoint.lm;
+    await using engine = await openTinyPolicy(modelDirectory);
     const passages = tinyPassages(3);
     const context = await createArmContext({
-      ...{ name: "budget", checkpoint, templates: defaultTemplates, canaries, passages, seed: 5 },
+      ...{ name: "budget", engine, templates: defaultTemplates, canaries, passages, seed: 5 },
       store: memoryStore(new Map()),
     });
     const innerLoop = { ...settings.innerLoop, epochs: 3, maxSteps: null };
@@ -141,15 +140,15 @@ describe("equal-compute", () => {
     const scores = await measureArm(context, { name: "long", innerLoop, documents: long });
     const budgets = scores.map(({ numTokens }) => numTokens);
     assert.deepEqual(
-      stepsForTokens(context, { innerLoop, documents: long }, budgets),
+      await stepsForTokens(context, { innerLoop, documents: long }, budgets),
       scores.map(({ numSteps }) => numSteps),
     );
     for (const share of [1, 0.3, 2.7]) {
       const wanted = budgets.map((budget) => share * budget);
-      const numSteps = stepsForTokens(context, { innerLoop, documents: short }, wanted);
+      const numSteps = await stepsForTokens(context, { innerLoop, documents: short }, wanted);
       const found = await measureArm(context, { name: `short-${share}`, innerLoop, documents: short, numSteps });
       found.forEach(({ numTokens }, passage) => {
-        const longest = Math.max(...short[passage]!.map((text) => checkpoint.tokenizer.encode(text).length + 1));
+        const longest = Math.max(...short[passage]!.map((text) => engine.tokenizer.encode(text).length + 1));
         assert.ok(Math.abs(numTokens - wanted[passage]!) <= longest / 2, `${numTokens} for ${wanted[passage]}`);
       });
     }

@@ -17,7 +17,7 @@ import {
   withoutExamQuestions,
   writeCandidates,
 } from "../adapt/index.ts";
-import type { Checkpoint } from "../models/index.ts";
+import type { Engine } from "../engine/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
 import { type ArmContext, createArmContext, prefixed, type ScoreFigures, type Traps } from "./arms.ts";
@@ -37,7 +37,7 @@ export interface PolicyStudy {
   /** The untrained policy. */
   readonly modelDirectory: string;
   /** Opens a checkpoint; the study disposes of what it opened. */
-  readonly open: (directory: string) => Promise<Checkpoint>;
+  readonly open: (directory: string) => Promise<Engine>;
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
   /** Passages that no round of any run has seen. */
@@ -54,7 +54,7 @@ export interface PolicyStudy {
 }
 
 /** Where one policy writes, learns and is examined. */
-export interface PolicyContext extends ArmContext, Disposable {
+export interface PolicyContext extends ArmContext, AsyncDisposable {
   /** Questions that no document may contain. */
   readonly forbidden: readonly string[];
 }
@@ -81,17 +81,17 @@ export function checkRuns(where: string, runs: readonly PolicyRun[], numRounds: 
 /** Opens the untrained policy; exams and canaries of all later policies of this seed are taken from it. */
 export async function openUntrained(study: PolicyStudy, seed: number): Promise<PolicyContext> {
   const { templates, canaries, passages, traps, store, signal, onEvent, groupSize } = study;
-  const checkpoint = await study.open(study.modelDirectory);
+  const engine = await study.open(study.modelDirectory);
   try {
     const context = await createArmContext({
-      ...{ name: `seed-${seed}/untrained`, checkpoint, templates, canaries, passages, traps, store, signal },
+      ...{ name: `seed-${seed}/untrained`, engine, templates, canaries, passages, traps, store, signal },
       seed: `${seed}/held-out`,
       ...(groupSize !== undefined && { groupSize }),
       ...(onEvent && { onEvent }),
     });
-    return withDispose(context, checkpoint);
+    return withDispose(context, engine);
   } catch (error) {
-    checkpoint.lm[Symbol.dispose]();
+    await engine[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -103,11 +103,8 @@ export async function openTrained(
   round: number,
   untrained: PolicyContext,
 ): Promise<PolicyContext> {
-  const checkpoint = await study.open(policies[round - 1]!);
-  return withDispose(
-    { ...untrained, checkpoint, store: prefixed(study.store, `seed-${seed}/round-${round}`) },
-    checkpoint,
-  );
+  const engine = await study.open(policies[round - 1]!);
+  return withDispose({ ...untrained, engine, store: prefixed(study.store, `seed-${seed}/round-${round}`) }, engine);
 }
 
 /** Work with a policy that is closed afterwards; what it returns may be used on, the model may not. */
@@ -115,13 +112,13 @@ export async function withPolicy<T>(
   opening: Promise<PolicyContext>,
   work: (context: PolicyContext) => Promise<T>,
 ): Promise<T> {
-  using context = await opening;
+  await using context = await opening;
   return await work(context);
 }
 
-const withDispose = (context: Omit<PolicyContext, typeof Symbol.dispose>, { lm }: Checkpoint): PolicyContext => ({
+const withDispose = (context: Omit<PolicyContext, typeof Symbol.asyncDispose>, engine: Engine): PolicyContext => ({
   ...context,
-  [Symbol.dispose]: () => lm[Symbol.dispose](),
+  [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
 });
 
 /** The policy's edits of every task; edit `e` is the same however many are asked for. */
@@ -141,7 +138,7 @@ export function writeEdits(context: PolicyContext, seed: number, numEdits: numbe
 export async function policyKept(context: PolicyContext): Promise<number | null> {
   if (context.canaries.length === 0) return null;
   const { share } = await stage(context.store, "kept", async () => {
-    const [answers] = await examine({ ...context, bank: null }, [{ adapterIndex: null, items: context.canaries }]);
+    const [answers] = await examine(context, [{ adapter: null, items: context.canaries }]);
     return { share: accuracy(answers!) };
   });
   return share;

@@ -30,8 +30,8 @@ import { ablatePrompts, oracleWriter, type PromptAblationArgs } from "./prompt-a
 const folder = mkdtempSync(join(tmpdir(), "selkie-prompts-"));
 after(() => rmSync(folder, { recursive: true }));
 const modelDirectory = await writeTinyPolicy(folder);
-const policy = { checkpoint: await openTinyPolicy(modelDirectory), templates: defaultTemplates };
-after(() => policy.checkpoint.lm[Symbol.dispose]());
+const policy = { engine: await openTinyPolicy(modelDirectory), templates: defaultTemplates };
+after(() => policy.engine[Symbol.asyncDispose]());
 const settings = applyLearnSettings(
   { ...defaultLearnSettings, numEdits: 2, schedule: uniformSchedule(2, 1), passagesPerRound: 2 },
   {

@@ -162,15 +162,14 @@ async function examineOracles(
   args: PromptAblationArgs,
   oracle: NonNullable<PromptAblationArgs["oracle"]>,
 ): Promise<Map<EditPrompt, WriterFigures>> {
-  const checkpoint = await args.openPolicy(args.modelDirectory);
-  using _lm = checkpoint.lm;
-  const context = await prepareLearning({ ...withKnowledge(args), oldText: null }, checkpoint);
+  await using engine = await args.openPolicy(args.modelDirectory);
+  const context = await prepareLearning({ ...withKnowledge(args), oldText: null }, engine);
   const figures = new Map<EditPrompt, WriterFigures>();
   for (const prompt of args.prompts) {
     if (prompt === "open") continue; // it has no kind of its own
     const propose = proposedBy(oracle(prompt));
     const name = `oracle/${prompt}`;
-    const found = await examineEdits(context, checkpoint, { name, title: `${prompt}: all-facts oracle`, propose });
+    const found = await examineEdits(context, engine, { name, title: `${prompt}: all-facts oracle`, propose });
     figures.set(prompt, figuresOf(context.heldOutTasks, found, null));
   }
   return figures;

@@ -5,9 +5,10 @@
  * Face's mask keeps padding from attending to padding; here it does, which real tokens, standing before it, never see.
  */
 import { type ExamAnswer, type ExamItem, examine, type LearnInnerLoop, type Writer } from "../adapt/index.ts";
+import { type EngineJob, withAdapters } from "../engine/index.ts";
 import { encodeDocument } from "../models/index.ts";
-import { bankOf, type LoraConfig } from "../nn/index.ts";
-import { type AdapterJob, type AdapterResult, type TrainDocument, trainAdapters } from "../train/index.ts";
+import type { LoraConfig } from "../nn/index.ts";
+import type { TrainDocument } from "../train/index.ts";
 
 /** One way of training on a document. */
 export interface LoopVariant {
@@ -66,37 +67,35 @@ export function padDocument({ tokenIds }: TrainDocument, length: number, padding
 
 /** The training of a trial by a variant. */
 export function jobOf(
-  { checkpoint }: Writer,
+  { engine }: Writer,
   { epochs, documentsPerStep }: Pick<LearnInnerLoop, "epochs" | "documentsPerStep">,
   { isPadded, lora, learningRate }: LoopVariant,
   { id, documents }: LoopTrial,
-): AdapterJob {
-  const { lm, tokenizer } = checkpoint;
+): EngineJob {
+  const { model, tokenizer } = engine;
   const plain = documents.map((text): TrainDocument => ({ tokenIds: encodeDocument(tokenizer, text) }));
-  const padded = () => plain.map((document) => padDocument(document, lm.maxSeqLen, tokenizer.eosTokenId));
+  const padded = () => plain.map((document) => padDocument(document, model.maxSeqLen, tokenizer.eosTokenId));
   return { id, documents: isPadded ? padded() : plain, lora, learningRate, epochs, documentsPerStep };
 }
 
 /** Trains all of them at once and asks them together. */
 export async function examineTogether(
   context: Writer,
-  jobs: readonly AdapterJob[],
+  jobs: readonly EngineJob[],
   trials: readonly LoopTrial[],
   clock: () => number,
 ): Promise<LoopTimes & { readonly answers: ExamAnswer[][] }> {
-  const { lm } = context.checkpoint;
+  const { engine, signal } = context;
   const began = clock();
-  const results: AdapterResult[] = await trainAdapters({
-    ...{ lm, jobs, seed: "reference-loop" },
-    ...(context.signal && { signal: context.signal }),
-  });
+  const results = await engine.trainAdapters({ jobs, seed: "reference-loop" }, { signal });
   const trained = clock();
-  const peakMiB = lm.backend.memory().peakBytes / 2 ** 20;
+  const peakMiB = (await engine.stats()).peakBytes / 2 ** 20;
   const adapters = results.map(({ adapter }) => adapter);
-  using bank = bankOf(lm.backend, lm.linearLayers, adapters);
-  const answers = await examine(
-    { ...context, bank },
-    trials.map(({ items }, adapterIndex) => ({ items, adapterIndex })),
+  const answers = await withAdapters(engine, adapters, (ids) =>
+    examine(
+      context,
+      trials.map(({ items }, index) => ({ items, adapter: ids[index]! })),
+    ),
   );
   return {
     answers,
@@ -110,7 +109,7 @@ export async function examineTogether(
 /** The same, one after another: the times of all. */
 export async function examineInTurn(
   context: Writer,
-  jobs: readonly AdapterJob[],
+  jobs: readonly EngineJob[],
   trials: readonly LoopTrial[],
   clock: () => number,
 ): Promise<LoopTimes> {

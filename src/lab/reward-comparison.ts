@@ -34,7 +34,7 @@ import {
   tryEdits,
   withKnowledge,
 } from "../adapt/index.ts";
-import type { Checkpoint } from "../models/index.ts";
+import type { Engine } from "../engine/index.ts";
 import { createRng, crossedComponents, type Estimate, mean, varianceComponents } from "../util/index.ts";
 import { prefixed } from "./arms.ts";
 import { createPlans, createRewardArms, type RewardArm, type RewardArmSizes, type TrialPlan } from "./reward-arms.ts";
@@ -167,8 +167,7 @@ async function tryPlans(
   prepareArgs: PrepareArgs<KnowledgeTask, SampledEdit>,
   plans: readonly TrialPlan[],
 ) {
-  const base = await args.openPolicy(args.modelDirectory);
-  using _lm = base.lm;
+  await using base = await args.openPolicy(args.modelDirectory);
   const context = await prepareLearning(prepareArgs, base);
   const expectations = new Map<string, KnowledgeExpectation>();
   for (const plan of plans) expectations.set(plan.name, await tryPlan(context, base, plan));
@@ -178,7 +177,7 @@ async function tryPlans(
   return { context, untrained: { perPassage: perPassageOf(found), policyKept }, expectations };
 }
 
-function tryPlan(context: KnowledgeContext, base: Checkpoint, plan: TrialPlan): Promise<KnowledgeExpectation> {
+function tryPlan(context: KnowledgeContext, base: Engine, plan: TrialPlan): Promise<KnowledgeExpectation> {
   const { numPassages, numQuestions, settings, writer, name } = plan;
   const tasks = context.rounds[0]!.slice(0, numPassages);
   return tryEdits(
@@ -230,17 +229,20 @@ async function runArm(
   };
   const outcome = await stage(own.store, "outcome", async (): Promise<Outcome> => {
     const made = await stage(own.store, "policy", async () => {
-      const checkpoint = await args.openPolicy(args.modelDirectory);
-      using _lm = checkpoint.lm;
-      return await makePolicy(own, checkpoint, 1, kept); // before the model is disposed of
+      await using engine = await args.openPolicy(args.modelDirectory);
+      return await makePolicy(own, engine, 1, kept); // before the model is disposed of
     });
     const directory = own.directoryOf(made.policy.directory);
-    const policy = await args.openPolicy(directory);
-    using _lm = policy.lm;
+    await using policy = await args.openPolicy(directory);
     checkDigest(policy, directory, made.policy.digest);
     const found = await examineEdits(own, policy, { name: "held-out", title: "held-out", canaries: [] });
     const policyKept = await askPolicy(own, policy, "held-out");
-    return { perPassage: perPassageOf(found), policyKept, policy: policy.digest, numUpdates: made.update.numSteps };
+    return {
+      perPassage: perPassageOf(found),
+      policyKept,
+      policy: policy.model.digest,
+      numUpdates: made.update.numSteps,
+    };
   });
   rmSync(context.directoryOf(place), { recursive: true, force: true });
   return outcome;

@@ -13,8 +13,6 @@ import {
   type StageStore,
   uniformSchedule,
 } from "../adapt/index.ts";
-import { scoreTokens } from "../generate/index.ts";
-import { trainAdapters } from "../train/index.ts";
 import { jobOf, loopVariants } from "./reference-loop.ts";
 import { runRoundTime } from "./round-time.ts";
 import { tabulateRoundTime } from "./round-time-tables.ts";
@@ -35,20 +33,25 @@ const settings = applyLearnSettings(
 const variants = loopVariants(settings.innerLoop);
 
 test("the loss of a padded document is the mean over all its tokens, padding included", async () => {
-  const checkpoint = await openTinyPolicy(modelDirectory);
-  const { lm, tokenizer } = checkpoint;
-  using _lm = lm;
-  const context = { checkpoint, templates: defaultTemplates };
+  await using engine = await openTinyPolicy(modelDirectory);
+  const { model, tokenizer } = engine;
+  const context = { engine, templates: defaultTemplates };
   const trial = { id: "trial", documents: ["Ann Marlow was born in Dover."], items: [] };
   const losses = [];
   for (const variant of [variants.ours, variants.padded, variants.reference]) {
-    const [result] = await trainAdapters({ lm, seed: 1, jobs: [jobOf(context, settings.innerLoop, variant, trial)] });
+    const [result] = await engine.trainAdapters({
+      seed: 1,
+      jobs: [jobOf(context, settings.innerLoop, variant, trial)],
+    });
     losses.push(result!.lossCurve[0]!);
-    assert.equal(result!.numTokens, variant.isPadded ? lm.maxSeqLen - 1 : tokenizer.encode(trial.documents[0]!).length);
+    assert.equal(
+      result!.numTokens,
+      variant.isPadded ? model.maxSeqLen - 1 : tokenizer.encode(trial.documents[0]!).length,
+    );
   }
   const own = [...tokenizer.encode(trial.documents[0]!), tokenizer.eosTokenId];
-  const ids = [...own, ...Array.from({ length: lm.maxSeqLen - own.length }, () => tokenizer.eosTokenId)];
-  const [logprobs] = await scoreTokens(lm, [{ tokenIds: ids }]);
+  const ids = [...own, ...Array.from({ length: model.maxSeqLen - own.length }, () => tokenizer.eosTokenId)];
+  const [logprobs] = await engine.score([{ tokenIds: ids }]);
   const meanLoss = (count: number) => -logprobs!.slice(0, count).reduce((total, value) => total + value, 0) / count;
   assert.ok(Math.abs(losses[0]! - meanLoss(own.length - 1)) < 1e-4, `${losses[0]} for ${meanLoss(own.length - 1)}`);
   assert.ok(Math.abs(losses[1]! - meanLoss(ids.length - 1)) < 1e-4, `${losses[1]} for ${meanLoss(ids.length - 1)}`);

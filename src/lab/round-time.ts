@@ -25,7 +25,7 @@ import {
   withoutExamQuestions,
   writeCandidates,
 } from "../adapt/index.ts";
-import type { Checkpoint } from "../models/index.ts";
+import type { Engine } from "../engine/index.ts";
 import type { SourcePassage } from "../tasks/index.ts";
 import { createRng } from "../util/index.ts";
 import { createArmContext } from "./arms.ts";
@@ -44,7 +44,7 @@ import {
 export interface RoundTimeArgs {
   readonly modelDirectory: string;
   /** Opens a checkpoint; the experiment disposes of what it opened. */
-  readonly open: (directory: string) => Promise<Checkpoint>;
+  readonly open: (directory: string) => Promise<Engine>;
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
   /** Of the round that is timed. */
@@ -104,14 +104,13 @@ export interface RoundTimes {
   readonly answers: readonly LoopAccuracy[];
 }
 
-type RoundContext = Omit<PolicyContext, typeof Symbol.dispose>;
+type RoundContext = Omit<PolicyContext, typeof Symbol.asyncDispose>;
 
 /** Measures everything; finished parts are read from the store. */
 export async function runRoundTime(args: RoundTimeArgs): Promise<RoundTimes> {
-  const checkpoint = await args.open(args.modelDirectory);
-  using _lm = checkpoint.lm;
+  await using engine = await args.open(args.modelDirectory);
   const roomFor = (name: string, passages: readonly SourcePassage[]) =>
-    createArmContext({ ...args, name, checkpoint, passages, seed: args.seed, groupSize: args.settings.groupSize });
+    createArmContext({ ...args, name, engine, passages, seed: args.seed, groupSize: args.settings.groupSize });
   const context = await roomFor("round", args.passages);
   const arms = await timeArms(args, context);
   const answers = await comparePadding(args, await roomFor("held-out", args.heldOut));
@@ -218,13 +217,12 @@ function memoryStore(): StageStore {
 /** The E-step and the M-step of the first round, as `learnKnowledge` does them. */
 async function timeRound(args: RoundTimeArgs, context: RoundContext): Promise<WholeRound> {
   const { settings, seed, clock, signal, onEvent } = args;
-  const checkpoint = await args.open(args.modelDirectory); // the M-step changes it
-  using _lm = checkpoint.lm;
+  await using engine = await args.open(args.modelDirectory); // the M-step changes it
   const { tasks, templates, forbidden } = context;
   const rng = createRng(seed).fork("round-time");
   const seconds = (since: number) => (clock() - since) / 1000;
   const began = clock();
-  const texts = await sampleReplay({ checkpoint, templates, signal }, settings.numReplay, rng.fork("replay"));
+  const texts = await sampleReplay({ engine, templates, signal }, settings.numReplay, rng.fork("replay"));
   const replay = withoutExamQuestions(texts, forbidden);
   const replaySeconds = seconds(began);
   let writeSeconds = 0;
@@ -242,7 +240,7 @@ async function timeRound(args: RoundTimeArgs, context: RoundContext): Promise<Wh
     ...{ name: "round", tasks, reward, rng, store: memoryStore(), use: "selection" },
     domain: knowledgeDomain({ passages: [], heldOut: [], writer }),
     guard: (documents) => withoutExamQuestions(documents, forbidden),
-    context: { ...{ checkpoint, templates, signal, replay, canaries: [] }, innerLoop: settings.innerLoop },
+    context: { ...{ engine, templates, signal, replay, canaries: [] }, innerLoop: settings.innerLoop },
     numEdits: settings.numEdits,
     schedule: settings.schedule,
     groupSize: settings.groupSize,
@@ -256,7 +254,7 @@ async function timeRound(args: RoundTimeArgs, context: RoundContext): Promise<Wh
   const expectSeconds = seconds(start);
   const kept = choose(settings.update.objective, found, found.trials.map(reward.baseScore));
   const updating = clock();
-  await maximise({ checkpoint, kept, update: settings.update, replay, seed: `${seed}`, signal });
+  await maximise({ engine, kept, update: settings.update, replay, seed: `${seed}`, signal });
   return {
     ...{ numPassages: tasks.length, numTrials: found.records.length, replaySeconds, writeSeconds },
     trialSeconds: expectSeconds - writeSeconds,

@@ -222,7 +222,7 @@ function oracleEditors(context: PolicyContext): { name: string; slug: string; ed
       selfEditDocuments({ kind, text }, source, context.templates),
       context.forbidden,
     );
-    const numTokens = documents.reduce((sum, words) => sum + context.checkpoint.tokenizer.encode(words).length, 0);
+    const numTokens = documents.reduce((sum, words) => sum + context.engine.tokenizer.encode(words).length, 0);
     return { members: [{ kind, text, prompt: "", completion: text, isFinished: true }], documents, numTokens };
   };
   return oracleKinds.map(({ name, slug, kind }) => ({

@@ -55,7 +55,7 @@ export function measureTogether(context: ArmContext, arm: GroupArm): Promise<Arm
         const first = next;
         next += itemsOf(task).length;
         const own = one.score?.slice(first, next) ?? null;
-        return score(context.checkpoint.lm.vocabSize, task, one.trial.documents.length, {
+        return score(context.engine.model.vocabSize, task, one.trial.documents.length, {
           ...one,
           answers: own,
         });

@@ -7,9 +7,19 @@
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CausalLm } from "../models/index.ts";
-import { type AdamOptions, adamW, chain, clipByGlobalNorm, type LoraConfig, type UpdateGroup } from "../nn/index.ts";
+import {
+  type AdamOptions,
+  adamW,
+  chain,
+  clipByGlobalNorm,
+  type LoraAdapter,
+  type LoraConfig,
+  type UpdateGroup,
+} from "../nn/index.ts";
 import { createRng, SelkieError } from "../util/index.ts";
 import { type AdapterJob, type AdapterResult, AdapterRun, streamOfJob } from "./adapter-job.ts";
+import { createPenalty } from "./adapter-penalty.ts";
+import type { AdapterPenalty } from "./adapter-regularizer.ts";
 import { tokenLikelihood } from "./token-objectives.ts";
 import { type AdapterTrainee, adaptersOver, type GroupWork, Trainer } from "./trainer.ts";
 
@@ -54,9 +64,12 @@ class BankTrainer implements Disposable {
   readonly #trainee: AdapterTrainee;
   readonly #trainer: Trainer;
   readonly #places: (AdapterRun | null)[];
+  /** Of the jobs in the places. */
+  readonly #penalties: (((adapter: LoraAdapter) => AdapterPenalty) | null)[];
 
   constructor(lm: CausalLm, runs: readonly AdapterRun[], { optimizer, maxTokensPerStep = 4096 }: TrainAdaptersOptions) {
     this.#places = runs.map(() => null);
+    this.#penalties = runs.map(() => null);
     this.#trainee = adaptersOver(
       lm,
       runs.map((run) => run.job.lora),
@@ -83,7 +96,9 @@ class BankTrainer implements Disposable {
   /** Gives a place to a run: its first weights, fresh moments. */
   start(place: number, run: AdapterRun): void {
     this.#places[place] = run;
-    const { bank, groups } = this.#trainee;
+    const { bank, groups, lm } = this.#trainee;
+    const { regularizer } = run.job;
+    this.#penalties[place] = regularizer === undefined ? null : createPenalty(regularizer, lm.backend);
     if (run.job.initial === undefined) bank.initialize(place, run.rng.fork("initialize"));
     else bank.insert(place, run.job.initial);
     this.#trainer.optimizer.reset(groups[place]!);
@@ -93,6 +108,7 @@ class BankTrainer implements Disposable {
   finish(place: number): AdapterResult {
     const run = this.#places[place]!;
     this.#places[place] = null;
+    this.#penalties[place] = null;
     return run.toResult(this.#trainee.bank.extract(place));
   }
 
@@ -120,10 +136,9 @@ class BankTrainer implements Disposable {
 
   /** Adds the gradients of the penalties, where jobs have one. */
   #regularize(): void {
-    const { bank, lm } = this.#trainee;
-    this.#places.forEach((run, place) => {
-      if (run?.job.regularizer === undefined) return;
-      bank.addGradient(place, run.job.regularizer.penalty(bank.extract(place), lm.backend).gradient);
+    const { bank } = this.#trainee;
+    this.#penalties.forEach((penalty, place) => {
+      if (penalty !== null) bank.addGradient(place, penalty(bank.extract(place)).gradient);
     });
   }
 

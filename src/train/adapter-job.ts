@@ -1,9 +1,14 @@
 /** @file One adapter to train: what is asked for, and how far it is. */
-import type { CausalLm } from "../models/index.ts";
 import { checkSchedule, type LoraAdapter, type LoraConfig, multiplierAt, type Schedule } from "../nn/index.ts";
 import { createRng, type Rng, SelkieError } from "../util/index.ts";
 import type { AdapterRegularizer } from "./adapter-regularizer.ts";
-import { type DatumLike, type PreparedDocument, prepareDocuments, requireSupervised } from "./data.ts";
+import {
+  type DatumLike,
+  type PreparedDocument,
+  type PrepareOptions,
+  prepareDocuments,
+  requireSupervised,
+} from "./data.ts";
 import type { Objective } from "./objective.ts";
 import type { GroupLoss } from "./trainer.ts";
 
@@ -81,8 +86,8 @@ export const streamOfJob = (rng: Rng, { id, stream }: Pick<AdapterJob, "id" | "s
   rng.fork("adapter", stream ?? id);
 
 /** Rows that each update of a job will compute, in order, without computing them: for comparisons at equal cost. */
-export function plannedRows(lm: CausalLm, job: AdapterJob, seed: number | string): number[] {
-  const run = new AdapterRun(job, lm, streamOfJob(createRng(seed), job));
+export function plannedRows(model: PrepareOptions, job: AdapterJob, seed: number | string): number[] {
+  const run = new AdapterRun(job, model, streamOfJob(createRng(seed), job));
   return Array.from({ length: run.totalSteps }, (_, step) =>
     run.sequencesOf(step).reduce((total, { numUsefulRows }) => total + numUsefulRows, 0),
   );
@@ -105,9 +110,9 @@ export class AdapterRun {
   #order: readonly PreparedDocument[] = [];
   #orderEpoch = -1;
 
-  constructor(job: AdapterJob, lm: CausalLm, rng: Rng) {
+  constructor(job: AdapterJob, model: PrepareOptions, rng: Rng) {
     checkJob(job);
-    const { sequences, notes } = prepareDocuments(job.documents, lm);
+    const { sequences, notes } = prepareDocuments(job.documents, model);
     requireSupervised(sequences, `adapter "${job.id}"`);
     this.job = job;
     this.rng = rng;

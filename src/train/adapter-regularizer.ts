@@ -1,6 +1,14 @@
-/** @file A penalty on an adapter's own weights, added to its training loss: what it is asked and what it answers. */
+/**
+ * @file A penalty on an adapter's own weights, added to its training loss. It is plain data, so that a job can be sent to
+ * another thread; `adapter-penalty.ts` makes of it what the bank calls before every update.
+ */
 import type { LoraAdapter, LoraModules } from "../nn/index.ts";
-import type { Backend } from "../tensor/index.ts";
+
+/** What is remembered of the past: where the weights were, and how much each mattered. */
+export interface ElasticMemory {
+  readonly anchor: LoraAdapter;
+  readonly fisher: LoraModules;
+}
 
 /** A penalty and its slope. */
 export interface AdapterPenalty {
@@ -9,9 +17,18 @@ export interface AdapterPenalty {
   readonly gradient: LoraModules;
 }
 
-/** Write your own as an object with a `name` and a `penalty`; the bank never looks at anything else. */
-export interface AdapterRegularizer {
-  readonly name: string;
-  /** Called before every update with the weights as they are; must not keep or change them. `backend` is there for products. */
-  penalty(adapter: LoraAdapter, backend: Backend): AdapterPenalty;
-}
+/** What holds an adapter; made by `elasticWeights` and `orthogonalSubspaces`. */
+export type AdapterRegularizer =
+  | {
+      readonly kind: "elastic-weights";
+      /** λ, at least 0; 0 changes nothing. */
+      readonly strength: number;
+      readonly memory: ElasticMemory;
+    }
+  | {
+      readonly kind: "orthogonal-subspaces";
+      /** λ, at least 0; 0 changes nothing. */
+      readonly strength: number;
+      /** Adapters whose directions are to be avoided. */
+      readonly earlier: readonly LoraAdapter[];
+    };

@@ -13,13 +13,7 @@
  */
 import type { LoraAdapter, LoraModule, LoraModules } from "../nn/index.ts";
 import { SelkieError } from "../util/index.ts";
-import type { AdapterRegularizer } from "./adapter-regularizer.ts";
-
-/** What is remembered of the past: where the weights were, and how much each mattered. */
-export interface ElasticMemory {
-  readonly anchor: LoraAdapter;
-  readonly fisher: LoraModules;
-}
+import type { AdapterPenalty, AdapterRegularizer, ElasticMemory } from "./adapter-regularizer.ts";
 
 /**
  * The memory once one more lot of documents was learned.
@@ -50,32 +44,36 @@ export function remember(
  *
  * @param strength - λ, at least 0; 0 changes nothing.
  */
-export function elasticWeights(strength: number, { anchor, fisher }: ElasticMemory): AdapterRegularizer {
+export function elasticWeights(strength: number, memory: ElasticMemory): AdapterRegularizer {
   if (!(strength >= 0))
     throw new SelkieError("bad-option", `elastic weights: expected a strength of at least 0, got ${strength}`);
-  return {
-    name: "elastic weights",
-    penalty({ modules }) {
-      let nats = 0;
-      const pull = (values: Float32Array, centre: Float32Array, weights: Float32Array) => {
-        const gradient = new Float32Array(values.length);
-        for (let i = 0; i < gradient.length; i++) {
-          const distance = values[i]! - centre[i]!;
-          gradient[i] = strength * weights[i]! * distance;
-          nats += (strength / 2) * weights[i]! * distance ** 2;
-        }
-        return gradient;
-      };
-      const gradient = new Map<string, LoraModule>();
-      for (const [name, { loraA, loraB }] of modules) {
-        const [centre, weights] = [anchor.modules.get(name), fisher.get(name)];
-        if (centre === undefined || weights === undefined) continue;
-        gradient.set(name, {
-          loraA: pull(loraA, centre.loraA, weights.loraA),
-          loraB: pull(loraB, centre.loraB, weights.loraB),
-        });
-      }
-      return { nats, gradient };
-    },
+  return { kind: "elastic-weights", strength, memory };
+}
+
+/** The penalty of {@link elasticWeights} and its slope at `adapter`. */
+export function elasticPenalty(
+  strength: number,
+  { anchor, fisher }: ElasticMemory,
+  { modules }: LoraAdapter,
+): AdapterPenalty {
+  let nats = 0;
+  const pull = (values: Float32Array, centre: Float32Array, weights: Float32Array) => {
+    const gradient = new Float32Array(values.length);
+    for (let i = 0; i < gradient.length; i++) {
+      const distance = values[i]! - centre[i]!;
+      gradient[i] = strength * weights[i]! * distance;
+      nats += (strength / 2) * weights[i]! * distance ** 2;
+    }
+    return gradient;
   };
+  const gradient = new Map<string, LoraModule>();
+  for (const [name, { loraA, loraB }] of modules) {
+    const [centre, weights] = [anchor.modules.get(name), fisher.get(name)];
+    if (centre === undefined || weights === undefined) continue;
+    gradient.set(name, {
+      loraA: pull(loraA, centre.loraA, weights.loraA),
+      loraB: pull(loraB, centre.loraB, weights.loraB),
+    });
+  }
+  return { nats, gradient };
 }

@@ -1,7 +1,8 @@
 /** @file Exports of `train`: data, objectives, the trainer and what is built on it, evaluation. */
 export { type BankProgress, type TrainAdaptersOptions, trainAdapters } from "./adapter-bank.ts";
 export { type AdapterJob, type AdapterResult, plannedRows } from "./adapter-job.ts";
-export type { AdapterPenalty, AdapterRegularizer } from "./adapter-regularizer.ts";
+export { createPenalty } from "./adapter-penalty.ts";
+export type { AdapterPenalty, AdapterRegularizer, ElasticMemory } from "./adapter-regularizer.ts";
 export {
   type Datum,
   type DatumLike,
@@ -16,7 +17,7 @@ export {
   type TrainDocument,
   toDatum,
 } from "./data.ts";
-export { type ElasticMemory, elasticWeights, remember } from "./elastic-weights.ts";
+export { elasticWeights, remember } from "./elastic-weights.ts";
 export { type MeanLoss, type MeanLossOptions, meanLoss } from "./evaluate.ts";
 export { adapterFisher, type FisherOptions } from "./fisher.ts";
 export { type TrainFullOptions, type TrainFullResult, type TrainProgress, trainFull } from "./full-trainer.ts";
@@ -34,7 +35,14 @@ export {
   type SequenceObjective,
   type SequencePair,
 } from "./objectives.ts";
-export { orthogonalSubspaces, type SubspaceGrams, withSubspace } from "./orthogonal-subspaces.ts";
+export { orthogonalSubspaces } from "./orthogonal-subspaces.ts";
+export {
+  type PlannedObjective,
+  type PlannedTrainingCall,
+  type PlannedUpdate,
+  type TrainingPlan,
+  trainPlanned,
+} from "./planned-training.ts";
 export {
   type PolicyBatch,
   type PolicyProgress,

@@ -15,16 +15,21 @@ import {
 } from "../nn/index.ts";
 import { createRng } from "../util/index.ts";
 import type { DatumLike } from "./data.ts";
+import type { Objective } from "./objective.ts";
 import type { NatsLoss } from "./objectives.ts";
-import { onSequences, sharedLikelihood } from "./token-objectives.ts";
+import { onSequences, sharedLikelihood, tokenLikelihood } from "./token-objectives.ts";
 import { type TrainOptions, train, type UpdateProgress } from "./train.ts";
 import { oneAdapter, wholeModel } from "./trainer.ts";
 
 /** Documents of one update and what they count. */
 export interface PolicyBatch {
   readonly documents: readonly DatumLike[];
-  /** One fixed weight per document, or a function of their nats under the model as it is now. */
-  readonly weigh: readonly number[] | ((nats: readonly number[]) => NatsLoss);
+  /**
+   * One fixed weight per document, or a function of their nats under the model as it is now.
+   *
+   * @defaultValue nats per supervised token of the batch
+   */
+  readonly weigh?: readonly number[] | ((nats: readonly number[]) => NatsLoss);
 }
 
 /** What of the policy is trained: an adapter over it, or all its parameters. */
@@ -65,13 +70,14 @@ export interface PolicyResult {
 }
 
 /** Of the documents' nats, as {@link PolicyBatch} wants it. */
-const objectiveOf = ({ weigh }: PolicyBatch) =>
-  typeof weigh !== "function"
-    ? sharedLikelihood(weigh)
-    : onSequences("weighed documents", "what the caller divides by", (logprobs) => {
-        const { loss, weights } = weigh(Array.from(logprobs, (value) => 0 - value));
-        return { loss, gradient: Float64Array.from(weights, (weight) => 0 - weight) };
-      });
+function objectiveOf({ weigh }: PolicyBatch): Objective {
+  if (weigh === undefined) return tokenLikelihood;
+  if (typeof weigh !== "function") return sharedLikelihood(weigh);
+  return onSequences("weighed documents", "what the caller divides by", (logprobs) => {
+    const { loss, weights } = weigh(Array.from(logprobs, (value) => 0 - value));
+    return { loss, gradient: Float64Array.from(weights, (weight) => 0 - weight) };
+  });
+}
 
 /**
  * Trains the policy. With a checkpoint directory, a call after a kill goes on where the last checkpoint was and ends with

@@ -1,4 +1,5 @@
 /** @file A policy small enough for the tests of the outer loop, on disk, with passages to learn. */
+import { createEngine, type Engine } from "../../src/engine/index.ts";
 import { type Checkpoint, f32Precision, loadCheckpoint } from "../../src/models/index.ts";
 import type { SourcePassage } from "../../src/tasks/index.ts";
 import { createReferenceBackend } from "../../src/tensor/index.ts";
@@ -15,9 +16,13 @@ const options: TinyModelOptions = {
   enlarged: { weights: "matrices", times: 8 },
 };
 
-/** Opens a checkpoint as the loop does. */
-export const openTinyPolicy = (directory: string): Promise<Checkpoint> =>
+/** Loads a checkpoint for tests that look at its weights. */
+export const loadTinyPolicy = (directory: string): Promise<Checkpoint> =>
   loadCheckpoint(createReferenceBackend(), directory, { precision: f32Precision });
+
+/** Opens a checkpoint as the loop does, in this thread. */
+export const openTinyPolicy = async (directory: string): Promise<Engine> =>
+  await createEngine(await loadTinyPolicy(directory));
 
 /** Writes the policy's checkpoint below `folder` and returns its directory. */
 export const writeTinyPolicy = (folder: string): Promise<string> => writeTinyModel(folder, options);

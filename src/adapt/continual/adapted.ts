@@ -2,17 +2,17 @@
  * @file A system of the model and adapters beside it, nothing merged: a rule says which adapter a question is for, or that
  * it is the model's own. Questions for many adapters are answered in one batch; adapters enter memory a few at a time.
  */
-import type { Checkpoint } from "../../models/index.ts";
-import { bankOf, type LoraAdapter } from "../../nn/index.ts";
+import { withAdapter, withAdapters } from "../../engine/index.ts";
+import type { LoraAdapter } from "../../nn/index.ts";
 import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
 import { type PromptTemplates, questionPrompt } from "../prompts.ts";
 import type { Learner, StreamContext } from "./method.ts";
-import { completeTexts, predictLogprobs, type WithAdapter } from "./predict.ts";
+import { completeTexts, predictLogprobs } from "./predict.ts";
 
 /** The adapter for a question, or `null` for the model as it is. */
 export type Route = (question: string) => LoraAdapter | null;
 
-/** Adapters in one bank. */
+/** Adapters that the engine knows at once. */
 const maxAdapters = 32;
 
 /** What such a system answers, predicts and writes; `route` is asked anew every time. */
@@ -20,23 +20,21 @@ export function adaptedSystem(
   context: StreamContext,
   route: Route,
 ): Required<Pick<Learner, "answer" | "logprobs" | "complete">> {
-  const { checkpoint, templates, signal } = context;
+  const { engine, templates, signal } = context;
   const routeText = (text: string) => route(questionIn(templates, text));
   return {
     answer: (items) => answerRouted(context, items, route),
     logprobs: (probes) =>
       inGroups(
         probes,
-        (probe) => routeText(checkpoint.tokenizer.decode(probe)),
-        async (group, adapter) =>
-          withAdapter(checkpoint, adapter, async (adapted) => predictLogprobs(checkpoint.lm, group, adapted)),
+        (probe) => routeText(engine.tokenizer.decode(probe)),
+        (group, adapter) => withAdapter(engine, adapter, (id) => predictLogprobs(engine, group, id)),
       ),
     complete: (requests) =>
       inGroups(
         requests,
         ({ prompt }) => routeText(prompt),
-        (group, adapter) =>
-          withAdapter(checkpoint, adapter, (adapted) => completeTexts(checkpoint, group, adapted, signal)),
+        (group, adapter) => withAdapter(engine, adapter, (id) => completeTexts(engine, group, id, signal)),
       ),
   };
 }
@@ -48,17 +46,6 @@ export function questionIn(templates: PromptTemplates, text: string): string {
   if (!text.startsWith(before)) return text;
   const end = text.indexOf(after, before.length);
   return end < 0 ? text : text.slice(before.length, end);
-}
-
-/** Runs `work` with the adapter in a bank of its own. */
-async function withAdapter<T>(
-  { lm }: Checkpoint,
-  adapter: LoraAdapter | null,
-  work: (adapted: WithAdapter | null) => Promise<T>,
-): Promise<T> {
-  if (adapter === null) return work(null);
-  using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
-  return await work({ bank, adapterIndex: 0 });
 }
 
 /** Results in the order of `items`, each from the group of those that share its key. */
@@ -81,18 +68,18 @@ async function inGroups<T, Key, Result>(
 }
 
 async function answerRouted(context: StreamContext, items: readonly ExamItem[], route: Route): Promise<ExamAnswer[]> {
-  const { lm } = context.checkpoint;
   const adapters = items.map(({ question }) => route(question));
   const inUse = [...new Set(adapters)].filter((adapter) => adapter !== null);
-  const bankFor = (place: number): number =>
+  const groupFor = (place: number): number =>
     adapters[place] === null ? 0 : Math.floor(inUse.indexOf(adapters[place]!) / maxAdapters);
-  return inGroups([...items.keys()], bankFor, async (places, bankIndex) => {
-    const held = inUse.slice(bankIndex * maxAdapters, (bankIndex + 1) * maxAdapters);
-    using bank = held.length === 0 ? null : bankOf(lm.backend, lm.linearLayers, held);
-    const takers = places.map((place) => ({
-      adapterIndex: adapters[place] === null ? null : held.indexOf(adapters[place]!),
-      items: [items[place]!],
-    }));
-    return (await examine({ ...context, bank }, takers)).flat();
+  return inGroups([...items.keys()], groupFor, (places, group) => {
+    const held = inUse.slice(group * maxAdapters, (group + 1) * maxAdapters);
+    return withAdapters(context.engine, held, async (ids) => {
+      const takers = places.map((place) => ({
+        adapter: adapters[place] === null ? null : ids[held.indexOf(adapters[place]!)]!,
+        items: [items[place]!],
+      }));
+      return (await examine(context, takers)).flat();
+    });
   });
 }

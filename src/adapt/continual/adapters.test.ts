@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { loadTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { createEngine } from "../../engine/index.ts";
 import { almanacTemplates } from "../almanac-templates.ts";
 import { adaptedSystem, questionIn } from "./adapted.ts";
 import { bankMethod, describeRouting, RoutedEdits, trainAlone } from "./bank.ts";
@@ -15,9 +16,11 @@ import { predictLogprobs } from "./predict.ts";
 import { ofLastBlocks, type SleepOptions, sleepMethod } from "./sleep.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-continual-"));
-const checkpoint = await openTinyPolicy(await writeTinyPolicy(folder));
-after(() => {
-  checkpoint.lm[Symbol.dispose]();
+const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
+const { lm } = checkpoint;
+const engine = await createEngine(checkpoint);
+after(async () => {
+  await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
 
@@ -28,7 +31,7 @@ const items: readonly StreamItem[] = tinyPassages(4).map((source) => {
 });
 const strangers = [{ question: "Where was Zoe Quill born?", answer: "Holm", title: "" }];
 const context: StreamContext = {
-  checkpoint,
+  engine,
   templates: almanacTemplates,
   innerLoop: {
     lora: { loraRank: 2, loraAlpha: 4, targets: "all" },
@@ -41,7 +44,7 @@ const context: StreamContext = {
   numPassages: 4,
   seed: "tiny-stream",
 };
-const before = Float32Array.from(checkpoint.lm.parameters.flat.readSync());
+const before = Float32Array.from(lm.parameters.flat.readSync());
 
 /** Learns the first `count` passages, looks, and puts the model back. */
 async function learnStream<T>(
@@ -55,8 +58,8 @@ async function learnStream<T>(
     for (let step = 0; step < count; step++) notes.push((await learner.learn(items[step]!, step)).note);
     return { seen: await look(learner), notes };
   } finally {
-    checkpoint.lm.parameters.thaw();
-    checkpoint.lm.parameters.flat.write(before);
+    lm.parameters.thaw();
+    lm.parameters.flat.write(before);
   }
 }
 
@@ -95,9 +98,9 @@ test("the bank changes what it has learned and nothing else, to the bit, however
 });
 
 test("the bank's predictions and completions are the base's for a text about nobody it knows", async () => {
-  const encode = (text: string) => checkpoint.tokenizer.encode(text);
+  const encode = (text: string) => engine.tokenizer.encode(text);
   const probes = ["Question: Where was Ann Marlow born?\nAnswer: Dover", "Ivy sang in Veld.", "a"].map(encode);
-  const bare = predictLogprobs(checkpoint.lm, probes);
+  const bare = await predictLogprobs(engine, probes);
   const request = (prompt: string) => ({ prompt, maxNewTokens: 4, seed: null, isLine: false });
   const prompts = ["Question: Where was Ann Marlow born?\nAnswer:", "She kept"].map(request);
   const { seen } = await learnStream(bankMethod, 2, async (learner) => ({
@@ -109,7 +112,7 @@ test("the bank's predictions and completions are the base's for a text about nob
   const [, idle] = await adaptedSystem(context, () => null).complete(prompts);
   assert.equal(seen.texts[1], idle);
   for (const values of seen.present) {
-    const total = values.subarray(0, checkpoint.lm.vocabSize).reduce((sum, value) => sum + Math.exp(value), 0);
+    const total = values.subarray(0, engine.model.vocabSize).reduce((sum, value) => sum + Math.exp(value), 0);
     assert.ok(Math.abs(total - 1) < 1e-4, "log-probabilities of one position");
   }
 });
@@ -180,7 +183,6 @@ test("elastic weights: one adapter goes from edit to edit, and a huge strength l
 });
 
 test("orthogonal edits and edits of chosen blocks change the weights they may", async () => {
-  const { lm } = checkpoint;
   const merged = async (method: ContinualMethod) =>
     (
       await learnStream(method, 2, async () =>

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createEngine } from "../../engine/index.ts";
 import { f32Precision, loadCheckpoint } from "../../models/index.ts";
 import { allQuestions, createWorld, examinationPassage, oracleEdit, type Person } from "../../tasks/index.ts";
 import { nativeInstructionSets, openBackend } from "../../tensor/index.ts";
@@ -34,12 +35,11 @@ function itemOf(person: Person): StreamItem {
 test("the shipped model learns two people into a bank and answers its canaries as before", {
   skip: nativeInstructionSets().length === 0 && "no native kernels",
 }, async () => {
-  const checkpoint = await loadCheckpoint(openBackend(), directory, { precision: f32Precision });
-  using _lm = checkpoint.lm;
+  await using engine = await createEngine(await loadCheckpoint(openBackend(), directory, { precision: f32Precision }));
   const canaries = (await loadCanaries(directory, 20)).items;
   const items = createWorld().validation.slice(0, 2).map(itemOf);
   const context = {
-    ...{ checkpoint, canaries, templates: almanacTemplates, replay: [], seed: "bank-test", numPassages: 2 },
+    ...{ engine, canaries, templates: almanacTemplates, replay: [], seed: "bank-test", numPassages: 2 },
     innerLoop: { ...defaultSettings.innerLoop, epochs: 12 },
   };
   const asked = items.flatMap(({ exam }) => exam.report);

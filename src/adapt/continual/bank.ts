@@ -78,7 +78,7 @@ export async function trainAlone(
   step: number,
 ): Promise<{ readonly adapter: LoraAdapter | null; readonly numTokens: number; readonly numSteps: number }> {
   const { lora, learningRate, epochs, documentsPerStep } = context.innerLoop;
-  const own = toTrainDocuments(context.checkpoint, documents);
+  const own = toTrainDocuments(context.engine, documents);
   const job = { id: `edit-${step}`, documents: own, lora, learningRate, epochs, documentsPerStep };
   const { adapter, status, numTokens, numSteps } = await trainEdit(context, job);
   return { adapter: status === "diverged" ? null : adapter, numTokens, numSteps };

@@ -2,7 +2,6 @@
  * @file What no stream can be expected to beat: one training on all passages at once, and the passage itself before every
  * question. Both are examined once, at the end.
  */
-import { mergeAdapter } from "../../models/index.ts";
 import type { Json } from "../../registry/index.ts";
 import { createRng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
@@ -25,16 +24,16 @@ export const jointMethod: ContinualMethod = {
   rows: "last",
   async begin(context) {
     const { loop, replay, blockShare = 1 } = rebuilding;
-    const base = prepareReplay(context.checkpoint, context.replay, replay);
+    const base = await prepareReplay(context.engine, context.replay, replay);
     const texts: string[] = [];
     return {
       async learn(item, step) {
         texts.push(...item.documents);
         if (step < context.numPassages - 1) return nothing;
-        const { checkpoint } = context;
-        const own = toTrainDocuments(checkpoint, texts);
+        const { engine } = context;
+        const own = toTrainDocuments(engine, texts);
         const mixed = mixDocuments(own, { base, earlier: [] }, replay, loop, createRng(context.seed).fork("joint"));
-        const lora = ofLastBlocks(loop.lora, checkpoint.lm.linearLayers, blockShare);
+        const lora = ofLastBlocks(loop.lora, engine.model.linearLayers, blockShare);
         const { learningRate } = loop;
         const { adapter, numTokens, numSteps } = await trainEdit(context, {
           id: "joint",
@@ -42,7 +41,7 @@ export const jointMethod: ContinualMethod = {
           lora,
           learningRate,
         });
-        mergeAdapter(checkpoint.lm, adapter);
+        await engine.mergeAdapter(adapter);
         return { numTokens, numSteps };
       },
       ...presentModel(context),
@@ -127,6 +126,6 @@ async function answerOpenBook(
   };
   const templates = { ...context.templates, question: "{question}" }; // the prompts are whole already
   const asked = items.map((item) => ({ ...item, question: promptOf(item) }));
-  const [answers] = await examine({ ...context, templates, bank: null }, [{ adapterIndex: null, items: asked }]);
+  const [answers] = await examine({ ...context, templates }, [{ adapter: null, items: asked }]);
   return answers!;
 }

@@ -57,7 +57,7 @@ export const checkSizes: CheckSizes = { numKnown: 150, numProbes: 30, maxProbeTo
 
 /** Asks the base once. */
 export async function prepareChecks(writer: Writer, items: CheckItems, sizes: CheckSizes): Promise<StreamChecks> {
-  const { tokenizer } = writer.checkpoint;
+  const { tokenizer } = writer.engine;
   const known = (await answeredRight(writer, items.known)).slice(0, sizes.numKnown);
   const questions = known.slice(0, sizes.numProbes).map(({ question, answer, title }) => {
     const prompt = questionPrompt(writer.templates, question, title);
@@ -70,7 +70,7 @@ export async function prepareChecks(writer: Writer, items: CheckItems, sizes: Ch
 
 /** The items that the model answers right now; where an item has no answer, what the model says is taken for it. */
 export async function answeredRight(writer: Writer, items: readonly ExamItem[]): Promise<ExamItem[]> {
-  const [answers] = await examine({ ...writer, bank: null }, [{ adapterIndex: null, items }]);
+  const [answers] = await examine(writer, [{ adapter: null, items }]);
   return items.flatMap((item, index) => {
     const { isRight, prediction } = answers![index]!;
     if (item.answer !== "") return isRight ? [item] : [];

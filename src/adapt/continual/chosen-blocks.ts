@@ -4,14 +4,14 @@
  * follow the Fisher information. Here: the last blocks, and those that the edit's documents pull at hardest.
  */
 import { blockOf, type LoraConfig, lastBlocks } from "../../nn/index.ts";
-import { adapterFisher, type TrainDocument, trainAdapters } from "../../train/index.ts";
+import type { TrainDocument } from "../../train/index.ts";
 import { mergeMethod } from "./merged.ts";
 import type { ContinualMethod, StreamContext } from "./method.ts";
 
 /** Merges each edit into the last `count` blocks. */
 export const lastBlocksMethod = (name: string, summary: string, count: number): ContinualMethod =>
-  mergeMethod(name, summary, { blocks: count }, ({ checkpoint }) => ({
-    adjust: (job) => ({ ...job, lora: { ...job.lora, layers: lastBlocks(checkpoint.lm.linearLayers, count) } }),
+  mergeMethod(name, summary, { blocks: count }, ({ engine }) => ({
+    adjust: (job) => ({ ...job, lora: { ...job.lora, layers: lastBlocks(engine.model.linearLayers, count) } }),
   }));
 
 /** Merges each edit into the `count` blocks with the steepest loss on it. */
@@ -29,15 +29,14 @@ export const steepestBlocksMethod = (name: string, summary: string, count: numbe
  * gradient while `loraB` is 0).
  */
 export async function blockSteepness(
-  { checkpoint, seed, signal }: Pick<StreamContext, "checkpoint" | "seed" | "signal">,
+  { engine, seed, signal }: Pick<StreamContext, "engine" | "seed" | "signal">,
   lora: LoraConfig,
   documents: readonly TrainDocument[],
 ): Promise<Map<number, number>> {
-  const { lm } = checkpoint;
   const untrained = { id: "untrained", documents, lora, learningRate: 0, epochs: 0 };
-  const [fresh] = await trainAdapters({ lm, jobs: [untrained], seed, ...(signal && { signal }) });
+  const [fresh] = await engine.trainAdapters({ jobs: [untrained], seed }, { signal });
   const squares = new Map<number, number>();
-  for (const [name, { loraB }] of adapterFisher(lm, fresh!.adapter, documents)) {
+  for (const [name, { loraB }] of await engine.fisher(fresh!.adapter, documents)) {
     const block = blockOf(name);
     if (block === null) continue;
     const sum = loraB.reduce((total, value) => total + value, 0);

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { loadTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { createEngine } from "../../engine/index.ts";
 import { createRng } from "../../util/index.ts";
 import { defaultTemplates } from "../prompts.ts";
 import type { StageStore } from "../settings.ts";
@@ -14,9 +15,11 @@ import { reportContinual } from "./report.ts";
 import type { StreamRecord } from "./stream.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-continual-"));
-const checkpoint = await openTinyPolicy(await writeTinyPolicy(folder));
-after(() => {
-  checkpoint.lm[Symbol.dispose]();
+const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
+const { lm } = checkpoint;
+const engine = await createEngine(checkpoint);
+after(async () => {
+  await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
 
@@ -35,7 +38,7 @@ function memoryStore(): StageStore & { readonly written: string[] } {
 }
 
 const args = (store: StageStore, more: Partial<ContinualArgs> = {}): ContinualArgs => ({
-  ...{ checkpoint, templates: defaultTemplates, store, seed: 0 },
+  ...{ engine, templates: defaultTemplates, store, seed: 0 },
   passages: tinyPassages(4),
   methods: [...continualMethods.values()],
   innerLoop: {
@@ -63,11 +66,11 @@ const methodsFor = [...continualMethods.keys()].filter((name) => !name.endsWith(
 
 describe("the continual experiment", () => {
   test("runs every method, leaves the weights alone, and reads finished streams from the store", async () => {
-    const before = checkpoint.lm.parameters.flat.readSync().slice();
+    const before = lm.parameters.flat.readSync().slice();
     const store = memoryStore();
     const methods = methodsFor.map(continualMethodNamed);
     const report = await runContinual(args(store, { methods }));
-    assert.deepEqual(checkpoint.lm.parameters.flat.readSync(), before);
+    assert.deepEqual(lm.parameters.flat.readSync(), before);
     assert.deepEqual(
       report.rows.map(({ name }) => name),
       methodsFor,

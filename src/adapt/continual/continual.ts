@@ -151,7 +151,7 @@ export function membersOf(place: number, length: number, numPassages: number, rn
 
 /** The passages of stream `place` in its order, with their edits. */
 async function planStream(args: ContinualArgs, common: Common, place: number, rng: Rng): Promise<StreamPlan> {
-  const { passages, length, store, templates, checkpoint, innerLoop, signal } = args;
+  const { passages, length, store, templates, engine, innerLoop, signal } = args;
   const { canaries } = common;
   const order = membersOf(place, length, passages.length, rng);
   const sources = order.map((passage) => passages[passage]!);
@@ -177,7 +177,7 @@ async function planStream(args: ContinualArgs, common: Common, place: number, rn
   );
   const seed = `continual-${args.seed}-${place}`;
   const context = {
-    checkpoint,
+    engine,
     templates,
     innerLoop,
     replay: common.replay,

@@ -3,8 +3,9 @@
  * its papers and how it differs from them are in `src/train/elastic-weights.ts`. The first edit is held, too: the adapter
  * starts as an identity, and what the model's own texts depend on there is what the model knew before the stream.
  */
+import type { EngineJob } from "../../engine/index.ts";
 import type { LoraAdapter } from "../../nn/index.ts";
-import { type AdapterJob, adapterFisher, type ElasticMemory, elasticWeights, remember } from "../../train/index.ts";
+import { type ElasticMemory, elasticWeights, remember, type TrainDocument } from "../../train/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { adaptedSystem } from "./adapted.ts";
 import { trainEdit } from "./merged.ts";
@@ -53,23 +54,23 @@ class ElasticLearner implements Learner {
     const texts = context.replay.slice(0, options.numBaseTexts ?? 200);
     if (texts.length === 0) return learner;
     const { lora, learningRate } = context.innerLoop;
-    const documents = toTrainDocuments(context.checkpoint, texts);
+    const documents = toTrainDocuments(context.engine, texts);
     const { adapter } = await trainEdit(context, { id: "identity", documents, lora, learningRate, epochs: 0 });
-    learner.#consolidate(adapter, documents);
+    await learner.#consolidate(adapter, documents);
     return learner;
   }
 
-  #consolidate(adapter: LoraAdapter, documents: ReturnType<typeof toTrainDocuments>): void {
-    const fisher = adapterFisher(this.#context.checkpoint.lm, adapter, documents);
+  async #consolidate(adapter: LoraAdapter, documents: readonly TrainDocument[]): Promise<void> {
+    const fisher = await this.#context.engine.fisher(adapter, documents);
     this.#memory = remember(this.#memory, adapter, fisher, this.#options.decay);
     this.#adapter = adapter;
   }
 
   async learn({ documents }: StreamItem, step: number): Promise<StepReport> {
-    const { checkpoint, innerLoop } = this.#context;
+    const { engine, innerLoop } = this.#context;
     const { lora, learningRate, epochs, documentsPerStep } = innerLoop;
-    const own = toTrainDocuments(checkpoint, documents);
-    const job: AdapterJob = {
+    const own = toTrainDocuments(engine, documents);
+    const job: EngineJob = {
       id: `edit-${step}`,
       documents: own,
       lora,
@@ -81,7 +82,7 @@ class ElasticLearner implements Learner {
     };
     const { adapter, status, numTokens, numSteps } = await trainEdit(this.#context, job);
     if (status === "diverged") return { numTokens, numSteps, note: status };
-    this.#consolidate(adapter, own);
+    await this.#consolidate(adapter, own);
     return { numTokens, numSteps };
   }
 

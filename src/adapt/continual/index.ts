@@ -39,7 +39,7 @@ export {
   recencyIntrusionRate,
 } from "./metrics.ts";
 export { orthogonalMethod } from "./orthogonal.ts";
-export { completeTexts, meanKl, predictLogprobs, type WithAdapter } from "./predict.ts";
+export { completeTexts, meanKl, predictLogprobs } from "./predict.ts";
 export type { ReplayMix } from "./replay.ts";
 export {
   type ContinualReport,

@@ -3,10 +3,10 @@
  * section 5): a fresh adapter is trained over the present weights and folded in. What is done against forgetting is a
  * value: old text beside the edit, an anchor, chosen layers, a gate before the merge.
  */
-import { mergeAdapter } from "../../models/index.ts";
-import { bankOf, type LoraAdapter } from "../../nn/index.ts";
+import { type EngineJob, withAdapter } from "../../engine/index.ts";
+import type { LoraAdapter } from "../../nn/index.ts";
 import type { Json } from "../../registry/index.ts";
-import { type AdapterJob, type AdapterResult, type TrainDocument, trainAdapters } from "../../train/index.ts";
+import type { AdapterResult, TrainDocument } from "../../train/index.ts";
 import { createRng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { type ExamAnswer, examine } from "../exam.ts";
@@ -25,7 +25,7 @@ export interface MergeOptions {
   /** Who writes the edits: the policy, before the stream, or the model as it is at that step (SEAL). @defaultValue "before" */
   readonly writes?: "before" | "now";
   /** Changes the training of a step, for example its blocks or its loss; `own` are the edit's documents. @defaultValue as it is */
-  readonly adjust?: (job: AdapterJob, own: readonly TrainDocument[], step: number) => AdapterJob | Promise<AdapterJob>;
+  readonly adjust?: (job: EngineJob, own: readonly TrainDocument[], step: number) => EngineJob | Promise<EngineJob>;
   /** Told of every adapter before it is merged, so that the next step's {@link adjust} can look back. */
   readonly onAdapter?: (adapter: LoraAdapter, documents: readonly TrainDocument[], step: number) => void;
 }
@@ -40,27 +40,27 @@ export const mergeMethod = (
   name,
   summary,
   settings,
-  begin: async (context) => new MergedLearner(context, options(context)),
+  async begin(context) {
+    const chosen = options(context);
+    const base = chosen.replay ? await prepareReplay(context.engine, context.replay, chosen.replay) : [];
+    return new MergedLearner(context, chosen, base);
+  },
 });
 
 /** Trains one adapter as the stream's inner loop says; every method of a stream draws the same numbers for the same step. */
-export async function trainEdit(context: StreamContext, job: AdapterJob): Promise<AdapterResult> {
-  const [result] = await trainAdapters({
-    lm: context.checkpoint.lm,
-    jobs: [job],
-    seed: context.seed,
-    ...(context.signal && { signal: context.signal }),
-  });
+export async function trainEdit(context: StreamContext, job: EngineJob): Promise<AdapterResult> {
+  const { engine, seed, signal } = context;
+  const [result] = await engine.trainAdapters({ jobs: [job], seed }, { signal });
   return result!;
 }
 
 /** Answers and predictions of the model with its present weights. */
 export const presentModel = (context: StreamContext): Pick<Learner, "answer" | "logprobs"> => ({
   async answer(items) {
-    const [answers] = await examine({ ...context, bank: null }, [{ adapterIndex: null, items }]);
+    const [answers] = await examine(context, [{ adapter: null, items }]);
     return answers!;
   },
-  logprobs: async (probes) => predictLogprobs(context.checkpoint.lm, probes),
+  logprobs: (probes) => predictLogprobs(context.engine, probes),
 });
 
 class MergedLearner implements Learner {
@@ -72,23 +72,24 @@ class MergedLearner implements Learner {
   readonly answer: Learner["answer"];
   readonly logprobs: Learner["logprobs"];
 
-  constructor(context: StreamContext, options: MergeOptions) {
+  /** @param base - Old text to learn beside the edits, prepared while the model was the base. */
+  constructor(context: StreamContext, options: MergeOptions, base: readonly TrainDocument[]) {
     this.#context = context;
     ({ answer: this.answer, logprobs: this.logprobs } = presentModel(context));
     this.#options = options;
-    this.#base = options.replay ? prepareReplay(context.checkpoint, context.replay, options.replay) : [];
+    this.#base = base;
   }
 
   async learn(item: StreamItem, step: number): Promise<StepReport> {
-    const { checkpoint } = this.#context;
+    const { engine } = this.#context;
     const { gate, onAdapter } = this.#options;
     const texts = await this.#write(item, step);
-    const own = toTrainDocuments(checkpoint, texts);
+    const own = toTrainDocuments(engine, texts);
     const { adapter, status, numTokens, numSteps } = await trainEdit(this.#context, await this.#jobOf(own, step));
     const scale = status === "diverged" ? null : gate === undefined ? 1 : await this.#findScale(adapter, gate, step);
     if (scale !== null) {
       onAdapter?.(scaleAdapter(adapter, scale), own, step);
-      mergeAdapter(checkpoint.lm, adapter, scale);
+      await engine.mergeAdapter(adapter, scale);
       this.#earlier.push(...own);
       this.#learned.push(item);
     }
@@ -105,7 +106,7 @@ class MergedLearner implements Learner {
     return withoutExamQuestions(selfEditDocuments(edits![0]!, item.source, templates), asked);
   }
 
-  async #jobOf(own: readonly TrainDocument[], step: number): Promise<AdapterJob> {
+  async #jobOf(own: readonly TrainDocument[], step: number): Promise<EngineJob> {
     const { innerLoop, seed } = this.#context;
     const { replay, adjust } = this.#options;
     const { epochs, documentsPerStep, lora, learningRate } = innerLoop;
@@ -114,7 +115,7 @@ class MergedLearner implements Learner {
     const mixed = replay
       ? mixDocuments(own, old, replay, innerLoop, rng)
       : { documents: own, epochs, documentsPerStep };
-    const job: AdapterJob = { id: `edit-${step}`, ...mixed, lora, learningRate };
+    const job: EngineJob = { id: `edit-${step}`, ...mixed, lora, learningRate };
     return adjust === undefined ? job : adjust(job, own, step);
   }
 
@@ -126,11 +127,10 @@ class MergedLearner implements Learner {
       .shuffle(this.#learned.flatMap(({ exam }) => exam.selection))
       .slice(0, budget.maxEarlier);
     const before = await this.answer([...canaries, ...earlier]);
-    const { lm } = this.#context.checkpoint;
     const lostAt = async (scale: number): Promise<number> => {
-      using bank = bankOf(lm.backend, lm.linearLayers, [scaleAdapter(adapter, scale)]);
-      const takers = [{ adapterIndex: 0, items: [...canaries, ...earlier] }];
-      const [after] = await examine({ ...this.#context, bank }, takers);
+      const [after] = await withAdapter(this.#context.engine, scaleAdapter(adapter, scale), (id) =>
+        examine(this.#context, [{ adapter: id, items: [...canaries, ...earlier] }]),
+      );
       const parts = [canaries.length, before.length].map((end, part, ends) => {
         const begin = part === 0 ? 0 : ends[0]!;
         return shareLost(before.slice(begin, end), after!.slice(begin, end));

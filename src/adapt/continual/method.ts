@@ -1,8 +1,8 @@
 /**
  * @file What a stream of passages is learned with: a method begins once per stream and its learner takes the passages one
- * after another. The engine (`stream.ts`) examines the learner between them and puts the model's weights back at the end.
+ * after another. `stream.ts` examines the learner between them and puts the model's weights back at the end.
  */
-import type { Checkpoint } from "../../models/index.ts";
+import type { Engine } from "../../engine/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
 import type { PassageExam } from "../build-exam.ts";
@@ -19,8 +19,8 @@ export interface StreamItem {
 
 /** What a learner works with. */
 export interface StreamContext {
-  /** The learner may change the weights of its `lm`; the engine puts them back after the stream. */
-  readonly checkpoint: Checkpoint;
+  /** The learner may change its weights; they are put back after the stream. */
+  readonly engine: Engine;
   readonly templates: PromptTemplates;
   /** How one edit is trained. */
   readonly innerLoop: InnerLoop;

@@ -3,18 +3,19 @@
  * (the sum of frozen adapters and their merge are the same function). The penalty, its paper and how it differs are in
  * `src/train/orthogonal-subspaces.ts`.
  */
-import { orthogonalSubspaces, type SubspaceGrams, withSubspace } from "../../train/index.ts";
+import type { LoraAdapter } from "../../nn/index.ts";
+import { orthogonalSubspaces } from "../../train/index.ts";
 import { mergeMethod } from "./merged.ts";
 import type { ContinualMethod } from "./method.ts";
 
 /** A method of orthogonal edits with strength λ. */
 export const orthogonalMethod = (name: string, summary: string, strength: number): ContinualMethod =>
-  mergeMethod(name, summary, { strength }, ({ checkpoint }) => {
-    let grams: SubspaceGrams = new Map();
+  mergeMethod(name, summary, { strength }, () => {
+    const earlier: LoraAdapter[] = [];
     return {
-      adjust: (job) => ({ ...job, regularizer: orthogonalSubspaces(strength, grams) }),
+      adjust: (job) => ({ ...job, regularizer: orthogonalSubspaces(strength, [...earlier]) }),
       onAdapter: (adapter) => {
-        grams = withSubspace(grams, adapter, checkpoint.lm.backend);
+        earlier.push(adapter);
       },
     };
   });

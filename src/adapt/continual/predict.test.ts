@@ -3,16 +3,19 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { openTinyPolicy, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { loadTinyPolicy, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { createEngine } from "../../engine/index.ts";
 import { scoreTokens } from "../../generate/index.ts";
 import { bankOf } from "../../nn/index.ts";
 import { trainAdapters } from "../../train/index.ts";
 import { completeTexts, meanKl, predictLogprobs } from "./predict.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-predict-"));
-const checkpoint = await openTinyPolicy(await writeTinyPolicy(folder));
-after(() => {
-  checkpoint.lm[Symbol.dispose]();
+const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
+const { lm } = checkpoint;
+const engine = await createEngine(checkpoint);
+after(async () => {
+  await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
 
@@ -23,7 +26,6 @@ const probes = [
 
 describe("log-probabilities of probes", () => {
   test("rows sum to one and agree with those of given tokens, with and without an adapter", async () => {
-    const { lm } = checkpoint;
     const job = { id: "a", documents: [{ tokenIds: [1, 2, 3] }], learningRate: 0.1, epochs: 5 };
     const lora = { loraRank: 2, loraAlpha: 4, targets: "all" as const };
     const [other, own] = await trainAdapters({
@@ -35,9 +37,11 @@ describe("log-probabilities of probes", () => {
       seed: 0,
     });
     using bank = bankOf(lm.backend, lm.linearLayers, [other!.adapter, own!.adapter]);
-    for (const withAdapter of [null, { bank, adapterIndex: 1 }]) {
-      const found = predictLogprobs(lm, probes, withAdapter);
-      const requests = probes.map((tokenIds) => ({ tokenIds, adapterIndex: withAdapter === null ? null : 1 }));
+    await engine.addAdapter(other!.adapter, "other");
+    await engine.addAdapter(own!.adapter, "own");
+    for (const adapter of [null, "own"]) {
+      const found = await predictLogprobs(engine, probes, adapter);
+      const requests = probes.map((tokenIds) => ({ tokenIds, adapterIndex: adapter === null ? null : 1 }));
       const scored = await scoreTokens(lm, requests, { bank });
       probes.forEach((tokenIds, index) => {
         assert.equal(found[index]!.length, tokenIds.length * lm.vocabSize);
@@ -61,8 +65,8 @@ describe("completions", () => {
       isLine,
     });
     const requests = [ask(null, false), ask("a", false), ask("b", false), ask(null, true)];
-    const texts = await completeTexts(checkpoint, requests);
-    assert.deepEqual(await completeTexts(checkpoint, requests.slice(1, 2)), [texts[1]]);
+    const texts = await completeTexts(engine, requests);
+    assert.deepEqual(await completeTexts(engine, requests.slice(1, 2)), [texts[1]]);
     assert.notEqual(texts[1], texts[2]);
     assert.equal(texts[3]!.split("\n")[0], texts[0]!.split("\n")[0]);
     assert.ok(!texts[3]!.trimEnd().includes("\n"));

@@ -3,8 +3,8 @@
  * (self-generated replay, arXiv 2605.26097), and the documents of the stream's earlier edits. Samples of the base can be
  * learned as the base's own expectations instead of as text, which holds down KL(base ‖ present) there (an anchor).
  */
-import type { Checkpoint } from "../../models/index.ts";
-import { softTargetsOf, type TrainDocument } from "../../train/index.ts";
+import type { Engine } from "../../engine/index.ts";
+import type { TrainDocument } from "../../train/index.ts";
 import type { Rng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 
@@ -27,11 +27,15 @@ export interface Documents {
 }
 
 /** Samples of the base as they are learned; call it while the model still is the base. */
-export function prepareReplay(checkpoint: Checkpoint, texts: readonly string[], mix: ReplayMix): TrainDocument[] {
-  const documents = toTrainDocuments(checkpoint, texts);
+export async function prepareReplay(
+  engine: Engine,
+  texts: readonly string[],
+  mix: ReplayMix,
+): Promise<TrainDocument[]> {
+  const documents = toTrainDocuments(engine, texts);
   if (mix.anchor === null) return documents;
   const taught = documents.map(({ tokenIds }) => ({ tokenIds, prefix: [] }));
-  const targets = softTargetsOf(checkpoint.lm, taught, { topK: mix.anchor.topK });
+  const targets = await engine.softTargets(taught, { topK: mix.anchor.topK });
   return documents.map((document, index) => ({ ...document, softTargets: targets[index]! }));
 }
 

@@ -54,7 +54,8 @@ export const sleepMethod = (name: string, summary: string, options: SleepOptions
   name,
   summary,
   settings: { ...options } as unknown as Json,
-  begin: async (context) => new SleepLearner(context, options),
+  begin: async (context) =>
+    new SleepLearner(context, options, await prepareReplay(context.engine, context.replay, options.replay)),
 });
 
 class SleepLearner implements Learner {
@@ -70,12 +71,12 @@ class SleepLearner implements Learner {
   readonly logprobs: Learner["logprobs"];
   readonly complete: NonNullable<Learner["complete"]>;
 
-  constructor(context: StreamContext, options: SleepOptions) {
+  constructor(context: StreamContext, options: SleepOptions, replay: readonly TrainDocument[]) {
     if (!(Number.isInteger(options.period) && options.period >= 1))
       throw new SelkieError("bad-option", `sleep: expected a whole period of at least 1, got ${options.period}`);
     this.#context = context;
     this.#options = options;
-    this.#replay = prepareReplay(context.checkpoint, context.replay, options.replay);
+    this.#replay = replay;
     ({
       answer: this.answer,
       logprobs: this.logprobs,
@@ -91,7 +92,7 @@ class SleepLearner implements Learner {
   }
 
   async learn(item: StreamItem, step: number): Promise<StepReport> {
-    this.#documents.push(...toTrainDocuments(this.#context.checkpoint, item.documents));
+    this.#documents.push(...toTrainDocuments(this.#context.engine, item.documents));
     if ((step + 1) % this.#options.period === 0) {
       this.#edits.add(item, null);
       return this.#rebuild(step);
@@ -103,7 +104,7 @@ class SleepLearner implements Learner {
 
   async #rebuild(step: number): Promise<StepReport> {
     const { loop, replay, blockShare = 1 } = this.#options;
-    const lora = ofLastBlocks(loop.lora, this.#context.checkpoint.lm.linearLayers, blockShare);
+    const lora = ofLastBlocks(loop.lora, this.#context.engine.model.linearLayers, blockShare);
     const old = { base: this.#replay, earlier: [] };
     const rng = createRng(this.#context.seed).fork("sleep", step);
     const mixed = mixDocuments(this.#documents, old, replay, loop, rng);

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
-import { bankOf } from "../../nn/index.ts";
+import { loadTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { createEngine, withAdapter } from "../../engine/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import { type ExamAnswer, type ExamItem, examine } from "../exam.ts";
 import { defaultTemplates } from "../prompts.ts";
@@ -16,9 +16,11 @@ import { predictLogprobs } from "./predict.ts";
 import { matrixOf, runStream, type StreamArgs } from "./stream.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "selkie-stream-"));
-const checkpoint = await openTinyPolicy(await writeTinyPolicy(folder));
-after(() => {
-  checkpoint.lm[Symbol.dispose]();
+const checkpoint = await loadTinyPolicy(await writeTinyPolicy(folder));
+const { lm } = checkpoint;
+const engine = await createEngine(checkpoint);
+after(async () => {
+  await engine[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
 
@@ -44,7 +46,7 @@ const known: ExamItem[] = ["red", "green", "blue", "grey"].map((answer) => ({
 }));
 
 const context: StreamContext = {
-  checkpoint,
+  engine,
   templates: defaultTemplates,
   innerLoop: {
     lora: { loraRank: 2, loraAlpha: 4, targets: "all" },
@@ -100,7 +102,7 @@ const dictionary = (capacity: number, rows: "all" | "last" = "all"): ContinualMe
           );
         });
       },
-      logprobs: async (probes) => predictLogprobs(checkpoint.lm, probes),
+      logprobs: (probes) => predictLogprobs(engine, probes),
       [Symbol.dispose]() {},
     };
   },
@@ -155,11 +157,11 @@ describe("a stream", () => {
   });
 
   test("leaves the weights as they were, bit for bit, also when a method fails halfway", async () => {
-    const before = checkpoint.lm.parameters.flat.readSync().slice();
+    const before = lm.parameters.flat.readSync().slice();
     const merge = mergeMethod("merge", "", {}, () => ({}));
     const record = await runStream(args(merge));
     assert.ok(record.checks.at(-1)!.klNats > 0, "the stream did change the model");
-    assert.deepEqual(checkpoint.lm.parameters.flat.readSync(), before);
+    assert.deepEqual(lm.parameters.flat.readSync(), before);
     const broken = mergeMethod("broken", "", {}, () => ({
       adjust: (job, _own, step) => {
         if (step === 1) throw new Error("no more");
@@ -167,7 +169,7 @@ describe("a stream", () => {
       },
     }));
     await assert.rejects(runStream(args(broken)), /no more/);
-    assert.deepEqual(checkpoint.lm.parameters.flat.readSync(), before);
+    assert.deepEqual(lm.parameters.flat.readSync(), before);
     assert.deepEqual(
       { ...(await runStream(args(merge))), seconds: 0 },
       { ...record, seconds: 0 },
@@ -178,16 +180,16 @@ describe("a stream", () => {
 
 describe("merging", () => {
   test("one edit answers as its adapter does, and its log-probabilities are the adapter's", async () => {
-    const { lm } = checkpoint;
     const { epochs, documentsPerStep, lora, learningRate } = context.innerLoop;
-    const documents = toTrainDocuments(checkpoint, items[0]!.documents);
+    const documents = toTrainDocuments(engine, items[0]!.documents);
     const job = { id: "edit-0", documents, epochs, documentsPerStep, lora, learningRate: 20 * learningRate };
     const { adapter } = await trainEdit(context, job);
-    using bank = bankOf(lm.backend, lm.linearLayers, [adapter]);
     const questions = asked.flat();
-    const [wanted] = await examine({ ...context, bank }, [{ adapterIndex: 0, items: questions }]);
-    const logprobs = predictLogprobs(lm, checks.probes, { bank, adapterIndex: 0 });
-    const [untouched] = await examine({ ...context, bank }, [{ adapterIndex: null, items: questions }]);
+    const [untouched] = await examine(context, [{ adapter: null, items: questions }]);
+    const { wanted, logprobs } = await withAdapter(engine, adapter, async (id) => ({
+      wanted: (await examine(context, [{ adapter: id, items: questions }]))[0],
+      logprobs: await predictLogprobs(engine, checks.probes, id),
+    }));
     const before = lm.parameters.flat.readSync().slice();
     const fast = { ...context, innerLoop: { ...context.innerLoop, learningRate: 20 * learningRate } };
     const learner = await mergeMethod("merge", "", {}, () => ({})).begin(fast);
@@ -209,12 +211,12 @@ describe("merging", () => {
   test("a gate that allows nothing rejects every edit, and the model stays what it is", async () => {
     const answers = await presentModel(context).answer(known);
     const canaries = known.map((item, index) => ({ ...item, answer: answers[index]!.prediction }));
-    const before = checkpoint.lm.parameters.flat.readSync().slice();
+    const before = lm.parameters.flat.readSync().slice();
     const wild = { ...context, canaries, innerLoop: { ...context.innerLoop, learningRate: 1 } };
     const budget = { maxLost: 0, numBisections: 2, minScale: 0.9, maxEarlier: 4 };
     const learner = await mergeMethod("gate", "", {}, () => ({ gate: budget })).begin(wild);
     const report = await learner.learn(items[0]!, 0);
     assert.equal(report.note, "rejected");
-    assert.deepEqual(checkpoint.lm.parameters.flat.readSync(), before);
+    assert.deepEqual(lm.parameters.flat.readSync(), before);
   });
 });

@@ -3,7 +3,7 @@
  * `0..k` are asked about, which gives the lower-triangular matrix of SEAL's forgetting experiment (arXiv 2506.10943,
  * section 5 and Table 5). Long streams fill only some of its rows, the diagonal and the last row always.
  */
-
+import { withWeightsKept } from "../../engine/index.ts";
 import { mean } from "../../util/index.ts";
 import { accuracy, type ExamAnswer, type ExamItem, meanGoldLogprob } from "../exam.ts";
 import type { AdaptEvent } from "../settings.ts";
@@ -87,9 +87,9 @@ function cut<T>(answers: readonly T[], lengths: readonly number[]): T[][] {
 }
 
 const systemOf =
-  ({ checkpoint, signal }: StreamContext, learner: Learner | null) =>
+  ({ engine, signal }: StreamContext, learner: Learner | null) =>
   (requests: Parameters<NonNullable<Learner["complete"]>>[0]): Promise<string[]> =>
-    learner?.complete?.(requests) ?? completeTexts(checkpoint, requests, null, signal);
+    learner?.complete?.(requests) ?? completeTexts(engine, requests, null, signal);
 
 /** What an unchanged model answers and can do; `answer` as a learner's. */
 export async function measureBase(
@@ -104,21 +104,14 @@ export async function measureBase(
 }
 
 /** Learns and examines; the model's weights are afterwards what they were, whatever happened. */
-export async function runStream(args: StreamArgs): Promise<StreamRecord> {
-  const { lm } = args.context.checkpoint;
-  const before = Float32Array.from(lm.parameters.flat.readSync());
-  try {
-    return await learnStream(args);
-  } finally {
-    lm.parameters.thaw();
-    lm.parameters.flat.write(before);
-  }
+export function runStream(args: StreamArgs): Promise<StreamRecord> {
+  return withWeightsKept(args.context.engine, () => learnStream(args));
 }
 
 async function learnStream(args: StreamArgs): Promise<StreamRecord> {
   const { method, context, items, checks } = args;
   const began = performance.now();
-  const baseLogprobs = predictLogprobs(context.checkpoint.lm, checks.probes);
+  const baseLogprobs = await predictLogprobs(context.engine, checks.probes);
   using learner = await method.begin(context);
   const stream = new StreamExam(args, learner, baseLogprobs);
   const steps: StepReport[] = [];
@@ -206,7 +199,7 @@ class StreamExam {
         checks.known.map(() => true),
         answers.map(({ isRight }) => isRight),
       ),
-      klNats: meanKl(this.#baseLogprobs, present, context.checkpoint.lm.vocabSize),
+      klNats: meanKl(this.#baseLogprobs, present, context.engine.model.vocabSize),
     };
   }
 }

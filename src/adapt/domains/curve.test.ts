@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { openTinyPolicy } from "../../../test/support/tiny-policy.ts";
-import { scoreTokens } from "../../generate/index.ts";
 import { encodeContinuation } from "../../models/index.ts";
 import { createReferenceBackend } from "../../tensor/index.ts";
 import { createRng, mean } from "../../util/index.ts";
@@ -57,21 +56,20 @@ describe("curves", () => {
   });
 
   test("are trained as the edit says, over what the run says; an invalid edit trains nothing", async () => {
-    const checkpoint = await openTinyPolicy(directory);
-    using _lm = checkpoint.lm;
+    await using engine = await openTinyPolicy(directory);
     const { innerLoop } = defaultLearnSettings;
-    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
+    const context = { engine, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
     const trialOf = (edit: number, completion: string): Trial => ({
       ...{ passage: 0, edit, repetition: 0, seed: 1, source: task.source },
       ...domain.compile(task, [curveEdit(task, completion)], defaultTemplates),
     });
     const completions = [choice, { ...choice, rank: 2 }, { ...choice, learningRate: 0.001 }].map(curveCompletion);
     const trials = [...completions, " rank four"].map((completion, edit) => trialOf(edit, completion));
-    const exam = (adapterIndex: number | null) => ({ task, use: "report", adapterIndex }) as const;
+    const exam = (adapter: string | null) => ({ task, use: "report", adapter }) as const;
     const records = await runTrials(context, trials, (model, takers) =>
       domain.examine(
         model,
-        takers.map(({ adapterIndex }) => exam(adapterIndex)),
+        takers.map(({ adapter }) => exam(adapter)),
       ),
     );
     assert.deepEqual(
@@ -80,10 +78,10 @@ describe("curves", () => {
       "10 measurements, 2 an update, 3 epochs",
     );
     assert.equal(new Set(records.map(({ adapter }) => adapter)).size, 4);
-    const [base] = await domain.examine({ ...context, bank: null }, [exam(null)]);
+    const [base] = await domain.examine(context, [exam(null)]);
     assert.deepEqual([records[3]!.accuracy, records[3]!.goldLogprob], [base!.accuracy, base!.goldLogprob]);
-    const golds = task.exam.report.map(([x, y]) => encodeContinuation(checkpoint.tokenizer, `${x} =`, ` ${y}`));
-    const scored = await scoreTokens(checkpoint.lm, golds);
+    const golds = task.exam.report.map(([x, y]) => encodeContinuation(engine.tokenizer, `${x} =`, ` ${y}`));
+    const scored = await engine.score(golds);
     const logprob = mean(
       golds.map(({ numPromptTokens }, index) => mean([...scored[index]!.slice(numPromptTokens - 1)])),
     );
@@ -91,14 +89,13 @@ describe("curves", () => {
   });
 
   test("learn the value and the end of a line, and not the place", async () => {
-    const checkpoint = await openTinyPolicy(directory);
-    using _lm = checkpoint.lm;
-    const { tokenizer } = checkpoint;
-    const { tokenIds, lossMask } = toDocument({ checkpoint }, "c = 4", " =");
+    await using engine = await openTinyPolicy(directory);
+    const { tokenizer } = engine;
+    const { tokenIds, lossMask } = toDocument({ engine }, "c = 4", " =");
     const learned = Array.from(tokenIds).filter((_, index) => lossMask![index] === 1);
     assert.deepEqual(learned, [...tokenizer.encode(" 4"), tokenizer.eosTokenId]);
     assert.ok(tokenizer.decode(Array.from(tokenIds)).includes("c = 4"));
-    assert.equal(toDocument({ checkpoint }, "c = 4", undefined).lossMask, undefined, "else all of it is learned");
+    assert.equal(toDocument({ engine }, "c = 4", undefined).lossMask, undefined, "else all of it is learned");
   });
 });
 

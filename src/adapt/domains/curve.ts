@@ -8,7 +8,6 @@
  * whoever trains long learns the errors. No one setting is right for both.
  */
 import { z } from "zod";
-import { generate } from "../../generate/index.ts";
 import { decodeContinuation, encodePrompt } from "../../models/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 import type { Domain, DomainEdit, DomainTask, ExamUse } from "../domain.ts";
@@ -132,8 +131,8 @@ export function curveDomain({ numTasks, numHeldOut, seed }: CurveOptions): Domai
     name: "curve",
     prepare: async () => ({ tasks: draw("task", numTasks), heldOut: draw("held-out", numHeldOut) }),
 
-    async propose({ checkpoint, signal }, tasks, count, stream) {
-      const { lm, tokenizer } = checkpoint;
+    async propose({ engine, signal }, tasks, count, stream) {
+      const { tokenizer } = engine;
       const edits = tasks.map((): CurveEdit[] => []);
       let due = tasks.flatMap((_, task) => Array.from({ length: count }, (_, edit) => ({ task, edit })));
       for (let attempt = 0; attempt < maxAttempts && due.length > 0; attempt++) {
@@ -144,7 +143,7 @@ export function curveDomain({ numTasks, numHeldOut, seed }: CurveOptions): Domai
           sampler: { temperature: 1 },
           rng: stream.fork("edit", tasks[task]!.source.id, edit, attempt),
         }));
-        const results = await generate(lm, requests, signal ? { signal } : {});
+        const results = await engine.generate(requests, { signal });
         due = due.filter(({ task, edit }, index) => {
           const { tokenIds, stopReason } = results[index]!;
           const completion = decodeContinuation(tokenizer, requests[index]!.promptIds, tokenIds);
@@ -176,8 +175,8 @@ export function curveDomain({ numTasks, numHeldOut, seed }: CurveOptions): Domai
 
     async examine(model, exams) {
       const templates = { ...model.templates, question: "{question} =" };
-      const takers = exams.map(({ task, use, adapterIndex }) => ({
-        adapterIndex,
+      const takers = exams.map(({ task, use, adapter }) => ({
+        adapter,
         items: task.exam[use].map(([x, y]) => ({ question: x, answer: `${y}`, title: "" })),
       }));
       const sheets = await examine({ ...model, templates }, takers);

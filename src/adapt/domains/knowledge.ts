@@ -69,7 +69,7 @@ export function knowledgeDomain({ passages, heldOut, writer = policyWriter }: Kn
       return (documents) => withoutExamQuestions(documents, forbidden);
     },
     async examine(model, exams) {
-      const takers = exams.map(({ task, use, adapterIndex }) => ({ adapterIndex, items: task.exam[use] }));
+      const takers = exams.map(({ task, use, adapter }) => ({ adapter, items: task.exam[use] }));
       return (await examine(model, takers)).map(summarise);
     },
   };
@@ -84,7 +84,7 @@ export interface QuestionTrial extends Trial {
 export const askQuestions: Examiner<QuestionTrial, readonly ExamAnswer[]> = (model, takers) =>
   examine(
     model,
-    takers.map(({ trial, adapterIndex }) => ({ adapterIndex, items: trial.items })),
+    takers.map(({ trial, adapter }) => ({ adapter, items: trial.items })),
   );
 
 /** Inputs of {@link learnKnowledge}: those of the loop, with passages in place of a domain. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
-import type { Checkpoint } from "../../models/index.ts";
+import type { Engine } from "../../engine/index.ts";
 import { createRng } from "../../util/index.ts";
 import { almanacTemplates } from "../almanac-templates.ts";
 import { defaultTemplates, type PromptTemplates } from "../prompts.ts";
@@ -65,7 +65,7 @@ const sources = [
   { id: "tom", title: "", context: "Tom plays the cello." },
 ];
 /** The teacher never touches the policy's weights, only how it would have put the edit. */
-const policyWith = (templates: PromptTemplates) => ({ checkpoint: null as unknown as Checkpoint, templates });
+const policyWith = (templates: PromptTemplates) => ({ engine: null as unknown as Engine, templates });
 
 describe("a teacher behind an address", () => {
   test("is asked for each kind in turn, and its texts become completions of the policy's own prompt", async () => {

@@ -1,5 +1,5 @@
 /** @file What a model answers from memory, and how sure it is: the probability of its whole answer. */
-import { generate, scoreTokens } from "../../generate/index.ts";
+import type { AdapterId } from "../../engine/index.ts";
 import { answerStops, decodeContinuation, encodePrompt } from "../../models/index.ts";
 import { gradeAnswer } from "../../tasks/index.ts";
 import type { ExamContext, ExamItem } from "../exam.ts";
@@ -15,20 +15,20 @@ export interface HeldAnswer {
 
 const maxAnswerTokens = 32;
 
-/** Asks the base model of `context`, or the one adapter of its bank, each question closed-book. */
-export async function askWithConfidence(context: ExamContext, items: readonly ExamItem[]): Promise<HeldAnswer[]> {
-  const { checkpoint, templates, bank, signal } = context;
-  const { lm, tokenizer } = checkpoint;
+/** Asks an adapter, or the model alone, each question closed-book. */
+export async function askWithConfidence(
+  { engine, templates, signal }: ExamContext,
+  items: readonly ExamItem[],
+  adapter: AdapterId | null = null,
+): Promise<HeldAnswer[]> {
+  const { tokenizer } = engine;
   const stopTokens = answerStops(tokenizer);
-  const adapter = bank === null ? {} : { adapterIndex: 0 };
   const prompts = items.map(({ question, title }) =>
     encodePrompt(tokenizer, questionPrompt(templates, question, title)),
   );
-  const options = { ...(bank && { bank }), ...(signal && { signal }) };
-  const results = await generate(
-    lm,
-    prompts.map((promptIds) => ({ promptIds, maxNewTokens: maxAnswerTokens, stopTokens, ...adapter })),
-    options,
+  const results = await engine.generate(
+    prompts.map((promptIds) => ({ promptIds, maxNewTokens: maxAnswerTokens, stopTokens, adapter })),
+    { signal },
   );
   const sequences = results.map(({ tokenIds }, index) => ({
     tokenIds: [
@@ -36,9 +36,9 @@ export async function askWithConfidence(context: ExamContext, items: readonly Ex
       ...tokenIds,
       ...(stopTokens.includes(tokenIds.at(-1) ?? -1) ? [] : [tokenizer.eosTokenId]),
     ],
-    ...adapter,
+    adapter,
   }));
-  const scored = await scoreTokens(lm, sequences, options);
+  const scored = await engine.score(sequences, { signal });
   return items.map((item, index) => {
     const text = decodeContinuation(tokenizer, prompts[index]!, results[index]!.tokenIds).split("\n")[0]!.trim();
     const tail = scored[index]!.slice(prompts[index]!.length - 1);

@@ -8,6 +8,7 @@
  * probabilities above 0.8 in a quarter of all cases. What tells the known is that all answers about them are sure, so
  * the mean over a subject's questions counts beside the answer's own probability.
  */
+import type { AdapterId } from "../../engine/index.ts";
 import { normaliseAnswer } from "../../tasks/index.ts";
 import type { ExamContext, ExamItem } from "../exam.ts";
 import { parseQuestions } from "../self-edit.ts";
@@ -58,11 +59,11 @@ const hasPhrase = (text: string, part: string): boolean => part !== "" && ` ${te
 
 /** The base is asked the new questions. */
 export async function baseContradictions(
-  context: Omit<ExamContext, "bank">,
+  context: ExamContext,
   { questions, known, minProbability }: Pick<ContradictionArgs, "questions" | "known" | "minProbability">,
 ): Promise<Contradiction[]> {
   const subjectOf = ({ question, title }: ExamItem) => namesOf(question).join(" ") || title;
-  const answers = await askWithConfidence({ ...context, bank: null }, questions);
+  const answers = await askWithConfidence(context, questions);
   const famous = new Set(known.map((item) => subjectOf(item)).filter((subject) => subject.includes(" ")));
   const bySubject = Map.groupBy(
     answers.map((answer, index) => ({ answer, subject: subjectOf(questions[index]!) })),
@@ -85,8 +86,12 @@ export async function baseContradictions(
   });
 }
 
-/** The adapter in the bank is asked what was known before. */
-export async function adapterContradictions(context: ExamContext, args: ContradictionArgs): Promise<Contradiction[]> {
+/** The adapter is asked what was known before. */
+export async function adapterContradictions(
+  context: ExamContext,
+  adapter: AdapterId,
+  args: ContradictionArgs,
+): Promise<Contradiction[]> {
   const text = normaliseAnswer(args.sources.map(({ context }) => context).join("\n"));
   const isAbout = ({ question }: ExamItem) => {
     const names = namesOf(question).map(normaliseAnswer);
@@ -94,10 +99,10 @@ export async function adapterContradictions(context: ExamContext, args: Contradi
   };
   const overwrites = ({ answer, isRight }: HeldAnswer) => !isRight && hasPhrase(text, normaliseAnswer(answer));
   const old = args.known.filter(isAbout);
-  const before = await askWithConfidence({ ...context, bank: null }, old);
+  const before = await askWithConfidence(context, old);
   const held = old.filter((_, index) => before[index]!.isRight);
   const certainty = before.filter(({ isRight }) => isRight);
-  const after = await askWithConfidence(context, held);
+  const after = await askWithConfidence(context, held, adapter);
   const found = after.flatMap((answer, index): Contradiction[] =>
     overwrites(answer)
       ? [
@@ -113,7 +118,7 @@ export async function adapterContradictions(context: ExamContext, args: Contradi
   );
   for (const { record, questions } of args.earlier) {
     const asked = questions.filter(isAbout);
-    const now = await askWithConfidence(context, asked);
+    const now = await askWithConfidence(context, asked, adapter);
     now.forEach((answer, index) => {
       if (overwrites(answer) && answer.probability >= 0.5 && !hasPhrase(text, normaliseAnswer(asked[index]!.answer)))
         found.push({
@@ -152,11 +157,15 @@ export function questionsIn(documents: readonly string[]): ExamItem[] {
   return [...new Map(pairs).values()];
 }
 
-/** All contradictions of a candidate: the bank of `context` holds its adapter alone. */
-export async function findContradictions(context: ExamContext, args: ContradictionArgs): Promise<Contradiction[]> {
+/** All contradictions of a candidate, whose adapter the engine knows. */
+export async function findContradictions(
+  context: ExamContext,
+  adapter: AdapterId,
+  args: ContradictionArgs,
+): Promise<Contradiction[]> {
   const all = [
     ...(await baseContradictions(context, args)),
-    ...(await adapterContradictions(context, args)),
+    ...(await adapterContradictions(context, adapter, args)),
     ...sourceContradictions(args),
   ];
   return [...new Map(all.map((one) => [`${one.about}\n${one.by}\n${one.held}`, one])).values()];

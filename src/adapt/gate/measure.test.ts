@@ -2,15 +2,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createTinyModel } from "../../../test/support/tiny-model.ts";
+import { createEngine, withAdapter } from "../../engine/index.ts";
 import type { Checkpoint } from "../../models/index.ts";
-import { bankOf, type LoraAdapter, LoraBank } from "../../nn/index.ts";
+import { type LoraAdapter, LoraBank } from "../../nn/index.ts";
 import { createRng } from "../../util/index.ts";
 import { type Canaries, parseCanaries } from "../canaries.ts";
 import { examine } from "../exam.ts";
 import { defaultTemplates } from "../prompts.ts";
 import { createExaminer, examinePolicy, scaleAdapter } from "./measure.ts";
 
-const createCheckpoint = (): Checkpoint =>
+const createCheckpoint = () =>
   createTinyModel({
     name: "gate",
     texts: ["Where is Ann? Ann is in Dover."],
@@ -37,11 +38,11 @@ const canaries = parseCanaries(lines.join("\n"));
 describe("the examiner", () => {
   test("finds no gain, no harm and no divergence in an adapter without effect", async () => {
     const checkpoint = createCheckpoint();
-    const context = { checkpoint, templates, bank: null };
+    const engine = await createEngine(checkpoint);
+    const context = { engine, templates };
     const item = { question: "Where is she?", answer: "x", title: "" };
-    const [answers] = await examine(context, [{ adapterIndex: null, items: [item] }]);
+    const [answers] = await examine(context, [{ adapter: null, items: [item] }]);
     const questions = [{ ...item, answer: answers![0]!.prediction }, item]; // the base is right about the first alone
-    const before = checkpoint.lm.backend.memory().liveTensors;
     const args = { ...context, adapter: adapterOf(checkpoint, 0), questions, canaries, rng: createRng(1) };
     const measured = await (await createExaminer(args))(1);
     assert.deepEqual(measured, {
@@ -60,15 +61,16 @@ describe("the examiner", () => {
     });
     assert.ok(measured.numKlTokens > 3, "of each canary's prompt at least one");
     assert.ok(Math.abs(measured.keptLow! - 1 / (1 + 2.705543 / 3)) < 1e-6);
-    assert.equal(checkpoint.lm.backend.memory().liveTensors, before, "nothing leaks");
+    assert.equal((await engine.stats()).numAdapters, 0);
+    await engine[Symbol.asyncDispose]();
+    assert.equal(checkpoint.lm.backend.memory().liveTensors, 0, "nothing leaks");
   });
 
   test("without canaries the divergence is of no token, and no number", async () => {
-    const args = { checkpoint: createCheckpoint(), templates, questions: [], rng: createRng(1) };
+    const checkpoint = createCheckpoint();
+    const args = { engine: await createEngine(checkpoint), templates, questions: [], rng: createRng(1) };
     const none: Canaries = { items: [], hasGold: true };
-    const measured = await (await createExaminer({ ...args, adapter: adapterOf(args.checkpoint, 0), canaries: none }))(
-      1,
-    );
+    const measured = await (await createExaminer({ ...args, adapter: adapterOf(checkpoint, 0), canaries: none }))(1);
     assert.deepEqual(
       [measured.numKnown, measured.keptLow, measured.numKlTokens, measured.klNats],
       [0, null, 0, Number.NaN],
@@ -77,7 +79,8 @@ describe("the examiner", () => {
 
   test("finds broken canaries, critical ones by name, and less divergence at a smaller scale", async () => {
     const checkpoint = createCheckpoint();
-    const context = { checkpoint, templates };
+    const engine = await createEngine(checkpoint);
+    const context = { engine, templates };
     const args = { ...context, adapter: adapterOf(checkpoint, 1), questions: [], canaries, rng: createRng(1) };
     const measure = await createExaminer(args);
     const [whole, tenth] = [await measure(1), await measure(0.1)];
@@ -92,13 +95,13 @@ describe("the examiner", () => {
 
   test("finds what an adapter served so far answers right, and what of it the candidate loses", async () => {
     const checkpoint = createCheckpoint();
-    const context = { checkpoint, templates };
+    const engine = await createEngine(checkpoint);
+    const context = { engine, templates };
     const [servedAdapter, candidate] = [adapterOf(checkpoint, 0), adapterOf(checkpoint, 1)];
     const plain = ["Where is she?", "Who is there?", "Is Ann here?"].map((question) => ({ question, title: "" }));
     const answersOf = async (adapter: LoraAdapter): Promise<string[]> => {
-      using bank = bankOf(checkpoint.lm.backend, checkpoint.lm.linearLayers, [adapter]);
       const items = plain.map((item) => ({ ...item, answer: "x" }));
-      const [answers] = await examine({ ...context, bank }, [{ adapterIndex: 0, items }]);
+      const [answers] = await withAdapter(engine, adapter, (id) => examine(context, [{ adapter: id, items }]));
       return answers!.map(({ prediction }) => prediction);
     };
     const [right, other] = [await answersOf(servedAdapter), await answersOf(candidate)];
@@ -126,10 +129,10 @@ describe("the examiner", () => {
     const rng = createRng("policy");
     flat.write(flat.readSync().map((value) => value + 0.3 * rng.normal()));
     const heldOut = { numPassages: 4, before: 0.2, after: 0.4, gain: { mean: 0.2, low: 0.1, high: 0.3 } };
-    const compare = (checkpoint: Checkpoint, gain: typeof heldOut | null) =>
+    const compare = async (policy: Checkpoint, gain: typeof heldOut | null) =>
       examinePolicy({
-        base: { checkpoint: base, templates },
-        policy: { checkpoint, templates },
+        base: { engine: await createEngine(base), templates },
+        policy: { engine: await createEngine(policy), templates },
         canaries,
         heldOut: gain,
       });

@@ -1,15 +1,16 @@
 /** @file Examines a candidate for the gate: exam, canaries and divergence from the base, at any scale of the adapter. */
-import { modelKl, nextTokenKl } from "../../generate/index.ts";
+import { type AdapterId, type Engine, withAdapter } from "../../engine/index.ts";
+import { klOfLogits } from "../../generate/index.ts";
 import { encodeContinuation } from "../../models/index.ts";
-import { bankOf, type LoraAdapter } from "../../nn/index.ts";
-import { bootstrapMean, type Interval, mean, type Rng } from "../../util/index.ts";
+import type { LoraAdapter } from "../../nn/index.ts";
+import { bootstrapMean, type Interval, mean, type Rng, SelkieError } from "../../util/index.ts";
 import { type Canaries, measureRetention, whichKept } from "../canaries.ts";
 import { accuracy, type ExamAnswer, type ExamContext, type ExamItem, examine } from "../exam.ts";
 import { questionPrompt } from "../prompts.ts";
 import type { Measurement } from "./measurement.ts";
 
 /** What an examination needs. */
-export interface ExaminerArgs extends Omit<ExamContext, "bank"> {
+export interface ExaminerArgs extends ExamContext {
   readonly adapter: LoraAdapter;
   readonly questions: readonly ExamItem[];
   readonly canaries: Canaries;
@@ -47,30 +48,25 @@ export function shareLowerBound(numRight: number, numTrials: number): number {
 
 /** Asks the base model once; the function it returns examines the candidate at a scale. */
 export async function createExaminer(args: ExaminerArgs): Promise<(scale: number) => Promise<Measurement>> {
-  const { checkpoint, questions, canaries, near = [] } = args;
+  const { engine, questions, canaries, near = [] } = args;
   const known = await whatServedKnows(args);
-  const takers = (adapterIndex: number | null) => [
-    { adapterIndex, items: questions },
-    { adapterIndex, items: canaries.items },
-    { adapterIndex, items: near },
-    ...(known === null || adapterIndex === null ? [] : [{ adapterIndex, items: known.items }]),
+  const takers = (adapter: AdapterId | null) => [
+    { adapter, items: questions },
+    { adapter, items: canaries.items },
+    { adapter, items: near },
+    ...(known === null || adapter === null ? [] : [{ adapter, items: known.items }]),
   ];
-  const [before, sure, nearBefore] = (await examine({ ...args, bank: null }, takers(null))) as [
-    ExamAnswer[],
-    ExamAnswer[],
-    ExamAnswer[],
-  ];
+  const [before, sure, nearBefore] = (await examine(args, takers(null))) as [ExamAnswer[], ExamAnswer[], ExamAnswer[]];
   const probes = probesOf(args, canaries, sure);
   return async (scale) => {
-    const { lm } = checkpoint;
-    using bank = bankOf(lm.backend, lm.linearLayers, [scaleAdapter(args.adapter, scale)]);
-    const [after, kept, nearAfter, still = []] = (await examine({ ...args, bank }, takers(0))) as [
-      ExamAnswer[],
-      ExamAnswer[],
-      ExamAnswer[],
-      ExamAnswer[]?,
-    ];
-    const divergences = await nextTokenKl(lm, probes, { bank, signal: args.signal });
+    const { sheets, divergences } = await withAdapter(engine, scaleAdapter(args.adapter, scale), async (adapter) => {
+      const readings = probes.map((tokenIds) => ({ tokenIds, adapter }));
+      return {
+        sheets: await examine(args, takers(adapter)),
+        divergences: await engine.divergence(readings, { signal: args.signal }),
+      };
+    });
+    const [after, kept, nearAfter, still = []] = sheets as [ExamAnswer[], ExamAnswer[], ExamAnswer[], ExamAnswer[]?];
     return {
       scale,
       ...measureGain(before, after, args.rng),
@@ -93,7 +89,7 @@ function measureNear(
 
 /** Prompts of the canaries with the base's own answers: text on which the candidate should expect what the base does. */
 const probesOf = (
-  { checkpoint: { tokenizer }, templates }: Pick<ExamContext, "checkpoint" | "templates">,
+  { engine: { tokenizer }, templates }: Pick<ExamContext, "engine" | "templates">,
   canaries: Canaries,
   answers: readonly ExamAnswer[],
 ): number[][] =>
@@ -110,11 +106,11 @@ function meanOf(divergences: readonly Float64Array[]): Pick<Measurement, "klNats
 
 /** Questions of its own exam that the served adapter answers right. */
 async function whatServedKnows(args: ExaminerArgs): Promise<{ record: string; items: readonly ExamItem[] } | null> {
-  const { served = null, checkpoint } = args;
+  const { served = null, engine } = args;
   if (served === null) return null;
-  const { lm } = checkpoint;
-  using bank = bankOf(lm.backend, lm.linearLayers, [served.adapter]);
-  const [answers] = await examine({ ...args, bank }, [{ adapterIndex: 0, items: served.questions }]);
+  const [answers] = await withAdapter(engine, served.adapter, (adapter) =>
+    examine(args, [{ adapter, items: served.questions }]),
+  );
   return { record: served.record, items: served.questions.filter((_, index) => answers![index]!.isRight) };
 }
 
@@ -130,8 +126,8 @@ const measureLoss = (
 /** What a policy's examination needs. */
 export interface PolicyExaminerArgs {
   /** The base as it is served, and the policy as it would be: each with its own prompts. */
-  readonly base: Omit<ExamContext, "bank">;
-  readonly policy: Omit<ExamContext, "bank">;
+  readonly base: ExamContext;
+  readonly policy: ExamContext;
   readonly canaries: Canaries;
   /** What the run that made the policy found on held-out passages; `null` where it had none. */
   readonly heldOut: HeldOutGain | null;
@@ -145,13 +141,42 @@ export interface HeldOutGain {
   readonly gain: Interval;
 }
 
+/**
+ * KL(base ‖ policy) after every token of every probe, nats. The probes are read one at a time: whole predictions are large.
+ *
+ * @returns Per probe of length `T`, `[T]`.
+ */
+export async function policyDivergence(
+  base: Engine,
+  policy: Engine,
+  probes: readonly (readonly number[])[],
+  signal?: AbortSignal,
+): Promise<Float64Array[]> {
+  const { vocabSize } = base.model;
+  if (vocabSize !== policy.model.vocabSize)
+    throw new SelkieError(
+      "bad-input",
+      `divergence: expected two models of one vocabulary, got ${vocabSize} and ${policy.model.vocabSize} tokens`,
+    );
+  const results: Float64Array[] = [];
+  for (const tokenIds of probes) {
+    const [[p], [q]] = await Promise.all([
+      base.predict([{ tokenIds }], { signal }),
+      policy.predict([{ tokenIds }], { signal }),
+    ]);
+    const rowOf = (logits: Float32Array, row: number) => logits.subarray(row * vocabSize, (row + 1) * vocabSize);
+    results.push(Float64Array.from(tokenIds, (_, row) => klOfLogits(rowOf(p!, row), rowOf(q!, row))));
+  }
+  return results;
+}
+
 /** Examines a policy as a model: canaries, and divergence from the base on their prompts. */
 export async function examinePolicy({ base, policy, canaries, heldOut }: PolicyExaminerArgs): Promise<Measurement> {
-  const exam = [{ adapterIndex: null, items: canaries.items }];
-  const [before] = await examine({ ...base, bank: null }, exam);
-  const [after] = await examine({ ...policy, bank: null }, exam);
+  const exam = [{ adapter: null, items: canaries.items }];
+  const [before] = await examine(base, exam);
+  const [after] = await examine(policy, exam);
   const probes = probesOf(base, canaries, before!);
-  const divergences = await modelKl(base.checkpoint.lm, policy.checkpoint.lm, probes, { signal: policy.signal });
+  const divergences = await policyDivergence(base.engine, policy.engine, probes, policy.signal);
   return {
     scale: 1,
     numQuestions: heldOut?.numPassages ?? 0,

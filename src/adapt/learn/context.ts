@@ -2,7 +2,7 @@
  * @file What all rounds of an outer loop share: tasks, which round each belongs to, the leak guard, old text, and what the
  * untrained policy knows. Everything that costs time is a stage of the store.
  */
-import type { Checkpoint } from "../../models/index.ts";
+import type { Engine } from "../../engine/index.ts";
 import { createRng, type Rng, SelkieError } from "../../util/index.ts";
 import { answeredCanaries, type Canaries } from "../canaries.ts";
 import { createGuard, type Domain, type DomainEdit, type DomainTask, type Guard } from "../domain.ts";
@@ -52,7 +52,7 @@ export interface LearnContext<Task extends DomainTask = DomainTask, Edit extends
 /** What all rounds of `args` share, with `policy` as the untrained one. */
 export async function prepareLearning<Task extends DomainTask, Edit extends DomainEdit>(
   args: PrepareArgs<Task, Edit>,
-  policy: Checkpoint,
+  policy: Engine,
 ): Promise<LearnContext<Task, Edit>> {
   const { domain, settings, store, templates, signal, canaries } = args;
   const { maxPassageTokens } = settings;
@@ -63,7 +63,7 @@ export async function prepareLearning<Task extends DomainTask, Edit extends Doma
     args.onEvent?.({ stage: name, done, total, ...(note !== undefined && { note }) });
   tell("exam", 0, 1);
   const { tasks, heldOut } = await domain.prepare({
-    ...{ checkpoint: policy, templates, signal, canaries, maxPassageTokens, rng, store },
+    ...{ engine: policy, templates, signal, canaries, maxPassageTokens, rng, store },
   });
   const guard = createGuard(domain, [...tasks, ...heldOut], canaries);
   const rounds = await splitRounds(args, tasks, rng);
@@ -130,7 +130,7 @@ async function splitRounds<Task extends DomainTask>(
 
 async function gatherReplay(
   { settings, templates, signal, oldText }: Pick<PrepareArgs, "settings" | "templates" | "signal" | "oldText">,
-  checkpoint: Checkpoint,
+  engine: Engine,
   guard: (texts: readonly string[]) => string[],
   rng: Rng,
   tell: LearnContext["tell"],
@@ -139,7 +139,7 @@ async function gatherReplay(
   tell("replay", 0, settings.numReplay);
   const texts =
     oldText === null
-      ? await sampleReplay({ checkpoint, templates, signal }, settings.numReplay, rng)
+      ? await sampleReplay({ engine, templates, signal }, settings.numReplay, rng)
       : await oldText(settings.numReplay, rng);
   const allowed = guard(texts);
   if (allowed.length > 0) return allowed;
@@ -149,9 +149,9 @@ async function gatherReplay(
 /** What the untrained model knows. */
 async function askCanaries(
   { canaries, templates, signal }: Pick<PrepareArgs, "canaries" | "templates" | "signal">,
-  checkpoint: Checkpoint,
+  engine: Engine,
 ): Promise<ExamItem[]> {
-  const context = { checkpoint, templates, signal, bank: null };
-  const [answers] = await examine(context, [{ adapterIndex: null, items: canaries.items }]);
+  const context = { engine, templates, signal };
+  const [answers] = await examine(context, [{ adapter: null, items: canaries.items }]);
   return answeredCanaries(canaries, answers!);
 }

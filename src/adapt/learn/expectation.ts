@@ -95,8 +95,8 @@ export async function expectRewards<Task extends DomainTask, Edit extends Domain
 /** What the policy knows of the tasks before any trial. */
 const examineUntrained = <Task extends DomainTask>({ context, domain, tasks, use }: ExpectationArgs<Task>) =>
   domain.examine(
-    { ...context, bank: null },
-    tasks.map((task) => ({ task, use, adapterIndex: null })),
+    context,
+    tasks.map((task) => ({ task, use, adapter: null })),
   );
 
 /** Gives trials the domain's exam of their task. */
@@ -105,7 +105,7 @@ const examinerOf =
   (...[model, takers]: Parameters<Examiner<Trial, TaskScore>>): Promise<TaskScore[]> =>
     domain.examine(
       model,
-      takers.map(({ trial, adapterIndex }) => ({ task: tasks[trial.passage]!, use, adapterIndex })),
+      takers.map(({ trial, adapter }) => ({ task: tasks[trial.passage]!, use, adapter })),
     );
 
 /** What {@link writeCandidates} needs of an E-step. */
@@ -137,7 +137,7 @@ export async function writeCandidates<Task extends DomainTask, Edit extends Doma
     const write = () => domain.propose(context, group, numSamples, args.rng.fork("edits"));
     sampled.push(...(await stage(store, `${name}/edits-${from}`, write)));
   }
-  const { tokenizer } = context.checkpoint;
+  const { tokenizer } = context.engine;
   return tasks.map((task, passage) =>
     Array.from({ length: numEdits }, (_, edit) => {
       const members = sampled[passage]!.slice(edit * unionOf, (edit + 1) * unionOf);

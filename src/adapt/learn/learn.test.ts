@@ -4,7 +4,8 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { loadTinyPolicy, openTinyPolicy, tinyPassages, writeTinyPolicy } from "../../../test/support/tiny-policy.ts";
+import { createEngine } from "../../engine/index.ts";
 import { scoreTokens } from "../../generate/index.ts";
 import { meanLoss } from "../../train/index.ts";
 import { askQuestions, type LearnKnowledgeArgs, learnKnowledge, type QuestionTrial } from "../domains/knowledge.ts";
@@ -173,10 +174,9 @@ describe("trials", () => {
   });
 
   test("of equal documents and seeds end in the same adapter, whatever trains beside them; other seeds do not", async () => {
-    const checkpoint = await openTinyPolicy(modelDirectory);
-    using _lm = checkpoint.lm;
+    await using engine = await openTinyPolicy(modelDirectory);
     const innerLoop = { ...settings.innerLoop, replayShare: 0 };
-    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
+    const context = { engine, templates: defaultTemplates, innerLoop, canaries: [], replay: [] };
     const [a, b, c] = await runTrials(context, [trial(0, 7), trial(1, 7), trial(2, 8)]);
     const [alone] = await runTrials(context, [trial(1, 7)]);
     assert.equal(a?.adapter, b?.adapter);
@@ -187,21 +187,19 @@ describe("trials", () => {
   });
 
   test("stop at the step budget", async () => {
-    const checkpoint = await openTinyPolicy(modelDirectory);
-    using _lm = checkpoint.lm;
+    await using engine = await openTinyPolicy(modelDirectory);
     const innerLoop = { ...settings.innerLoop, epochs: 10, maxSteps: 5 };
-    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
+    const context = { engine, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
     const [record] = await runTrials(context, [trial(0, 7)]);
     assert.equal(record?.numSteps, 5);
   });
 
   test("learn what the policy expects with the passage before it, or hold on to what it expected, when asked to", async () => {
-    const checkpoint = await openTinyPolicy(modelDirectory);
-    using _lm = checkpoint.lm;
+    await using engine = await openTinyPolicy(modelDirectory);
     const run = async (over: Partial<LearnInnerLoop>) => {
       const innerLoop = { ...settings.innerLoop, replayShare: 0.5, epochs: 2, maxSteps: null, ...over };
       const replay = ["Old text.", "A ship sails."];
-      const [record] = await runTrials({ checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay }, [
+      const [record] = await runTrials({ engine, templates: defaultTemplates, innerLoop, canaries: [], replay }, [
         trial(0, 7),
       ]);
       return record!;
@@ -223,11 +221,12 @@ describe("trials", () => {
   });
 
   test("that finetune everything are repeatable, learn, and leave the policy as it was", async () => {
-    const checkpoint = await openTinyPolicy(modelDirectory);
-    using lm = checkpoint.lm;
+    const checkpoint = await loadTinyPolicy(modelDirectory);
+    const { lm } = checkpoint;
+    await using engine = await createEngine(checkpoint);
     const before = [...lm.parameters.flat.readSync()];
     const innerLoop = { ...settings.innerLoop, method: "full", learningRate: 2e-2, epochs: 10, maxSteps: 30 } as const;
-    const context = { checkpoint, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
+    const context = { engine, templates: defaultTemplates, innerLoop, canaries: [], replay: ["Old text."] };
     const untrained = { ...innerLoop, learningRate: 0 };
     const run = async (loop: typeof context.innerLoop | typeof untrained) =>
       (await runTrials({ ...context, innerLoop: loop }, [trial(0, 7)]))[0];
@@ -262,14 +261,15 @@ describe("the M-step", () => {
   const replay = ["Holm lies on the river.", "The ship sails."];
 
   test("counts the completion's tokens and its end, and no token of the prompt", async () => {
-    const checkpoint = await openTinyPolicy(modelDirectory);
-    using lm = checkpoint.lm;
-    const { tokenizer } = checkpoint;
+    const checkpoint = await loadTinyPolicy(modelDirectory);
+    const { lm } = checkpoint;
+    await using engine = await createEngine(checkpoint);
+    const { tokenizer } = engine;
     for (const [isFinished, end] of [
       [true, [tokenizer.eosTokenId]],
       [false, []],
     ] as const) {
-      const { tokenIds, lossMask } = completionDocument(checkpoint, edit(" rewrite\nAnn is from Dover.", isFinished));
+      const { tokenIds, lossMask } = completionDocument(engine, edit(" rewrite\nAnn is from Dover.", isFinished));
       const learned = Array.from(tokenIds).filter((_, index) => lossMask![index] === 1);
       assert.deepEqual(learned, [...tokenizer.encode(" rewrite\nAnn is from Dover."), ...end]);
       const [logprobs] = await scoreTokens(lm, [{ tokenIds }]);
@@ -285,11 +285,12 @@ describe("the M-step", () => {
 
   /** Nats per token of two completions before and after an M-step. */
   async function train(kept: Kept, over: Partial<PolicyUpdate>) {
-    const checkpoint = await openTinyPolicy(modelDirectory);
-    using lm = checkpoint.lm;
-    const documents = [edit(good), edit(bad)].map((completion) => completionDocument(checkpoint, completion));
+    const checkpoint = await loadTinyPolicy(modelDirectory);
+    const { lm } = checkpoint;
+    await using engine = await createEngine(checkpoint);
+    const documents = [edit(good), edit(bad)].map((completion) => completionDocument(engine, completion));
     const before = meanLoss(lm, documents).perDocument;
-    const report = await maximise({ checkpoint, kept, update: { ...update, ...over }, replay, seed: "m" });
+    const report = await maximise({ engine, kept, update: { ...update, ...over }, replay, seed: "m" });
     const numTokens = documents.map(({ lossMask }) => Array.from(lossMask!).reduce((total, one) => total + one, 0));
     return { before, after: meanLoss(lm, documents).perDocument, report, numTokens };
   }

@@ -5,9 +5,10 @@
  * Finished parts are read from the store, so the same call after a kill goes on where it stopped and ends with the same
  * policies, byte for byte.
  */
+
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Checkpoint, saveCheckpoint } from "../../models/index.ts";
+import type { Engine } from "../../engine/index.ts";
 import { writeFileAtomic } from "../../registry/index.ts";
 import { SelkieError } from "../../util/index.ts";
 import type { Domain, DomainEdit, DomainTask } from "../domain.ts";
@@ -31,8 +32,8 @@ import type { TrialContext } from "./trials.ts";
 /** Inputs of {@link learn}. */
 export interface LearnArgs<Task extends DomainTask = DomainTask, Edit extends DomainEdit = DomainEdit>
   extends PrepareArgs<Task, Edit> {
-  /** Opens a checkpoint for training; the loop disposes of what it opened. */
-  readonly openPolicy: (directory: string) => Promise<Checkpoint>;
+  /** Opens a checkpoint; the loop disposes of what it opened. */
+  readonly openPolicy: (directory: string) => Promise<Engine>;
   /** Told of every policy's edits of the held-out tasks, with all that its report leaves out. */
   readonly onExamined?: (round: number, found: Expectation<Edit>, tasks: readonly Task[]) => void;
 }
@@ -42,9 +43,9 @@ export async function learn<Task extends DomainTask, Edit extends DomainEdit>(
   args: LearnArgs<Task, Edit>,
 ): Promise<LearnReport> {
   checkLearnSettings(args.settings);
-  let opened: Checkpoint | null = null;
-  const open = async (directory: string, digest: string | null): Promise<Checkpoint> => {
-    opened?.lm[Symbol.dispose](); // two would not always fit into memory
+  let opened: Engine | null = null;
+  const open = async (directory: string, digest: string | null): Promise<Engine> => {
+    await opened?.[Symbol.asyncDispose](); // two would not always fit into memory
     opened = null;
     opened = await args.openPolicy(directory);
     if (digest !== null) checkDigest(opened, directory, digest);
@@ -52,7 +53,7 @@ export async function learn<Task extends DomainTask, Edit extends DomainEdit>(
   };
   try {
     let policy = await open(args.modelDirectory, null);
-    const base = policy.digest;
+    const base = policy.model.digest;
     const context = await prepareLearning(args, policy);
     const roundReports: RoundReport[] = [];
     const evaluations: EvaluationReport[] = [];
@@ -70,25 +71,25 @@ export async function learn<Task extends DomainTask, Edit extends DomainEdit>(
     }
     return { base, rounds: roundReports, evaluations };
   } finally {
-    (opened as Checkpoint | null)?.lm[Symbol.dispose]();
+    await (opened as Engine | null)?.[Symbol.asyncDispose]();
   }
 }
 
 /** Refuses a policy that has changed since its round wrote it. */
-export function checkDigest(policy: Checkpoint, directory: string, digest: string): void {
-  if (policy.digest === digest) return;
+export function checkDigest(policy: Engine, directory: string, digest: string): void {
+  if (policy.model.digest === digest) return;
   throw new SelkieError(
     "bad-file",
-    `${directory}: expected the policy of digest ${digest.slice(0, 12)}, got ${policy.digest.slice(0, 12)}; its files were changed, begin anew with --fresh`,
+    `${directory}: expected the policy of digest ${digest.slice(0, 12)}, got ${policy.model.digest.slice(0, 12)}; its files were changed, begin anew with --fresh`,
   );
 }
 
 const trialContext = (
   { templates, signal, settings, replay }: Pick<LearnContext, "templates" | "signal" | "settings" | "replay">,
-  checkpoint: Checkpoint,
+  engine: Engine,
   canaries: readonly ExamItem[],
 ): TrialContext => ({
-  ...{ checkpoint, templates, signal, canaries, replay },
+  ...{ engine, templates, signal, canaries, replay },
   innerLoop: settings.innerLoop,
 });
 
@@ -108,7 +109,7 @@ function watch({ tell, pace }: Pick<LearnContext, "tell" | "pace">, name: string
 
 async function runRound<Task extends DomainTask, Edit extends DomainEdit>(
   context: LearnContext<Task, Edit>,
-  policy: Checkpoint,
+  policy: Engine,
   round: number,
   tasks: readonly Task[],
 ): Promise<RoundReport> {
@@ -123,7 +124,7 @@ async function runRound<Task extends DomainTask, Edit extends DomainEdit>(
 /** The E-step of a round. */
 export async function tryEdits<Task extends DomainTask, Edit extends DomainEdit>(
   context: LearnContext<Task, Edit>,
-  policy: Checkpoint,
+  policy: Engine,
   round: number,
   tasks: readonly Task[],
 ): Promise<Expectation<Edit>> {
@@ -158,19 +159,19 @@ export const keptStage = (round: number): string => `round-${round}/kept`;
 /** What the M-step needs of a run. */
 export type UpdateContext = Omit<LearnContext, "domain" | "guard" | "rounds" | "heldOutTasks">;
 
-/** The M-step, and its policy on disk; `checkpoint` becomes that policy. */
+/** The M-step, and its policy on disk; the weights in `engine` become that policy's. */
 export async function makePolicy(
   context: UpdateContext,
-  checkpoint: Checkpoint,
+  engine: Engine,
   round: number,
   kept: Kept,
 ): Promise<{ update: MaximisationReport; policy: PolicyRecord }> {
   const { settings, signal, tell } = context;
   const name = `round ${round}: training the policy`;
   tell(name, 0, 1);
-  const parent = checkpoint.digest;
+  const parent = engine.model.digest;
   const update = await maximise({
-    checkpoint,
+    engine,
     kept,
     update: settings.update,
     replay: context.replay,
@@ -181,14 +182,14 @@ export async function makePolicy(
       tell(name, step, steps, `${Math.round(tokensPerSecond)} tokens/s`),
   });
   const directory = `policies/round-${round}`;
-  const digest = await savePolicy(context, checkpoint, context.directoryOf(directory), { round, parent });
+  const digest = await savePolicy(context, engine, context.directoryOf(directory), { round, parent });
   return { update, policy: { directory, digest, parent } };
 }
 
 /** Writes a checkpoint that can be adapted, asked and learned with like the one it came from. */
 async function savePolicy(
   { modelDirectory, templates, seed }: UpdateContext,
-  { lm }: Checkpoint,
+  engine: Engine,
   directory: string,
   lineage: { readonly round: number; readonly parent: string },
 ): Promise<string> {
@@ -196,7 +197,7 @@ async function savePolicy(
     writeFileAtomic(join(directory, "selkie.json"), `${JSON.stringify(sides, null, 2)}\n`);
   mkdirSync(directory, { recursive: true });
   write({ prompts: templates }); // before the digest, of which the templates are a part
-  const digest = await saveCheckpoint(directory, { lm, tokenizer: { copyFrom: modelDirectory } });
+  const digest = await engine.save(directory);
   const canaries = join(modelDirectory, "canaries.jsonl");
   if (existsSync(canaries)) writeFileAtomic(join(directory, "canaries.jsonl"), readFileSync(canaries));
   write({ prompts: templates, lineage: { ...lineage, seed, digest } });
@@ -206,7 +207,7 @@ async function savePolicy(
 /** What one edit of the policy is worth on each held-out task; samples and trials of all rounds share their seeds. */
 async function evaluatePolicy<Task extends DomainTask, Edit extends DomainEdit>(
   context: LearnContext<Task, Edit>,
-  policy: Checkpoint,
+  policy: Engine,
   round: number,
   untrained: EvaluationReport | null,
   onExamined: LearnArgs<Task, Edit>["onExamined"],
@@ -215,7 +216,7 @@ async function evaluatePolicy<Task extends DomainTask, Edit extends DomainEdit>(
   const found = await examineEdits(context, policy, { name, title: `held-out after round ${round}` });
   onExamined?.(round, found, context.heldOutTasks);
   const policyKept = await askPolicy(context, policy, name);
-  return reportEvaluation(round, policy.digest, found, policyKept, untrained);
+  return reportEvaluation(round, policy.model.digest, found, policyKept, untrained);
 }
 
 /** How edits of the held-out tasks are examined. */
@@ -233,7 +234,7 @@ export interface EditExamination<Task extends DomainTask = DomainTask, Edit exte
 /** Trains and examines edits of every held-out task, each once, with the exam that figures are about. */
 export async function examineEdits<Task extends DomainTask, Edit extends DomainEdit>(
   context: LearnContext<Task, Edit>,
-  policy: Checkpoint,
+  policy: Engine,
   { name, title, propose, canaries = context.knownCanaries }: EditExamination<Task, Edit>,
 ): Promise<Expectation<Edit>> {
   const { domain, guard, settings, store, heldOutTasks } = context;
@@ -266,12 +267,12 @@ export async function examineEdits<Task extends DomainTask, Edit extends DomainE
 /** Share of what the untrained policy knew that `policy` itself still knows; `null` without canaries. */
 export async function askPolicy(
   { templates, signal, knownCanaries, store }: UpdateContext,
-  policy: Checkpoint,
+  policy: Engine,
   name: string,
 ): Promise<number | null> {
   const { share } = await stage(store, `${name}/kept`, async () => {
-    const taker = { adapterIndex: null, items: knownCanaries };
-    const [answers] = await examine({ checkpoint: policy, templates, signal, bank: null }, [taker]);
+    const taker = { adapter: null, items: knownCanaries };
+    const [answers] = await examine({ engine: policy, templates, signal }, [taker]);
     return { share: accuracy(answers!) };
   });
   return share;

@@ -3,19 +3,16 @@
  * The loss is on completion tokens alone; old text is a part of every update, because without it a dozen updates wreck
  * what the base knew (`docs/log.md`).
  */
-import { type Checkpoint, encodeContinuation, encodeDocument, mergeAdapter } from "../../models/index.ts";
+import type { Engine } from "../../engine/index.ts";
+import { encodeContinuation, encodeDocument } from "../../models/index.ts";
 import {
   type CheckpointOptions,
-  dpo,
-  ipo,
   likelihood,
-  meanLoss,
   natsWeights,
-  type PolicyBatch,
+  type PlannedObjective,
+  type PlannedUpdate,
   type PolicyProgress,
-  type SequenceObjective,
   type TrainDocument,
-  trainPolicy,
 } from "../../train/index.ts";
 import { createRng, type Rng, SelkieError } from "../../util/index.ts";
 import type { DomainEdit } from "../domain.ts";
@@ -25,7 +22,7 @@ import type { PolicyObjective, PolicyUpdate } from "./settings.ts";
 /** Inputs of {@link maximise}. */
 export interface MaximisationArgs {
   /** Its weights become those of the next policy. */
-  readonly checkpoint: Checkpoint;
+  readonly engine: Engine;
   readonly kept: Kept;
   readonly update: PolicyUpdate;
   /** Old text; may be empty when the share is 0. */
@@ -47,10 +44,9 @@ export interface MaximisationReport {
 
 /** Prompt and completion as one document whose loss is on the completion, and on its end where it was not cut. */
 export function completionDocument(
-  checkpoint: Checkpoint,
+  { tokenizer }: Pick<Engine, "tokenizer">,
   edit: Pick<DomainEdit, "prompt" | "completion" | "isFinished">,
 ): TrainDocument {
-  const { tokenizer } = checkpoint;
   const encoded = encodeContinuation(tokenizer, edit.prompt, edit.completion);
   const tokenIds = [...encoded.tokenIds, ...(edit.isFinished ? [tokenizer.eosTokenId] : [])];
   return { tokenIds, lossMask: tokenIds.map((_, index) => (index < encoded.numPromptTokens ? 0 : 1)) };
@@ -61,13 +57,16 @@ const numSupervised = ({ lossMask, tokenIds }: TrainDocument): number =>
     ? tokenIds.length - 1
     : Array.from(lossMask).reduce((total, isLearned, index) => total + (index > 0 ? isLearned : 0), 0);
 
-/** Examples of one update, with what is wanted of their log-probabilities. */
+/** Examples of one update, each of the completions that count as one, and what is wanted of them. */
 interface Batch {
-  /** Documents of each example: the completions that count as one. */
   readonly examples: readonly (readonly TrainDocument[])[];
-  readonly objective: SequenceObjective;
-  /** Its gradient does not depend on the log-probabilities, so that none need be measured before the update. */
-  readonly isLinear: boolean;
+  readonly objective:
+    | {
+        readonly kind: "weighted";
+        /** Of the nats of each example. */
+        readonly weights: readonly number[];
+      }
+    | Pick<Extract<PlannedObjective, { kind: "preference" }>, "kind" | "loss" | "beta" | "referenceLogprobs">;
 }
 
 /** What can be drawn for an update. */
@@ -76,81 +75,92 @@ interface Examples {
   batchOf(indices: readonly number[]): Batch;
 }
 
-const documentsOf = (checkpoint: Checkpoint, example: KeptExample): TrainDocument[] =>
-  example.completions.map((edit) => completionDocument(checkpoint, edit));
+const documentsOf = (engine: Engine, example: KeptExample): TrainDocument[] =>
+  example.completions.map((edit) => completionDocument(engine, edit));
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const tokensOf = (documents: readonly TrainDocument[]): number => sum(documents.map(numSupervised));
 
 /** Supervised: nats per token of the examples drawn, each by its weight. */
-function weightedExamples(checkpoint: Checkpoint, kept: readonly KeptExample[]): Examples {
-  const all = kept.map((example) => documentsOf(checkpoint, example));
+function weightedExamples(engine: Engine, kept: readonly KeptExample[]): Examples {
+  const all = kept.map((example) => documentsOf(engine, example));
   return {
     count: kept.length,
     batchOf(indices) {
       const examples = indices.map((index) => all[index]!);
-      const weights = indices.map((index) => kept[index]!.weight);
-      const objective = sum(weights) === 0 ? indifferent : likelihood(weights, examples.map(tokensOf));
-      return { examples, objective, isLinear: true };
+      const asked = indices.map((index) => kept[index]!.weight);
+      const none = examples.map(() => 0); // examples without weight alone want nothing
+      const weights = sum(asked) === 0 ? none : natsWeights(likelihood(asked, examples.map(tokensOf)))(none).weights;
+      return { examples, objective: { kind: "weighted", weights } };
     },
   };
 }
 
-/** Wants nothing: an update of weightless examples alone. */
-const indifferent: SequenceObjective = (logprobs) => ({ loss: 0, gradient: new Float64Array(logprobs.length) });
-
 /** Pairs against what the policy gives them before it is changed. */
-function comparedPairs(
-  checkpoint: Checkpoint,
+async function comparedPairs(
+  engine: Engine,
   kept: readonly KeptPair[],
   { loss, beta }: Extract<PolicyObjective, { kind: "preference" }>,
-): Examples {
-  const all = kept.flatMap(({ chosen, rejected }) => [
-    documentsOf(checkpoint, chosen),
-    documentsOf(checkpoint, rejected),
-  ]);
-  const reference = all.map((documents) => {
-    const { perDocument } = meanLoss(checkpoint.lm, documents);
-    return -sum(documents.map((document, index) => perDocument[index]! * numSupervised(document)));
-  });
+): Promise<Examples> {
+  const all = kept.flatMap(({ chosen, rejected }) => [documentsOf(engine, chosen), documentsOf(engine, rejected)]);
+  const reference: number[] = [];
+  for (const documents of all) {
+    const { perDocument } = await engine.meanLoss(documents);
+    reference.push(-sum(documents.map((document, index) => perDocument[index]! * numSupervised(document))));
+  }
   return {
     count: kept.length,
     batchOf(indices) {
       const drawn = indices.flatMap((index) => [2 * index, 2 * index + 1]);
-      const pairs = indices.map((_, place) => ({ chosen: 2 * place, rejected: 2 * place + 1 }));
       const referenceLogprobs = drawn.map((index) => reference[index]!);
-      const objective = (loss === "dpo" ? dpo : ipo)({ pairs, referenceLogprobs, beta });
-      return { examples: drawn.map((index) => all[index]!), objective, isLinear: false };
+      const objective = { kind: "preference", loss, beta, referenceLogprobs } as const;
+      return { examples: drawn.map((index) => all[index]!), objective };
     },
   };
 }
 
+/** Documents of a plan, each listed once. */
+class DocumentList {
+  readonly documents: TrainDocument[] = [];
+  readonly #places = new Map<TrainDocument | string, number>();
+
+  /** Place of the document that `key` names. */
+  placeOf(key: TrainDocument | string, document: TrainDocument): number {
+    const known = this.#places.get(key);
+    if (known !== undefined) return known;
+    this.#places.set(key, this.documents.length);
+    return this.documents.push(document) - 1;
+  }
+}
+
 /** One update: what is wanted of the examples, and beside it old text to be kept, by its share. */
-function withReplay(args: MaximisationArgs, { examples, objective, isLinear }: Batch, rng: Rng): PolicyBatch {
-  const { checkpoint, replay, update } = args;
+function withReplay(
+  args: MaximisationArgs,
+  list: DocumentList,
+  { examples, objective }: Batch,
+  rng: Rng,
+): PlannedUpdate {
+  const { engine, replay, update } = args;
   const { replayShare } = update;
   const own = examples.flat();
   const numReplay = replay.length === 0 ? 0 : Math.round((own.length * replayShare) / (1 - replayShare));
-  const old = Array.from({ length: numReplay }, () => ({
-    tokenIds: encodeDocument(checkpoint.tokenizer, rng.choice(replay)),
-  }));
-  const weighExamples = natsWeights(objective);
-  const oldWeight = numReplay === 0 ? 0 : replayShare / tokensOf(old);
-  const weigh = (nats: readonly number[]) => {
-    let next = 0;
-    const perExample = examples.map((documents) => sum(documents.map(() => nats[next++]!)));
-    const { loss, weights } = weighExamples(perExample);
-    const oldLoss = oldWeight * sum(nats.slice(own.length));
-    return {
-      loss: (1 - replayShare) * loss + oldLoss,
-      weights: [
-        ...examples.flatMap((documents, index) => documents.map(() => (1 - replayShare) * weights[index]!)),
-        ...old.map(() => oldWeight),
-      ],
-    };
-  };
-  const documents = [...own, ...old];
-  return { documents, weigh: isLinear ? weigh(documents.map(() => 0)).weights : weigh };
+  const old = Array.from({ length: numReplay }, () => {
+    const text = rng.choice(replay);
+    return list.placeOf(text, { tokenIds: encodeDocument(engine.tokenizer, text) });
+  });
+  const restWeight = numReplay === 0 ? 0 : replayShare / tokensOf(old.map((place) => list.documents[place]!));
+  const share = 1 - replayShare;
+  const planned: PlannedObjective =
+    objective.kind === "preference"
+      ? { ...objective, sizes: examples.map(({ length }) => length), share, restWeight }
+      : {
+          kind: "weighted",
+          weights: [
+            ...examples.flatMap((documents, index) => documents.map(() => share * objective.weights[index]!)),
+            ...old.map(() => restWeight),
+          ],
+        };
+  return { documents: [...own.map((document) => list.placeOf(document, document)), ...old], objective: planned };
 }
 
 /** Indices of the examples of each update: epoch after epoch, each in its own random order. */
@@ -163,37 +173,35 @@ function planUpdates(count: number, { epochs, documentsPerStep }: PolicyUpdate, 
   );
 }
 
-function examplesOf({ checkpoint, kept, update }: MaximisationArgs): Examples {
-  if (kept.kind === "examples") return weightedExamples(checkpoint, kept.examples);
-  if (update.objective.kind === "preference") return comparedPairs(checkpoint, kept.pairs, update.objective);
+async function examplesOf({ engine, kept, update }: MaximisationArgs): Promise<Examples> {
+  if (kept.kind === "examples") return weightedExamples(engine, kept.examples);
+  if (update.objective.kind === "preference") return comparedPairs(engine, kept.pairs, update.objective);
   throw new SelkieError("bad-option", `maximise: expected examples for "${update.objective.kind}", got pairs`);
 }
 
-/** Trains the policy on what was kept and merges what it learned, so that `checkpoint.lm` is the next policy. */
+/** Trains the policy on what was kept; afterwards the weights in `engine` are those of the next policy. */
 export async function maximise(args: MaximisationArgs): Promise<MaximisationReport> {
-  const { checkpoint, kept, update, seed, signal, onProgress, training } = args;
-  const { lm } = checkpoint;
+  const { engine, kept, update, seed, signal, onProgress, training } = args;
   const rng = createRng(seed);
   const targets = (kept.kind === "pairs" ? kept.pairs.map(({ chosen }) => chosen) : kept.examples).flatMap((example) =>
-    documentsOf(checkpoint, example),
+    documentsOf(engine, example),
   );
   if (targets.length === 0) return { numExamples: 0, numSteps: 0, nats: null };
-  const before = meanLoss(lm, targets).lossNats;
-  const examples = examplesOf(args);
-  const plan = planUpdates(examples.count, update, rng);
-  const { adapter } = await trainPolicy({
-    lm,
-    target: update.method === "full" ? { kind: "full" } : { kind: "lora", lora: update.lora },
-    source: (step) => withReplay(args, examples.batchOf(plan[step]!), rng.fork("replay", step)),
-    steps: plan.length,
-    learningRate: update.learningRate,
-    seed,
-    runKey: JSON.stringify([update, kept]),
-    ...(training && { checkpoint: training }),
-    signal,
-    ...(onProgress && { onProgress }),
-  });
-  if (adapter !== null) mergeAdapter(lm, adapter);
-  const after = meanLoss(lm, targets).lossNats;
-  return { numExamples: examples.count, numSteps: plan.length, nats: { before, after } };
+  const { lossNats: before } = await engine.meanLoss(targets);
+  const examples = await examplesOf(args);
+  const list = new DocumentList();
+  const updates = planUpdates(examples.count, update, rng).map((indices, step) =>
+    withReplay(args, list, examples.batchOf(indices), rng.fork("replay", step)),
+  );
+  await engine.trainModel(
+    {
+      target: update.method === "full" ? { kind: "full" } : { kind: "lora", lora: update.lora },
+      ...{ documents: list.documents, updates, learningRate: update.learningRate, seed },
+      runKey: JSON.stringify([update, kept]),
+      checkpoint: training,
+    },
+    { signal, onProgress },
+  );
+  const { lossNats: after } = await engine.meanLoss(targets);
+  return { numExamples: examples.count, numSteps: updates.length, nats: { before, after } };
 }

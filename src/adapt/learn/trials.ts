@@ -3,18 +3,11 @@
  * adapter bank, packed, without padding, each with the hyper-parameters of its edit. Trials of one task with equal `seed`
  * share their random numbers (first weights, order of documents), so that their difference is the edits' and not the draw's.
  */
-import { type CausalLm, encodeContinuation, encodePrompt } from "../../models/index.ts";
-import { bankOf, type LoraAdapter } from "../../nn/index.ts";
+import { type AdapterId, type EngineJob, withAdapters, withWeightsKept } from "../../engine/index.ts";
+import { encodeContinuation, encodePrompt } from "../../models/index.ts";
+import type { LoraAdapter } from "../../nn/index.ts";
 import { digestOf } from "../../registry/index.ts";
-import {
-  type AdapterJob,
-  type BankProgress,
-  plannedRows,
-  softTargetsOf,
-  type TrainDocument,
-  trainAdapters,
-  trainFull,
-} from "../../train/index.ts";
+import { type BankProgress, plannedRows, type TrainDocument, type TrainingPlan } from "../../train/index.ts";
 import { createRng, type Rng } from "../../util/index.ts";
 import { toTrainDocuments } from "../candidates.ts";
 import type { TaskScore, TrainingJob } from "../domain.ts";
@@ -38,10 +31,10 @@ export interface Trial extends TrainingJob {
   readonly numSteps?: number;
 }
 
-/** Examines trained adapters, one score for each; `model.bank` holds those that takers name. */
+/** Examines trained adapters, one score for each; the engine knows those that takers name. */
 export type Examiner<T extends Trial, Score> = (
   model: ExamContext,
-  takers: readonly { readonly trial: T; readonly adapterIndex: number | null }[],
+  takers: readonly { readonly trial: T; readonly adapter: AdapterId | null }[],
 ) => Promise<Score[]>;
 
 /** What came of a trial, as it is recorded. */
@@ -115,7 +108,7 @@ export async function runTrials<T extends Trial>(
   examiner: Examiner<T, TaskScore>,
 ): Promise<TrialRecord[]> {
   const examined = await examineTrials(context, trials, examiner);
-  return examined.map((one) => record(one, context.checkpoint.lm.vocabSize));
+  return examined.map((one) => record(one, context.engine.model.vocabSize));
 }
 
 /** Settings of a job: the run's, with the edit's own laid over them. */
@@ -135,9 +128,9 @@ interface Material {
   readonly maxSteps?: number;
 }
 
-function materialOf(context: TrialContext, trial: Trial): Material {
+async function materialOf(context: TrialContext, trial: Trial): Promise<Material> {
   const { documentsPerStep, maxSteps } = settingsOfJob(context.innerLoop, trial);
-  const { documents, epochs } = gatherDocuments(context, trial);
+  const { documents, epochs } = await gatherDocuments(context, trial);
   if (trial.numSteps !== undefined) {
     const stepsPerEpoch = Math.ceil(documents.length / documentsPerStep);
     return { documents, epochs: Math.ceil(trial.numSteps / stepsPerEpoch), maxSteps: trial.numSteps };
@@ -146,13 +139,13 @@ function materialOf(context: TrialContext, trial: Trial): Material {
 }
 
 /** The documents of a trial and how often they are gone through; with replay, epochs are written out, replay is not repeated. */
-function gatherDocuments(context: TrialContext, trial: Trial): Material {
+async function gatherDocuments(context: TrialContext, trial: Trial): Promise<Material> {
   const { documents, source, seed } = trial;
   const { epochs, replayShare, anchor, distillation } = settingsOfJob(context.innerLoop, trial);
   const own =
     distillation === null
       ? documents.map((text) => toDocument(context, text, trial.answerAfter))
-      : teach(
+      : await teach(
           context,
           documents,
           fillTemplate(distillation.context, { title: source.title, passage: source.context }),
@@ -161,33 +154,37 @@ function gatherDocuments(context: TrialContext, trial: Trial): Material {
   if (replayShare === 0) return { documents: own, epochs };
   const numReplay = Math.round((own.length * epochs * replayShare) / (1 - replayShare));
   const order = createRng(streamOf(seed)).fork("replay").shuffle(context.replay).slice(0, numReplay);
-  const old = anchor === null ? toTrainDocuments(context.checkpoint, order) : teach(context, order, "", anchor.topK);
+  const old = anchor === null ? toTrainDocuments(context.engine, order) : await teach(context, order, "", anchor.topK);
   const replayed = Array.from({ length: numReplay }, (_, index) => old[index % old.length]!);
   return { documents: [...Array.from({ length: epochs }, () => own).flat(), ...replayed], epochs: 1 };
 }
 
 /** A document whose loss is on what stands behind the last `answerAfter`, or on all of it. */
 export function toDocument(
-  { checkpoint }: Pick<Writer, "checkpoint">,
+  { engine }: Pick<Writer, "engine">,
   text: string,
   answerAfter: string | undefined,
 ): TrainDocument {
   const at = answerAfter === undefined ? -1 : text.lastIndexOf(answerAfter);
-  if (at < 0) return toTrainDocuments(checkpoint, [text])[0]!;
+  if (at < 0) return toTrainDocuments(engine, [text])[0]!;
   const cut = at + answerAfter!.length;
-  const { tokenIds, numPromptTokens } = encodeContinuation(checkpoint.tokenizer, text.slice(0, cut), text.slice(cut));
-  const whole = [...tokenIds, checkpoint.tokenizer.eosTokenId];
+  const { tokenIds, numPromptTokens } = encodeContinuation(engine.tokenizer, text.slice(0, cut), text.slice(cut));
+  const whole = [...tokenIds, engine.tokenizer.eosTokenId];
   return { tokenIds: whole, lossMask: whole.map((_, index) => (index < numPromptTokens ? 0 : 1)) };
 }
 
 /** Documents to be learned as what the policy expects there, after reading `context`. */
-function teach({ checkpoint }: TrialContext, texts: readonly string[], context: string, topK: number): TrainDocument[] {
-  const { lm, tokenizer } = checkpoint;
-  const documents = toTrainDocuments(checkpoint, texts);
+async function teach(
+  { engine }: TrialContext,
+  texts: readonly string[],
+  context: string,
+  topK: number,
+): Promise<TrainDocument[]> {
+  const { tokenizer } = engine;
+  const documents = toTrainDocuments(engine, texts);
   const prefix = context === "" ? [] : encodePrompt(tokenizer, context);
   const numReplaced = prefix.length > 0 ? tokenizer.prefixIds.length : 0; // the prefix has its own
-  const targets = softTargetsOf(
-    lm,
+  const targets = await engine.softTargets(
     documents.map(({ tokenIds }) => ({ tokenIds, prefix, numReplaced })),
     { topK },
   );
@@ -196,12 +193,12 @@ function teach({ checkpoint }: TrialContext, texts: readonly string[], context: 
 
 const bankSeed = "trials"; // all that varies is in the stream's name
 
-function jobOf(context: TrialContext, trial: Trial): AdapterJob {
+async function jobOf(context: TrialContext, trial: Trial): Promise<EngineJob> {
   const { lora, learningRate, documentsPerStep } = settingsOfJob(context.innerLoop, trial);
   return {
     id: `${trial.passage}/${trial.edit}/${trial.repetition}`,
     stream: streamOf(trial.seed),
-    ...materialOf(context, trial),
+    ...(await materialOf(context, trial)),
     lora,
     learningRate,
     documentsPerStep,
@@ -209,8 +206,8 @@ function jobOf(context: TrialContext, trial: Trial): AdapterJob {
 }
 
 /** Rows that each update of a trial's adapter will compute, before any is. */
-export const plannedTokens = (context: TrialContext, trial: Trial): number[] =>
-  plannedRows(context.checkpoint.lm, jobOf(context, trial), bankSeed);
+export const plannedTokens = async (context: TrialContext, trial: Trial): Promise<number[]> =>
+  plannedRows(context.engine.model, await jobOf(context, trial), bankSeed);
 
 /** A trial without documents leaves the model as it is. */
 const untrained = { numSteps: 0, numTokens: 0, status: "finished", adapter: digestOf("") } as const;
@@ -220,20 +217,24 @@ async function examineBank<T extends Trial, Score>(
   trials: readonly T[],
   examiner: Examiner<T, Score>,
 ): Promise<ExaminedTrial<T, Score>[]> {
-  const { checkpoint, signal, onTrain } = context;
-  const { lm } = checkpoint;
+  const { engine, signal, onTrain } = context;
   const trained = trials.filter(({ documents }) => documents.length > 0);
-  const jobs = trained.map((trial) => jobOf(context, trial));
-  const options = { ...(signal && { signal }), ...(onTrain && { onProgress: onTrain }) };
-  const results = jobs.length === 0 ? [] : await trainAdapters({ lm, jobs, seed: bankSeed, ...options });
-  const resultOf = new Map(trained.map((trial, index) => [trial, { ...results[index]!, adapterIndex: index }]));
-  const adapters = results.map(({ adapter }) => adapter);
-  using bank = adapters.length === 0 ? null : bankOf(lm.backend, lm.linearLayers, adapters);
-  const takers = trials.flatMap((trial) => {
-    const result = resultOf.get(trial);
-    return result?.status === "diverged" ? [] : [{ trial, adapterIndex: result?.adapterIndex ?? null }];
-  });
-  const sheetOf = await giveExams({ ...context, bank }, context.canaries, takers, examiner);
+  const jobs: EngineJob[] = [];
+  for (const trial of trained) jobs.push(await jobOf(context, trial));
+  const results =
+    jobs.length === 0 ? [] : await engine.trainAdapters({ jobs, seed: bankSeed }, { signal, onProgress: onTrain });
+  const resultOf = new Map(trained.map((trial, index) => [trial, results[index]!]));
+  const isFit = (trial: T): boolean => resultOf.get(trial)?.status !== "diverged";
+  const fit = trained.filter(isFit);
+  const sheetOf = await withAdapters(
+    engine,
+    fit.map((trial) => resultOf.get(trial)!.adapter),
+    (ids) => {
+      const idOf = new Map(fit.map((trial, index) => [trial, ids[index]!]));
+      const takers = trials.filter(isFit).map((trial) => ({ trial, adapter: idOf.get(trial) ?? null }));
+      return giveExams(context, context.canaries, takers, examiner);
+    },
+  );
   return trials.map((trial) => {
     const result = resultOf.get(trial);
     const found = sheetOf.get(trial) ?? { score: null, canaries: null };
@@ -251,7 +252,7 @@ async function giveExams<T extends Trial, Score>(
   examiner: Examiner<T, Score>,
 ): Promise<Map<T, { readonly score: Score; readonly canaries: readonly ExamAnswer[] }>> {
   const scores = await examiner(model, takers);
-  const asked = takers.map(({ adapterIndex }) => ({ adapterIndex, items: canaries }));
+  const asked = takers.map(({ adapter }) => ({ adapter, items: canaries }));
   const answers = await examine(model, asked);
   return new Map(takers.map(({ trial }, index) => [trial, { score: scores[index]!, canaries: answers[index]! }]));
 }
@@ -276,23 +277,19 @@ const finite = (value: number | undefined, otherwise: number): number =>
   value !== undefined && Number.isFinite(value) ? value : otherwise;
 
 /** Full finetuning: each trial changes the policy's own weights, which are put back after its exam. */
-async function examineInTurn<T extends Trial, Score>(
+function examineInTurn<T extends Trial, Score>(
   context: TrialContext,
   trials: readonly T[],
   examiner: Examiner<T, Score>,
 ): Promise<ExaminedTrial<T, Score>[]> {
-  const { lm } = context.checkpoint;
-  const before = Float32Array.from(lm.parameters.flat.readSync());
-  const examined: ExaminedTrial<T, Score>[] = [];
-  for (const trial of trials) {
-    try {
+  return withWeightsKept(context.engine, async (restore) => {
+    const examined: ExaminedTrial<T, Score>[] = [];
+    for (const trial of trials) {
       examined.push(await finetune(context, trial, examiner));
-    } finally {
-      lm.parameters.thaw();
-      lm.parameters.flat.write(before);
+      await restore();
     }
-  }
-  return examined;
+    return examined;
+  });
 }
 
 async function finetune<T extends Trial, Score>(
@@ -300,38 +297,32 @@ async function finetune<T extends Trial, Score>(
   trial: T,
   examiner: Examiner<T, Score>,
 ): Promise<ExaminedTrial<T, Score>> {
-  const { checkpoint, signal } = context;
-  const { lm } = checkpoint;
-  const { documents, epochs, maxSteps = Number.POSITIVE_INFINITY } = materialOf(context, trial);
+  const { engine, signal } = context;
+  const { documents, epochs, maxSteps = Number.POSITIVE_INFINITY } = await materialOf(context, trial);
   const { documentsPerStep, learningRate } = settingsOfJob(context.innerLoop, trial);
-  const order = ordered(documents, epochs, createRng(streamOf(trial.seed)).fork("order"));
-  const steps = Math.min(Math.ceil(order.length / documentsPerStep), maxSteps);
-  const status = await trainFull({
-    lm,
-    source: (step) => order.slice(step * documentsPerStep, (step + 1) * documentsPerStep),
-    steps,
-    learningRate,
-    schedule: { kind: "linear" },
-    ...(signal && { signal }),
-  }).then(
+  const seed = streamOf(trial.seed);
+  const order = ordered([...documents.keys()], epochs, createRng(seed).fork("order"));
+  const numSteps = Math.min(Math.ceil(order.length / documentsPerStep), maxSteps);
+  const updates = Array.from({ length: numSteps }, (_, step) => ({
+    documents: order.slice(step * documentsPerStep, (step + 1) * documentsPerStep),
+  }));
+  const plan: TrainingPlan = { target: { kind: "full" }, documents, updates, learningRate, seed };
+  const status = await engine.trainModel(plan, { signal }).then(
     () => "finished" as const,
     (error: unknown) => {
       if ((error as { code?: string }).code === "diverged") return "diverged" as const;
       throw error;
     },
   );
-  signal?.throwIfAborted();
-  const takers = status === "diverged" ? [] : [{ trial, adapterIndex: null }];
-  const sheets = await giveExams({ ...context, bank: null }, context.canaries, takers, examiner);
+  const takers = status === "diverged" ? [] : [{ trial, adapter: null }];
+  const sheets = await giveExams(context, context.canaries, takers, examiner);
   const found = sheets.get(trial) ?? { score: null, canaries: null };
-  const numTokens = order
-    .slice(0, steps * documentsPerStep)
-    .reduce((sum, { tokenIds }) => sum + tokenIds.length - 1, 0);
-  return { trial, ...found, numSteps: steps, numTokens, status, adapter: digestWeights(lm) };
+  const numTokens = updates
+    .flatMap((update) => update.documents)
+    .reduce((sum, index) => sum + documents[index]!.tokenIds.length - 1, 0);
+  return { trial, ...found, numSteps, numTokens, status, adapter: await engine.digestWeights() };
 }
 
-const digestWeights = (lm: CausalLm): string => digestOf(bytesOf(Float32Array.from(lm.parameters.flat.readSync())));
-
-/** The documents of all epochs, each epoch in its own random order. */
-const ordered = <T>(documents: readonly T[], epochs: number, rng: Rng): T[] =>
-  Array.from({ length: epochs }, (_, epoch) => rng.fork(epoch).shuffle(documents)).flat();
+/** The items of all epochs, each epoch in its own random order. */
+const ordered = <T>(items: readonly T[], epochs: number, rng: Rng): T[] =>
+  Array.from({ length: epochs }, (_, epoch) => rng.fork(epoch).shuffle(items)).flat();

@@ -140,17 +140,16 @@ async function streamsOf(
   const { prefixed } = await import("../../lab/index.ts");
   const { options, templates, signal, onEvent, heldOut } = room;
   const { innerLoop } = defaultSettings;
-  const checkpoint = await room.open(await policyOf(room, options.seed + index));
-  using _lm = checkpoint.lm;
+  await using engine = await room.open(await policyOf(room, options.seed + index));
   const policy = `policy-${options.seed + index}`;
   const found = await runStreams({
-    ...{ checkpoint, templates, methods, innerLoop, signal, onEvent, numReplay, checkSizes, policy },
+    ...{ engine, templates, methods, innerLoop, signal, onEvent, numReplay, checkSizes, policy },
     ...{ length: options.length, numStreams: options.streams, wordings: options.wordings, seed: options.seed },
     ...{ every: rowsEvery(options), checkEvery: checksEvery(options), firstStream: index * options.streams },
     ...{ passages: heldOut, store: prefixed(room.store, policy) },
     ...(await checksOf(room)),
   });
-  return { ...found, digest: checkpoint.digest };
+  return { ...found, digest: engine.model.digest };
 }
 
 /** The model of the streams: the last policy of an outer loop, as in SEAL, or the model as it came. */

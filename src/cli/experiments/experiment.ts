@@ -1,11 +1,10 @@
 /** @file What an experiment is: a value with a name, options of its own, and a function from a room to tables. */
 import type { Command } from "commander";
 import type { AdaptEvent, Canaries, LearnSettings, PromptTemplates, StageStore } from "../../adapt/index.ts";
+import type { Engine, EngineArithmetic } from "../../engine/index.ts";
 import type { PassageSet, ResultTable } from "../../lab/index.ts";
-import type { Checkpoint } from "../../models/index.ts";
 import type { Json } from "../../registry/index.ts";
 import type { SourcePassage } from "../../tasks/index.ts";
-import type { Backend } from "../../tensor/index.ts";
 import type { LearningResult } from "../learning.ts";
 import type { HeldOut } from "../people.ts";
 import type { CommonOptions, VerbContext } from "../verb.ts";
@@ -50,7 +49,8 @@ export interface ExperimentOptions extends CommonOptions {
 /** What an experiment works with. */
 export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOptions> extends VerbContext {
   readonly options: Options;
-  readonly backend: Backend;
+  /** How the models that are opened compute. */
+  readonly arithmetic: EngineArithmetic;
   /** How the model in `options.model` is asked. */
   readonly templates: PromptTemplates;
   readonly canaries: Canaries;
@@ -66,7 +66,7 @@ export interface ExperimentRoom<Options extends ExperimentOptions = ExperimentOp
   readonly directoryOf: (name: string) => string;
   readonly onEvent: (event: AdaptEvent) => void;
   /** The caller disposes of the model. @defaultValue the model in `options.model` */
-  open(directory?: string): Promise<Checkpoint>;
+  open(directory?: string): Promise<Engine>;
   /**
    * A run of `selkie learn knowledge` on the Almanac's people for rounds, which examines nobody held out: that is the
    * experiment's business. A finished run of the same settings is reused, whichever experiment made it; an interrupted one goes on.

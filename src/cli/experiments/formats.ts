@@ -16,10 +16,10 @@ import {
   type StageStore,
   stage,
 } from "../../adapt/index.ts";
+import { type EngineArithmetic, openEngine } from "../../engine/index.ts";
 import { type Column, type KnowledgeReport, measureKnowledge, type ResultTable } from "../../lab/index.ts";
-import { bf16Precision, f32Precision, loadCheckpoint, type Precision } from "../../models/index.ts";
+import { bf16Precision, f32Precision, type Precision } from "../../models/index.ts";
 import { createWorld } from "../../tasks/index.ts";
-import type { Backend } from "../../tensor/index.ts";
 import { countOf, createRng } from "../../util/index.ts";
 
 /** The formats compared; the first is the measure of accuracy. */
@@ -62,7 +62,7 @@ export interface FormatRow {
 /** Inputs of {@link measureFormats}. */
 export interface QuantisationArgs {
   readonly modelDirectory: string;
-  readonly backend: Backend;
+  readonly arithmetic: EngineArithmetic;
   readonly numTexts: number;
   /** People of each group in the exam. */
   readonly numPeople: number;
@@ -102,19 +102,19 @@ export async function measureFormats(args: QuantisationArgs): Promise<FormatRow[
 }
 
 async function measureAccuracies(args: QuantisationArgs): Promise<Accuracy[]> {
-  const { backend, modelDirectory, numPeople, seed } = args;
+  const { arithmetic, modelDirectory, numPeople, seed } = args;
   const texts = heldOutTexts(createRng(seed).fork("held-out text"), args.numTexts);
   const templates = await loadPrompts(modelDirectory);
   const measured: { readonly predictions: Predictions; readonly report: KnowledgeReport }[] = [];
   for (const precision of Object.values(formats)) {
     args.signal.throwIfAborted();
-    const checkpoint = await loadCheckpoint(backend, modelDirectory, { precision });
-    using _lm = checkpoint.lm;
-    const predictions = await predictTexts(checkpoint, texts);
+    const { numThreads: threads, instructionSet } = arithmetic;
+    await using engine = await openEngine(modelDirectory, { threads, instructionSet, precision });
+    const predictions = await predictTexts(engine, texts);
     const rng = createRng(seed).fork("knowledge");
     measured.push({
       predictions,
-      report: await measureKnowledge({ checkpoint, templates }, createWorld(), rng, numPeople),
+      report: await measureKnowledge({ engine, templates }, createWorld(), rng, numPeople),
     });
   }
   return measured.map(({ predictions, report }) => {
@@ -128,7 +128,7 @@ async function measureAccuracies(args: QuantisationArgs): Promise<Accuracy[]> {
 async function measureSpeed(args: QuantisationArgs, format: string, name: CaseName): Promise<Speed> {
   const { weights, compute } = formats[format]!;
   const options = ["--size", args.size, "--dtype", compute, "--seconds", `${args.seconds}`, "--json"];
-  const { numThreads, instructionSet } = args.backend;
+  const { numThreads, instructionSet } = args.arithmetic;
   const where = ["--threads", `${numThreads}`, "--instruction-set", instructionSet];
   const quantised = weights === undefined ? [] : ["--weights", weights];
   const main = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url)); // .ts, or .js when compiled

@@ -79,30 +79,26 @@ async function runExperiment<Options extends ExperimentOptions>(
 ): Promise<void> {
   const { cpus } = await import("node:os");
   const { loadCanaries, loadPrompts, stagesOf } = await import("../../adapt/index.ts");
-  const { choosePrecision, digestCheckpoint, loadCheckpoint } = await import("../../models/index.ts");
+  const { arithmeticOf, openEngine } = await import("../../engine/index.ts");
+  const { digestCheckpoint, requireModel } = await import("../../models/index.ts");
   const { createRun } = await import("../../registry/index.ts");
-  const { openBackend } = await import("../../tensor/index.ts");
   const { digestPassages } = await import("../learning.ts");
-  const { requireModel } = await import("../../models/index.ts");
   const { readHeldOut, recordTestSetReading } = await import("../people.ts");
   const { createStageClock } = await import("./stage-clock.ts");
   const began = performance.now();
   const { output } = context;
   requireModel(options.model);
-  const backend = openBackend({
-    ...(options.threads !== undefined && { threads: options.threads }),
-    warn: output.note,
-  });
-  const precision = choosePrecision(backend, options.precision);
+  const { threads } = options;
+  const arithmetic = await arithmeticOf({ threads, precision: options.precision, warn: output.note });
+  const { precision, instructionSet } = arithmetic;
   const { heldOut: source, heldOutLimit: limit, testSet: isTestSet = false } = options;
   const { passages: heldOut, ...about } = await readHeldOut({ source, limit, isTestSet }, output.note);
   const sets = (await experiment.sets?.(about, heldOut, options)) ?? [];
   const digest = await digestCheckpoint(options.model);
   const config = experiment.config(options);
-  const arithmetic = { precision, instructionSet: backend.instructionSet } as unknown as Json;
   const request = {
     kind: `experiment-${experiment.name}`,
-    config: { ...(config as object), arithmetic },
+    config: { ...(config as object), arithmetic: { precision, instructionSet } as unknown as Json },
     inputs: {
       ...{ model: digest, heldOut: digestPassages(heldOut) },
       ...Object.fromEntries(sets.map((set) => [`set-${set.name}`, digestPassages(set.passages)])),
@@ -117,13 +113,13 @@ async function runExperiment<Options extends ExperimentOptions>(
   using clock = createStageClock(run, stagesOf(run));
   const findings = await experiment.run({
     ...context,
-    ...{ options, backend, heldOut, about, sets },
+    ...{ options, arithmetic, heldOut, about, sets },
     templates: await loadPrompts(options.model),
     canaries: await loadCanaries(options.model),
     store: clock.store,
     directoryOf: (name) => run.artifactPath(name),
     onEvent: createProgressTeller(output),
-    open: (directory = options.model) => loadCheckpoint(backend, directory, { precision }),
+    open: (directory = options.model) => openEngine(directory, { threads, precision }),
     learn: async (settings, seed) => {
       const result = await learnForExperiment(options, settings, seed, context);
       clock.add("outer loops", result.seconds);
@@ -132,7 +128,7 @@ async function runExperiment<Options extends ExperimentOptions>(
   });
   const seconds =
     (run.readResult() as { readonly seconds: number } | null)?.seconds ?? (performance.now() - began) / 1000;
-  const machine = `${cpus().length} cores, ${backend.instructionSet}, ${precision.compute}`;
+  const machine = `${cpus().length} cores, ${instructionSet}, ${precision.compute}`;
   const origin = {
     ...{ command, seed: options.seed, machine, seconds: Math.round(seconds), stages: clock.seconds() },
     ...{ model: digest, config, split: about.split },

@@ -27,10 +27,9 @@ export const innerLoopExperiment: Experiment<InnerLoopOptions> = {
     const { createArmContext, leverWriters, runInnerLoop } = await import("../../lab/index.ts");
     const { seed, seeds, slowPassages } = options;
     const canaries = await loadCanaries(options.model, numCanaries);
-    const checkpoint = await open();
-    using _lm = checkpoint.lm;
+    await using engine = await open();
     const context = await createArmContext({
-      ...{ name: "base", checkpoint, templates, canaries, passages: heldOut, seed, store, signal, onEvent },
+      ...{ name: "base", engine, templates, canaries, passages: heldOut, seed, store, signal, onEvent },
       numReplay: 400,
     });
     const writers = await leverWriters(context, seeds);

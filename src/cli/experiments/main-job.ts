@@ -28,10 +28,9 @@ export const mainJobExperiment: Experiment<MainJobOptions> = {
     if (about.people === null)
       throw new SelkieError("bad-option", `main-job: expected --held-out almanac, got ${options.heldOut}`);
     const { innerLoop, bankSize } = defaultSettings;
-    const checkpoint = await open();
-    using _lm = checkpoint.lm;
+    await using engine = await open();
     const table = await runMainJobTable({
-      checkpoint,
+      engine,
       templates,
       canaries: await loadCanaries(options.model, 30),
       people: about.people.slice(0, options.people),

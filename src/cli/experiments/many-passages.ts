@@ -27,24 +27,22 @@ export const manyPassagesExperiment: Experiment<ManyPassagesOptions> = {
     const { twoRounds } = await import("./policy.ts");
     const { seed, counts, seeds: numSeeds } = options;
     const directory = options.policy ?? (await twoRounds(learn, seed));
-    const checkpoint = await open();
-    using _lm = checkpoint.lm;
-    const trained = await open(directory);
-    using _policy = trained.lm;
+    await using engine = await open();
+    await using trained = await open(directory);
     const shared = { canaries, passages: heldOut, seed, store, numReplay: 1200, signal, onEvent };
-    const base = await createArmContext({ ...shared, name: "base", checkpoint, templates });
+    const base = await createArmContext({ ...shared, name: "base", engine, templates });
     const policy = await createArmContext({
       ...shared,
-      name: `policy-${trained.digest}`,
-      checkpoint: trained,
+      name: `policy-${trained.model.digest}`,
+      engine: trained,
       templates: await loadPrompts(directory),
     });
     const edits = {
       untrained: await writeEdits(base, base, "untrained", numSeeds),
-      trained: await writeEdits(base, policy, `policy-${trained.digest}`, numSeeds),
+      trained: await writeEdits(base, policy, `policy-${trained.model.digest}`, numSeeds),
     };
     const rows = await runManyPassages({ base, policy, edits, counts, numSeeds, onEvent });
-    return { record: { rows }, data: { policy: trained.digest } };
+    return { record: { rows }, data: { policy: trained.model.digest } };
   },
   async tabulate({ rows }: { readonly rows: readonly ManyPassagesRow[] }) {
     const { tabulateManyPassages } = await import("../../lab/index.ts");

@@ -22,14 +22,17 @@ export const quantisationExperiment: Experiment<QuantisationOptions> = {
       .option("--seconds <n>", "measure each speed at least this long", parsePositive, 4);
   },
   config: ({ texts, people, size, seconds }) => ({ texts, people, size, seconds }),
-  async run({ options, backend, store, signal, onEvent }) {
+  async run({ options, arithmetic, store, signal, onEvent }) {
     const { cpus } = await import("node:os");
     const { measureFormats, tabulateFormats } = await import("./formats.ts");
     const { model, texts, people, size, seconds, seed } = options;
     const rows = await measureFormats({
-      ...{ modelDirectory: model, backend, numTexts: texts, numPeople: people, seed, seconds, size, store, signal },
+      ...{ modelDirectory: model, arithmetic, numTexts: texts, numPeople: people, seed, seconds, size, store, signal },
       onEvent: (done, total, what) => onEvent({ stage: what, done, total }),
     });
-    return { tables: tabulateFormats(rows, size, `${cpus().length} cores, ${backend.instructionSet}`), data: { rows } };
+    return {
+      tables: tabulateFormats(rows, size, `${cpus().length} cores, ${arithmetic.instructionSet}`),
+      data: { rows },
+    };
   },
 };

@@ -20,7 +20,7 @@ export const roundTimeExperiment: Experiment<RoundTimeOptions> = {
       .option("--repetitions <n>", "how often each way is timed", parseCount, 3);
   },
   config: ({ passages, sample, repetitions }) => ({ passages, sample, repetitions }),
-  async run({ options, templates, canaries, heldOut, open, store, backend, signal, onEvent }) {
+  async run({ options, templates, canaries, heldOut, open, store, arithmetic, signal, onEvent }) {
     const { cpus } = await import("node:os");
     const { defaultLearnSettings } = await import("../../adapt/index.ts");
     const { runRoundTime, tabulateRoundTime } = await import("../../lab/index.ts");
@@ -46,6 +46,6 @@ export const roundTimeExperiment: Experiment<RoundTimeOptions> = {
       clock: () => performance.now(),
     });
     const threads = options.threads ?? cpus().length;
-    return { tables: tabulateRoundTime(found, `${threads} cores, ${backend.instructionSet}`), data: found };
+    return { tables: tabulateRoundTime(found, `${threads} cores, ${arithmetic.instructionSet}`), data: found };
   },
 };

@@ -7,7 +7,7 @@ const examples: readonly Example[] = [
   ["selkie experiment main-job", "the first table of the README"],
   ["selkie experiment continual --length 20 --streams 5", "twenty passages one after another"],
   ["selkie experiment redraw docs/results", "all pictures again, from their figures"],
-  ["selkie experiment unpack docs/results/equal-compute.json.gz", "long results as plain JSON"],
+  ["selkie experiment unpack docs/results/continual-100.json.gz", "long results as plain JSON"],
 ];
 
 const more = `Results go to --out as <name>.json (every figure; packed as .json.gz where it is long), <name>.md and <name>.svg; the same command after an interruption goes on.

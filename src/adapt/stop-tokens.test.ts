@@ -32,7 +32,7 @@ const json = trainByteLevelBpe(["calm calm sea sea"], { vocabSize: 266, specialT
 const idOf = (token: string): number => (json.model["vocab"] as { [token: string]: number })[token]!;
 const calm = idOf("Ġcalm");
 
-/** Weights without context: any token is followed by `calm`, `calm` by the end of a turn, that by `calm` again. */
+/** Writes a model whose next token depends on the last one alone: the end of a turn after `calm`, `calm` after everything else. */
 function writeChain(
   directory: string,
   tokenizer: TokenizerJson,

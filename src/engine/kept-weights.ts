@@ -4,17 +4,23 @@ import type { CausalLm } from "../models/index.ts";
 import { SelkieError } from "../util/index.ts";
 import type { WeightsId } from "./engine.ts";
 
-const valuesOf = (lm: CausalLm): Float32Array => Float32Array.from(lm.parameters.flat.readSync());
-
 /** Bytes hashed at once; Node refuses more than 2 GiB. */
 const chunkBytes = 1 << 28;
 
-/** SHA-256 of all weights as they are now. */
-export function digestWeights(lm: CausalLm): string {
-  const { buffer, byteOffset, byteLength } = valuesOf(lm);
-  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+/** SHA-256 of all weights as they are now: those in f32, then the codes and scales of quantised matrices. */
+export function digestWeights({ parameters }: CausalLm): string {
   const hash = createHash("sha256");
-  for (let done = 0; done < byteLength; done += chunkBytes) hash.update(bytes.subarray(done, done + chunkBytes));
+  const add = ({ buffer, byteOffset, byteLength }: Float32Array | Uint8Array | Uint16Array): void => {
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    for (let done = 0; done < byteLength; done += chunkBytes) hash.update(bytes.subarray(done, done + chunkBytes));
+  };
+  add(Float32Array.from(parameters.flat.readSync()));
+  for (const { name } of parameters.specs) {
+    const { quantised } = parameters.get(name);
+    if (quantised === null) continue;
+    add(quantised.codes);
+    add(quantised.scales);
+  }
   return hash.digest("hex");
 }
 
@@ -25,7 +31,7 @@ export class KeptWeights {
 
   keep(lm: CausalLm): WeightsId {
     const id = this.#nextId++;
-    this.#copies.set(id, valuesOf(lm));
+    this.#copies.set(id, Float32Array.from(lm.parameters.flat.readSync())); // nothing changes quantised matrices
     return id;
   }
 

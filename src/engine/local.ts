@@ -11,9 +11,10 @@ import {
   TextStream,
   toGeneration,
   toSequence,
+  wholeRun,
   yieldToEvents,
 } from "../generate/index.ts";
-import { type Checkpoint, mergeAdapter, saveCheckpoint, type Tokenizer } from "../models/index.ts";
+import { type Checkpoint, checkMergeable, mergeAdapter, saveCheckpoint, type Tokenizer } from "../models/index.ts";
 import type { LoraAdapter, LoraModules } from "../nn/index.ts";
 import type {
   AdapterResult,
@@ -173,7 +174,8 @@ export class LocalEngine implements Engine {
 
   divergence(readings: readonly EngineReading[], call: EngineCall = {}): Promise<Float64Array[]> {
     return this.#read(readings, call, (sequences, signal) =>
-      inTurn(sequences, signal, async ({ tokenIds, adapterIndex }) => {
+      inTurn(sequences, signal, async (sequence) => {
+        const { tokenIds, adapterIndex } = wholeRun("divergence", sequence, this.#lm, this.#adapters);
         if (adapterIndex === null) return new Float64Array(tokenIds.length);
         const [values] = await nextTokenKl(this.#lm, [tokenIds], { bank: this.#adapters, adapterIndex });
         return values!;
@@ -188,10 +190,12 @@ export class LocalEngine implements Engine {
   }
 
   async addAdapter(adapter: LoraAdapter, id?: AdapterId): Promise<AdapterId> {
+    this.#closing.signal.throwIfAborted();
     return this.#adapters.add(adapter, id);
   }
 
   async removeAdapter(id: AdapterId): Promise<void> {
+    this.#closing.signal.throwIfAborted();
     this.#adapters.remove(id);
   }
 
@@ -226,6 +230,7 @@ export class LocalEngine implements Engine {
     { signal: stop, onProgress }: EngineCall<PolicyProgress> = {},
   ): Promise<EngineModelTraining> {
     return this.#take("exclusive", stop, async (signal) => {
+      if (plan.target.kind === "lora") checkMergeable(this.#lm, "trainModel"); // before the work, not after it
       const { trainPlanned } = await trainer();
       const { adapter, lossCurve, resumedFrom } = await trainPlanned(this.#lm, plan, { signal, onProgress });
       if (adapter !== null) mergeAdapter(this.#lm, adapter);
@@ -386,6 +391,7 @@ export class LocalEngine implements Engine {
     { signal }: EngineCall,
     work: (sequences: readonly HeldReading[], signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    this.#closing.signal.throwIfAborted();
     const held = this.#hold(readings);
     try {
       return await this.#take("shared", signal, (stop) => work(held.sequences, stop));

@@ -10,6 +10,7 @@ import {
   elasticWeights,
   meanLoss,
   orthogonalSubspaces,
+  type PlannedObjective,
   remember,
   softTargetsOf,
   type TrainingPlan,
@@ -17,7 +18,15 @@ import {
   trainPlanned,
 } from "../train/index.ts";
 import { shippedModelDirectory } from "../util/index.ts";
-import { createEngine, digestAdapter, type Engine, openEngine, withAdapters, withWeightsKept } from "./index.ts";
+import {
+  createEngine,
+  digestAdapter,
+  type Engine,
+  loadEngine,
+  openEngine,
+  withAdapters,
+  withWeightsKept,
+} from "./index.ts";
 
 const backend = openBackend({ warn: () => {} });
 const load = (): Promise<Checkpoint> =>
@@ -175,6 +184,39 @@ for (const [where, start] of Object.entries(open))
       assert.equal(await engine.digestWeights(), untouched);
     });
 
+    test("refuses what it cannot do before it changes anything, by name", async () => {
+      await using engine = await start();
+      const untouched = await engine.digestWeights();
+      const wanted = pairs.updates[0]!.objective! as Extract<PlannedObjective, { kind: "preference" }>;
+      const withObjective = (objective: PlannedObjective): TrainingPlan => ({
+        ...plan,
+        updates: [...plan.updates, { documents: [0, 1], objective }],
+      });
+      const bad: readonly [TrainingPlan, RegExp][] = [
+        [{ ...plan, learningRate: -1 }, /learning rate: expected a number of at least 0, got -1/],
+        [
+          { ...plan, updates: [...plan.updates, { documents: [3] }] },
+          /update 2: expected indices of 3 documents, got 3/,
+        ],
+        [withObjective({ kind: "weighted", weights: [1] }), /update 2: expected 2 weights, one per document, got 1/],
+        [withObjective({ ...wanted, sizes: [1] }), /an even number of examples/],
+        [withObjective({ ...wanted, sizes: [1, 0] }), /sizes of at least 1, got 1, 0/],
+        [withObjective({ ...wanted, sizes: [2, 2] }), /add up to at most 2 documents, got 4/],
+        [withObjective({ ...wanted, referenceLogprobs: [-1] }), /2 log-probabilities of the reference/],
+        [withObjective({ ...wanted, beta: 0 }), /a beta above 0, got 0/],
+      ];
+      for (const [one, message] of bad) await assert.rejects(engine.trainModel(one), { code: "bad-input", message });
+      assert.equal(await engine.digestWeights(), untouched);
+      const { maxSeqLen, vocabSize } = engine.model;
+      for (const tokenIds of [[], Array(maxSeqLen + 1).fill(5), [vocabSize]]) {
+        await assert.rejects(engine.divergence([{ tokenIds }]), { code: "bad-input" });
+        await assert.rejects(engine.predict([{ tokenIds }]), { code: "bad-input" });
+        await assert.rejects(engine.embed([{ tokenIds }]), { code: "bad-input" });
+      }
+      const taught = [{ tokenIds: documents[0]!.tokenIds, prefix: [] }];
+      await assert.rejects(engine.softTargets(taught, { topK: 0 }), { code: "bad-option", message: /got topK 0/ });
+    });
+
     test("ends its trainings when it is closed", async () => {
       const engine = await start();
       const jobs = [{ id: "long", documents, lora, learningRate: 1e-3, epochs: 10_000 }];
@@ -183,5 +225,20 @@ for (const [where, start] of Object.entries(open))
       await engine[Symbol.asyncDispose]();
       await ended;
       await assert.rejects(engine.meanLoss(documents), { code: "engine-closed" });
+      await assert.rejects(engine.addAdapter(adapter!), { code: "engine-closed" });
+      await assert.rejects(engine.score([{ tokenIds: promptIds, adapter: "gone" }]), { code: "engine-closed" });
     });
   });
+
+describe("an engine with quantised weights", () => {
+  test("names them whole, and refuses at once to merge into them", async () => {
+    await using engine = await loadEngine(shippedModelDirectory, { weights: "int8" });
+    await using four = await loadEngine(shippedModelDirectory, { weights: "nf4" });
+    assert.notEqual(await engine.digestWeights(), await four.digestWeights());
+    const refusal = { code: "bad-option", message: /in int8, and weights that are bf16 or quantised would lose/ };
+    let numUpdates = 0;
+    await assert.rejects(engine.trainModel(pairs, { onProgress: () => numUpdates++ }), refusal);
+    assert.equal(numUpdates, 0);
+    await assert.rejects(engine.mergeAdapter(adapter!), refusal);
+  });
+});

@@ -1,7 +1,7 @@
 /** @file Exports of `generate`: batched decoding, samplers, scoring. */
 export { type DivergenceOptions, klOfLogits, modelKl, nextTokenKl } from "./divergence.ts";
 export { generate } from "./generate.ts";
-export { adaptersOf, checkTokenIds, packRuns, type TokenRun } from "./packing.ts";
+export { adaptersOf, packRuns, type TokenRun, type WholeSequence, wholeRun } from "./packing.ts";
 export { predictTokens } from "./predict.ts";
 export {
   type GenerateOptions,

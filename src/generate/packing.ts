@@ -1,5 +1,5 @@
 /** @file Packs runs of tokens into one forward pass: ids, positions, layout, adapter segments. */
-import type { TokenBatch } from "../models/index.ts";
+import type { CausalLm, TokenBatch } from "../models/index.ts";
 import type { AdapterBatch, AdapterPlaces } from "../nn/index.ts";
 import { packedLayout } from "../tensor/index.ts";
 import { SelkieError } from "../util/index.ts";
@@ -83,4 +83,25 @@ export function checkTokenIds(who: string, tokenIds: ArrayLike<number>, vocabSiz
         `${who}: expected token ids from 0 to ${vocabSize - 1}, got ${id} at position ${i}; use the model's own tokenizer`,
       );
   }
+}
+
+/** What is read whole: a sequence, and the adapter that it is read with. */
+export interface WholeSequence {
+  readonly tokenIds: ArrayLike<number>;
+  /** @defaultValue null, the model alone */
+  readonly adapterIndex?: number | null;
+}
+
+/** The run of a sequence that is read whole; throws `"bad-input"` where the model cannot, `"bad-option"` for an unknown adapter. */
+export function wholeRun(
+  who: string,
+  { tokenIds, adapterIndex = null }: WholeSequence,
+  { maxSeqLen, vocabSize }: Pick<CausalLm, "maxSeqLen" | "vocabSize">,
+  bank: AdapterPlaces | null,
+): TokenRun {
+  if (tokenIds.length === 0 || tokenIds.length > maxSeqLen)
+    throw new SelkieError("bad-input", `${who}: expected 1 to ${maxSeqLen} tokens, got ${tokenIds.length}`);
+  checkTokenIds(who, tokenIds, vocabSize);
+  checkAdapterIndex(who, adapterIndex, bank);
+  return { tokenIds, position: 0, cacheStart: 0, adapterIndex };
 }

@@ -4,8 +4,7 @@
  */
 import type { CausalLm } from "../models/index.ts";
 import { linear, Scope } from "../tensor/index.ts";
-import { SelkieError } from "../util/index.ts";
-import { adaptersOf, checkAdapterIndex, checkTokenIds, groupByAdapter, packRuns, type TokenRun } from "./packing.ts";
+import { adaptersOf, groupByAdapter, packRuns, type TokenRun, wholeRun } from "./packing.ts";
 import type { ScoreOptions, ScoreRequest } from "./score.ts";
 import { yieldToEvents } from "./yield.ts";
 
@@ -27,14 +26,9 @@ export async function predictTokens(
   requests: readonly ScoreRequest[],
   { bank = null, signal }: Pick<ScoreOptions, "bank" | "signal"> = {},
 ): Promise<Float32Array[]> {
-  const runs = requests.map(({ tokenIds, adapterIndex = null }, index): PredictRun => {
-    const who = `predict: sequence ${index}`;
-    if (tokenIds.length === 0 || tokenIds.length > lm.maxSeqLen)
-      throw new SelkieError("bad-input", `${who}: expected 1 to ${lm.maxSeqLen} tokens, got ${tokenIds.length}`);
-    checkTokenIds(who, tokenIds, lm.vocabSize);
-    checkAdapterIndex(who, adapterIndex, bank);
-    return { index, tokenIds, position: 0, cacheStart: 0, adapterIndex };
-  });
+  const runs = requests.map(
+    (request, index): PredictRun => ({ index, ...wholeRun(`predict: sequence ${index}`, request, lm, bank) }),
+  );
   lm.parameters.freeze();
   const results: Float32Array[] = new Array(runs.length);
   for (const group of groupByAdapter(runs))

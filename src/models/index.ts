@@ -26,7 +26,7 @@ export { type DecoderConfig, type DecoderDefaults, decoderToJson, parseDecoder }
 export { createDecoder, type DecoderParts, type DecoderPass } from "./decoder-lm.ts";
 export { changedParts, combineDigests, type DigestPart, digestCheckpoint, digestParts } from "./digest.ts";
 export { createLlama, type LlamaConfig, type LlamaLm, type LlamaSize, llama, plainLlama } from "./llama.ts";
-export { mergeAdapter } from "./merge.ts";
+export { checkMergeable, mergeAdapter } from "./merge.ts";
 export { type MistralConfig, mistral } from "./mistral.ts";
 export { type AdapterOrigin, checkAdapterBase, type LoadedAdapter, loadAdapter, saveAdapter } from "./peft.ts";
 export { choosePrecision } from "./precision.ts";

@@ -8,24 +8,19 @@ import type { CausalLm } from "./causal-lm.ts";
  * `W += scale · loraAlpha / loraRank · B A` for every module of `adapter`, in f32 and in place.
  *
  * @param scale - 1 merges the whole change, less a part of it, -1 takes it back (within the rounding of f32).
- * @throws {@link SelkieError} `"adapter-mismatch"` when a module does not fit; the weights are then as they were.
+ * @throws {@link SelkieError} `"adapter-mismatch"` when a module does not fit, `"bad-option"` when the weights are not f32; they are
+ * then as they were.
  */
 export function mergeAdapter(lm: CausalLm, adapter: LoraAdapter, scale = 1): void {
   const { loraRank, loraAlpha, modules } = adapter;
   const layers = new Map(lm.linearLayers.map((layer) => [layer.name, layer]));
+  checkMergeable(lm, "merge");
   for (const [name, { loraA, loraB }] of modules) {
     const layer = layers.get(name);
-    const weight = layer && lm.parameters.get(`${name}.weight`);
-    if (
-      weight === undefined ||
-      loraA.length !== loraRank * layer!.inSize ||
-      loraB.length !== loraRank * layer!.outSize ||
-      weight.dtype === "bf16" ||
-      weight.quantised !== null
-    )
+    if (layer === undefined || loraA.length !== loraRank * layer.inSize || loraB.length !== loraRank * layer.outSize)
       throw new SelkieError(
         "adapter-mismatch",
-        `merge: module "${name}" does not fit the model, or its weights are bf16 or quantised, which would lose small changes; use the base model the adapter was trained on, loaded with f32 weights`,
+        `merge: module "${name}" does not fit the model; use the base model the adapter was trained on`,
       );
   }
   lm.parameters.thaw();
@@ -41,5 +36,18 @@ export function mergeAdapter(lm: CausalLm, adapter: LoraAdapter, scale = 1): voi
       accumulate: true,
       compute: "f32",
     });
+  }
+}
+
+/** Throws `"bad-option"` unless the model's matrices can take an adapter up: bf16 and quantised ones would lose small changes. */
+export function checkMergeable(lm: CausalLm, who: string): void {
+  for (const { name } of lm.linearLayers) {
+    const { dtype, quantised } = lm.parameters.get(`${name}.weight`);
+    const format = quantised === null ? dtype : quantised.format;
+    if (format === "f32" || format === "f64") continue;
+    throw new SelkieError(
+      "bad-option",
+      `${who}: expected weights in f32, got ${name} in ${format}, and weights that are bf16 or quantised would lose an adapter's small changes; load the model with f32 weights`,
+    );
   }
 }

@@ -42,6 +42,8 @@ export type PlannedObjective =
       readonly restWeight: number;
     };
 
+type PlannedPreference = Extract<PlannedObjective, { kind: "preference" }>;
+
 /** One update. */
 export interface PlannedUpdate {
   /** Indices of the plan's documents; one may come more than once. */
@@ -82,7 +84,7 @@ function preference({
   referenceLogprobs,
   share,
   restWeight,
-}: Extract<PlannedObjective, { kind: "preference" }>): (nats: readonly number[]) => NatsLoss {
+}: PlannedPreference): (nats: readonly number[]) => NatsLoss {
   const pairs = Array.from({ length: sizes.length / 2 }, (_, pair) => ({ chosen: 2 * pair, rejected: 2 * pair + 1 }));
   const objective: SequenceObjective = (loss === "dpo" ? dpo : ipo)({ pairs, referenceLogprobs, beta });
   const weighExamples = natsWeights(objective);
@@ -101,15 +103,40 @@ function preference({
   };
 }
 
-function batchOf({ documents }: TrainingPlan, update: PlannedUpdate, step: number): PolicyBatch {
-  const chosen = update.documents.map((index) => {
-    const document = documents[index];
-    if (document !== undefined) return document;
-    throw new SelkieError(
-      "bad-input",
-      `training plan: update ${step}: expected indices of ${documents.length} documents, got ${index}`,
-    );
-  });
+/** Refuses a plan that cannot be carried out to its end, before its first update. */
+function checkPlan({ documents, updates, learningRate }: TrainingPlan): void {
+  const require = (isFine: boolean, where: string, expected: string, got: unknown): void => {
+    if (!isFine) throw new SelkieError("bad-input", `training plan: ${where}: expected ${expected}, got ${got}`);
+  };
+  require(Number.isFinite(learningRate) && learningRate >= 0, "learning rate", "a number of at least 0", learningRate);
+  for (const [step, { documents: chosen, objective }] of updates.entries()) {
+    const where = `update ${step}`;
+    const unknown = chosen.find((index) => documents[index] === undefined);
+    require(unknown === undefined, where, `indices of ${documents.length} documents`, unknown);
+    if (objective?.kind === "weighted") {
+      const { length } = objective.weights;
+      require(length === chosen.length, where, `${chosen.length} weights, one per document`, length);
+    } else if (objective?.kind === "preference") checkPreference(objective, chosen.length, where, require);
+  }
+}
+
+function checkPreference(
+  { sizes, referenceLogprobs, beta }: PlannedPreference,
+  numDocuments: number,
+  where: string,
+  require: (isFine: boolean, where: string, expected: string, got: unknown) => void,
+): void {
+  const { length } = sizes;
+  require(length > 0 && length % 2 === 0, where, "an even number of examples, chosen and rejected in turn", length);
+  require(sizes.every((size) => Number.isInteger(size) && size >= 1), where, "sizes of at least 1", sizes.join(", "));
+  require(sum(sizes) <= numDocuments, where, `sizes that add up to at most ${numDocuments} documents`, sum(sizes));
+  const references = referenceLogprobs.length;
+  require(references === length, where, `${length} log-probabilities of the reference, one per example`, references);
+  require(beta > 0, where, "a beta above 0", beta);
+}
+
+function batchOf({ documents }: TrainingPlan, update: PlannedUpdate): PolicyBatch {
+  const chosen = update.documents.map((index) => documents[index]!);
   const { objective } = update;
   if (objective === undefined) return { documents: chosen };
   return { documents: chosen, weigh: objective.kind === "weighted" ? objective.weights : preference(objective) };
@@ -119,18 +146,19 @@ function batchOf({ documents }: TrainingPlan, update: PlannedUpdate, step: numbe
  * Trains as planned. With a checkpoint directory, a call after a kill goes on where the last checkpoint was and ends with
  * the same bits as a run that was never interrupted.
  *
- * @throws {@link SelkieError} `"diverged"` when the loss stops being a number; the signal's reason, after a checkpoint,
+ * @throws {@link SelkieError} `"bad-input"` for a plan that does not fit together, before anything is trained; `"diverged"` when the loss stops being a number; the signal's reason, after a checkpoint,
  * when it fires.
  */
-export function trainPlanned(
+export async function trainPlanned(
   lm: CausalLm,
   plan: TrainingPlan,
   { signal, onProgress }: PlannedTrainingCall = {},
 ): Promise<PolicyResult> {
   const { target, updates, learningRate, schedule, seed, runKey, checkpoint } = plan;
+  checkPlan(plan);
   return trainPolicy({
     ...{ lm, target, learningRate, seed, signal },
-    source: (step) => batchOf(plan, updates[step]!, step),
+    source: (step) => batchOf(plan, updates[step]!),
     steps: updates.length,
     ...(schedule && { schedule }),
     ...(runKey !== undefined && { runKey }),

@@ -42,14 +42,20 @@ function largest(logits: ArrayLike<number>, count: number): { tokenIds: number[]
   return { tokenIds, probs: weights.map((weight) => weight / total) };
 }
 
-/** What the teacher `lm` expects at each token of each document. */
+/**
+ * What the teacher `lm` expects at each token of each document.
+ *
+ * @throws {@link SelkieError} `"bad-input"` for a document that is too long with its prefix, `"bad-option"` for a `topK` below 1.
+ */
 export function softTargetsOf(
   lm: CausalLm,
   documents: readonly TaughtDocument[],
   options: SoftTargetsOptions = {},
 ): SoftTargets[] {
-  const { maxTokensPerBatch = 2048 } = options;
-  const topK = Math.min(options.topK ?? 20, lm.vocabSize);
+  const { maxTokensPerBatch = 2048, topK: wanted = 20 } = options;
+  if (!Number.isInteger(wanted) || wanted < 1)
+    throw new SelkieError("bad-option", `distillation: expected at least 1 token at each place, got topK ${wanted}`);
+  const topK = Math.min(wanted, lm.vocabSize);
   const taught = documents.map((document, index) => {
     const tokenIds = [
       ...Array.from(document.prefix),

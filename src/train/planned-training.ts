@@ -75,16 +75,12 @@ export interface PlannedTrainingCall {
   readonly onProgress?: ((progress: PolicyProgress) => void) | undefined;
 }
 
+/** What the nats of an update's documents count. */
+type WeighNats = (nats: readonly number[]) => NatsLoss;
+
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-function preference({
-  loss,
-  beta,
-  sizes,
-  referenceLogprobs,
-  share,
-  restWeight,
-}: PlannedPreference): (nats: readonly number[]) => NatsLoss {
+function preference({ loss, beta, sizes, referenceLogprobs, share, restWeight }: PlannedPreference): WeighNats {
   const pairs = Array.from({ length: sizes.length / 2 }, (_, pair) => ({ chosen: 2 * pair, rejected: 2 * pair + 1 }));
   const objective: SequenceObjective = (loss === "dpo" ? dpo : ipo)({ pairs, referenceLogprobs, beta });
   const weighExamples = natsWeights(objective);
@@ -103,11 +99,12 @@ function preference({
   };
 }
 
+function require(isFine: boolean, where: string, expected: string, got: unknown): void {
+  if (!isFine) throw new SelkieError("bad-input", `training plan: ${where}: expected ${expected}, got ${got}`);
+}
+
 /** Refuses a plan that cannot be carried out to its end, before its first update. */
 function checkPlan({ documents, updates, learningRate }: TrainingPlan): void {
-  const require = (isFine: boolean, where: string, expected: string, got: unknown): void => {
-    if (!isFine) throw new SelkieError("bad-input", `training plan: ${where}: expected ${expected}, got ${got}`);
-  };
   require(Number.isFinite(learningRate) && learningRate >= 0, "learning rate", "a number of at least 0", learningRate);
   for (const [step, { documents: chosen, objective }] of updates.entries()) {
     const where = `update ${step}`;
@@ -116,7 +113,7 @@ function checkPlan({ documents, updates, learningRate }: TrainingPlan): void {
     if (objective?.kind === "weighted") {
       const { length } = objective.weights;
       require(length === chosen.length, where, `${chosen.length} weights, one per document`, length);
-    } else if (objective?.kind === "preference") checkPreference(objective, chosen.length, where, require);
+    } else if (objective?.kind === "preference") checkPreference(objective, chosen.length, where);
   }
 }
 
@@ -124,7 +121,6 @@ function checkPreference(
   { sizes, referenceLogprobs, beta }: PlannedPreference,
   numDocuments: number,
   where: string,
-  require: (isFine: boolean, where: string, expected: string, got: unknown) => void,
 ): void {
   const { length } = sizes;
   require(length > 0 && length % 2 === 0, where, "an even number of examples, chosen and rejected in turn", length);
